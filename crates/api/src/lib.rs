@@ -1,0 +1,1 @@
+//! The wire: typed requests, signatures, decoding, routing

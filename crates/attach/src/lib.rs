@@ -1,0 +1,1 @@
+//! Putting disks into machines: exports

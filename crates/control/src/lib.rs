@@ -1,0 +1,1 @@
+//! Domain rules: disks, snapshots, instances, quotas, jobs

@@ -1,0 +1,1 @@
+//! All SQL: schema, migrations, queries, job journal

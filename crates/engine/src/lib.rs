@@ -1,0 +1,1 @@
+//! The local volume store: layers, map, journal, recovery, check

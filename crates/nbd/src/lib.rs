@@ -1,0 +1,1 @@
+//! NBD codec and session over any block device

@@ -1,0 +1,24 @@
+//! The words of the house: ids, sizes, states, and the seams through which time and randomness enter.
+//!
+//! Nothing here does I/O and nothing is async. A value of a type from this crate is valid by construction:
+//! text is parsed once, at the edge, and never checked again.
+
+mod clock;
+mod disk;
+mod id;
+mod random;
+mod snapshot;
+mod wire_enum;
+
+pub use clock::{Clock, ManualClock, UnixMillis};
+pub use disk::{DiskChargeType, DiskState, DiskType, DiskUsage, RenewFlag};
+pub use id::{AccountUin, AppId, DiskId, IdError, InstanceId, ProjectId, Region, SecretId, SnapshotId, Zone};
+pub use random::{RandomSource, SeededRandom};
+pub use snapshot::{SnapshotState, SnapshotType};
+pub use wire_enum::UnknownName;
+
+/// Bytes in a GiB. The API's "GB" is this unit.
+pub const GIB_BYTES: u64 = 1 << 30;
+
+/// Bytes in a MiB.
+pub const MIB_BYTES: u64 = 1 << 20;

@@ -1,0 +1,87 @@
+//! One open disk or snapshot.
+
+use crate::VolumeError;
+
+/// What a device does when asked for zeroes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ZeroMode {
+    /// Space may be given back: the range becomes a hole.
+    MayUnmap,
+    /// Space must stay (NBD `NO_HOLE`): the range is written with zeroes, a later write to it meets no `NoSpace`.
+    KeepAllocated,
+}
+
+/// Whether [`BlockDevice::try_read`] could answer at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReadAttempt {
+    /// The buffer holds the data.
+    Done,
+    /// The medium has to be waited for; the buffer's content is unspecified. Call [`BlockDevice::read`] from
+    /// a thread that may wait.
+    WouldWait,
+}
+
+/// What a range of a device is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExtentKind {
+    /// Holds data, or space that is kept for it.
+    Data,
+    /// A hole: takes no space, reads as zeroes.
+    Hole,
+}
+
+/// A run of bytes of one kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Extent {
+    /// How long the run is.
+    pub length_bytes: u64,
+    /// What it is.
+    pub kind: ExtentKind,
+}
+
+/// A disk or snapshot that is open for I/O. Offsets and lengths are bytes of any alignment; a range that does
+/// not lie within `0..size_bytes()` is [`InvalidArgument`](crate::ErrorKind::InvalidArgument) and changes nothing.
+///
+/// Calls may come from many threads at once. Two calls that overlap in time and range may take effect in
+/// either order, block by block; calls that do not overlap in time take effect in their order.
+///
+/// Durability: a call that changes data is durable once a [`flush`](Self::flush) that began after it returned
+/// has returned. Until then a crash may undo it, wholly or for single blocks of [`BLOCK_BYTES`](crate::BLOCK_BYTES), and
+/// nothing else.
+///
+/// A block that was never written reads as zeroes.
+pub trait BlockDevice: Send + Sync {
+    /// The size now, in bytes. Grows while the device is open when the volume is resized; never shrinks.
+    fn size_bytes(&self) -> u64;
+
+    /// Whether every call that changes data is refused with `InvalidArgument`.
+    fn is_read_only(&self) -> bool;
+
+    /// Fills `buffer` from `offset_bytes`.
+    fn read(&self, offset_bytes: u64, buffer: &mut [u8]) -> Result<(), VolumeError>;
+
+    /// Like [`read`](Self::read), but never waits for the medium.
+    fn try_read(&self, offset_bytes: u64, buffer: &mut [u8]) -> Result<ReadAttempt, VolumeError>;
+
+    /// Writes `data` at `offset_bytes`.
+    fn write(&self, offset_bytes: u64, data: &[u8]) -> Result<(), VolumeError>;
+
+    /// Makes everything durable that was answered before this call began.
+    fn flush(&self) -> Result<(), VolumeError>;
+
+    /// Makes the range read as zeroes and gives its space back. Whole blocks are unmapped; the rest is zeroed
+    /// in place.
+    fn discard(&self, offset_bytes: u64, length_bytes: u64) -> Result<(), VolumeError>;
+
+    /// Makes the range read as zeroes.
+    fn write_zeroes(&self, offset_bytes: u64, length_bytes: u64, mode: ZeroMode) -> Result<(), VolumeError>;
+
+    /// Describes the range from its start: neighbours differ in kind, at most `extents_max` of them (at least
+    /// one), together no longer than `length_bytes`. Bytes of a hole read as zeroes.
+    fn extents(
+        &self,
+        offset_bytes: u64,
+        length_bytes: u64,
+        extents_max: usize,
+    ) -> Result<Vec<Extent>, VolumeError>;
+}

@@ -1,0 +1,177 @@
+//! A pool of volumes and their snapshots.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::{BlockDevice, ErrorKind, VolumeError};
+
+/// The longest name of a volume or snapshot, in bytes.
+const NAME_BYTES_MAX: usize = 40;
+
+fn checked_name(kind: &str, text: &str) -> Result<Box<str>, VolumeError> {
+    let valid = (1..=NAME_BYTES_MAX).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
+    if valid {
+        Ok(text.into())
+    } else {
+        Err(VolumeError::new(
+            ErrorKind::InvalidArgument,
+            format!("{kind} `{text}`: expected 1 to {NAME_BYTES_MAX} characters of a-z, 0-9 and `-`"),
+        ))
+    }
+}
+
+macro_rules! store_name {
+    ($(#[$meta:meta])* $name:ident, $kind:literal) => {
+        $(#[$meta])*
+        #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub struct $name(Box<str>);
+
+        impl $name {
+            /// Takes a name of 1 to 40 characters of `a-z`, `0-9` and `-`; anything else is `InvalidArgument`.
+            pub fn new(text: &str) -> Result<Self, VolumeError> {
+                checked_name($kind, text).map(Self)
+            }
+
+            /// The text of the name.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    };
+}
+
+store_name!(
+    /// The name of a volume in its store: the id of the disk whose bytes it holds.
+    VolumeId, "volume"
+);
+store_name!(
+    /// The name of a snapshot in its store: the id of the cloud snapshot or backup point.
+    VolumeSnapshotId, "snapshot"
+);
+
+impl From<ashlar_types::DiskId> for VolumeId {
+    fn from(disk: ashlar_types::DiskId) -> Self {
+        Self(disk.to_string().into())
+    }
+}
+
+impl From<ashlar_types::SnapshotId> for VolumeSnapshotId {
+    fn from(snapshot: ashlar_types::SnapshotId) -> Self {
+        Self(snapshot.to_string().into())
+    }
+}
+
+/// What a store knows of a volume.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VolumeInfo {
+    /// The size that its users see.
+    pub size_bytes: u64,
+    /// Bytes of blocks that belong to this volume alone: written since its last snapshot.
+    pub exclusive_bytes: u64,
+    /// Devices that are open on it.
+    pub open_count: usize,
+}
+
+/// What a store knows of a snapshot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SnapshotInfo {
+    /// The size of the volume when the snapshot was taken.
+    pub size_bytes: u64,
+    /// Bytes of blocks that the snapshot itself holds: all written blocks for the first of a lineage, the
+    /// blocks changed since the one before for the others.
+    pub held_bytes: u64,
+    /// Devices that are open on it.
+    pub open_count: usize,
+}
+
+/// What a store takes and could still give.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StoreUsage {
+    /// Bytes of blocks in use by volumes, snapshots and deletions under way.
+    pub used_bytes: u64,
+    /// Bytes that can still be written before `NoSpace`.
+    pub available_bytes: u64,
+}
+
+/// A pool of volumes. Every call that changes something is durable and complete when it returns `Ok`, and has
+/// changed nothing when it returns an error (a latched pool apart, which a restart recovers).
+///
+/// Names are unique within a store and within their kind. Calls may come from many threads at once.
+///
+/// Errors that every call may return: `Io`, `Latched`, `Corrupt`; every call that changes something also
+/// `NoSpace`. The others are named at the call.
+pub trait VolumeStore: Send + Sync {
+    /// Makes an empty volume that reads as zeroes. `size_bytes` is a multiple of 4096, 4096 at least.
+    /// `AlreadyExists`, `InvalidArgument`.
+    fn create_volume(&self, volume: &VolumeId, size_bytes: u64) -> Result<(), VolumeError>;
+
+    /// Makes a volume whose content is the snapshot's, zeroes beyond it. O(1); moves no data. `size_bytes` must not be smaller
+    /// than the snapshot. `NotFound`, `AlreadyExists`, `InvalidArgument`.
+    fn clone_volume(
+        &self,
+        volume: &VolumeId,
+        from: &VolumeSnapshotId,
+        size_bytes: u64,
+    ) -> Result<(), VolumeError>;
+
+    /// Makes the volume larger; zeroes beyond the old end. Open devices see the new size. The same size again
+    /// is a success, a smaller one `InvalidArgument`. `NotFound`.
+    fn resize_volume(&self, volume: &VolumeId, size_bytes: u64) -> Result<(), VolumeError>;
+
+    /// Deletes the volume; its space comes back in the background. Its snapshots stay. `NotFound`; `InUse` while a device is open
+    /// on it.
+    fn delete_volume(&self, volume: &VolumeId) -> Result<(), VolumeError>;
+
+    /// Freezes the volume's content under a name: everything answered before the call began, flushed or not,
+    /// and is durable when it returns. O(1) beside the flush. Allowed while devices are open. `NotFound`, `AlreadyExists`.
+    fn create_snapshot(&self, volume: &VolumeId, snapshot: &VolumeSnapshotId) -> Result<(), VolumeError>;
+
+    /// Deletes the snapshot. Whatever else shares blocks with it keeps them; space that nobody shares comes back in
+    /// the background. `NotFound`; `InUse` while a device is open on it.
+    fn delete_snapshot(&self, snapshot: &VolumeSnapshotId) -> Result<(), VolumeError>;
+
+    /// Makes the volume's content equal to the snapshot's, zeroes beyond the snapshot's end; the volume keeps its size. The snapshot
+    /// need not be of this volume. O(1). `NotFound`; `InvalidArgument` if the snapshot is larger than the
+    /// volume; `InUse` while a device is open on the volume.
+    fn roll_back(&self, volume: &VolumeId, to: &VolumeSnapshotId) -> Result<(), VolumeError>;
+
+    /// Makes the whole volume read as zeroes again. O(1); space comes back in the background. `NotFound`;
+    /// `InUse` while a device is open on it.
+    fn clear_volume(&self, volume: &VolumeId) -> Result<(), VolumeError>;
+
+    /// Opens the volume for reading and writing. It counts as open until the last clone of the device is
+    /// dropped. `NotFound`.
+    fn open_volume(&self, volume: &VolumeId) -> Result<Arc<dyn BlockDevice>, VolumeError>;
+
+    /// Opens the snapshot for reading. `NotFound`.
+    fn open_snapshot(&self, snapshot: &VolumeSnapshotId) -> Result<Arc<dyn BlockDevice>, VolumeError>;
+
+    /// What is known of the volume. `NotFound`.
+    fn volume(&self, volume: &VolumeId) -> Result<VolumeInfo, VolumeError>;
+
+    /// What is known of the snapshot. `NotFound`.
+    fn snapshot(&self, snapshot: &VolumeSnapshotId) -> Result<SnapshotInfo, VolumeError>;
+
+    /// The names of all volumes, in no particular order.
+    fn volumes(&self) -> Result<Vec<VolumeId>, VolumeError>;
+
+    /// The names of all snapshots, in no particular order.
+    fn snapshots(&self) -> Result<Vec<VolumeSnapshotId>, VolumeError>;
+
+    /// What the store takes and could still give.
+    fn usage(&self) -> Result<StoreUsage, VolumeError>;
+}

@@ -1,2 +1,53 @@
-//! Housekeeping commands.
-fn main() {}
+//! Housekeeping commands: `cargo xtask tidy | test | coverage | bench`.
+//!
+//! Nothing here is shipped. `./test` prepares what the tests need and then calls `cargo xtask test`.
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "these commands talk to a person at a terminal"
+)]
+
+mod bench;
+mod coverage;
+mod error;
+mod process;
+mod test;
+mod tidy;
+mod workspace;
+
+use std::process::ExitCode;
+
+use error::{ErrorKind, Result, XtaskError};
+use workspace::Workspace;
+
+const USAGE: &str = "usage: cargo xtask COMMAND
+  tidy                          the rules of the house that compilers do not know
+  test [STAGE]...               every stage, or those named; `test --list` names them
+  coverage [--check|--accept]   the API against the vendor's own description of it
+  bench [--rounds N] [--seconds N] [--only PART] [--no-write]   side by side with other NBD servers";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match run(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            if error.kind() != ErrorKind::Reported {
+                eprintln!("{error}");
+            }
+            ExitCode::from(if error.kind() == ErrorKind::Usage { 2 } else { 1 })
+        }
+    }
+}
+
+fn run(arguments: &[String]) -> Result<()> {
+    let Some((command, rest)) = arguments.split_first() else {
+        return Err(XtaskError::new(ErrorKind::Usage, USAGE));
+    };
+    match command.as_str() {
+        "tidy" => tidy::run(&Workspace::find()?, rest),
+        "test" => test::run(&Workspace::find()?, rest),
+        "coverage" => coverage::run(&Workspace::find()?, rest),
+        "bench" => bench::run(&Workspace::find()?, rest),
+        other => Err(XtaskError::new(ErrorKind::Usage, format!("unknown command `{other}`\n{USAGE}"))),
+    }
+}

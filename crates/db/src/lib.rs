@@ -1,1 +1,45 @@
-//! All SQL: schema, migrations, queries, job journal
+//! All SQL of the control plane.
+//!
+//! [`Db`] is the database, [`Transaction`] a transaction on it; each noun's queries hang on an accessor of the
+//! transaction (`transaction.disks().find(..)`). Rows are typed: an id, a state or a size that leaves this
+//! crate is of a type of `ashlar-types`. Statements are written so that SQLite and PostgreSQL read them alike.
+//!
+//! There is no rule here: whether something may be done is the business of `ashlar-control`.
+
+mod account;
+mod client_token;
+mod column;
+mod connect;
+mod disk;
+mod error;
+mod instance;
+mod job;
+mod listing;
+mod operation;
+mod place;
+mod snapshot;
+mod tag;
+
+#[cfg(test)]
+mod tests;
+
+pub use account::{Account, Accounts, ApiKey};
+pub use client_token::{ClientToken, ClientTokens};
+pub use connect::{Db, Transaction};
+pub use disk::{Disk, DiskFilter, DiskListing, DiskOrderField, DiskQuery, Disks, Lifecycle};
+pub use error::{DbError, DbErrorKind};
+pub use instance::{Instance, InstanceListing, Instances};
+pub use job::{JobId, JobPhase, JobRecord, Jobs, NewJob};
+pub use listing::{Listed, Order, Page};
+pub use operation::{LatestOperation, Operation, OperationState, Operations};
+pub use place::Places;
+pub use snapshot::{Snapshot, SnapshotFilter, SnapshotListing, SnapshotQuery, SnapshotTotals, Snapshots};
+pub use tag::{Tag, Tagged, Tags};
+
+/// Turns "no row was changed" into `NotFound`.
+fn one_row(rows: u64, noun: &str, id: &dyn std::fmt::Display) -> Result<(), DbError> {
+    if rows == 0 {
+        return Err(DbError::new(DbErrorKind::NotFound, format!("{noun} {id} is not in the database")));
+    }
+    Ok(())
+}

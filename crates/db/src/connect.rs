@@ -1,0 +1,137 @@
+//! Opening the database and its transactions.
+
+use std::path::Path;
+use std::time::Duration;
+
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+};
+
+use crate::{Accounts, DbError};
+use crate::{ClientTokens, Disks, Instances, Jobs, Operations, Places, Snapshots, Tags};
+
+/// The one place that names the database in use.
+pub(crate) type Engine = sqlx::Sqlite;
+pub(crate) type Connection = sqlx::SqliteConnection;
+pub(crate) type Row = sqlx::sqlite::SqliteRow;
+
+/// How long a transaction waits for its turn before it is [`Busy`](crate::DbErrorKind::Busy).
+const TURN_WAIT: Duration = Duration::from_secs(20);
+
+/// Readers never wait for the writer (WAL), so a few connections serve all describe calls.
+const READERS_MAX: u32 = 4;
+
+/// The control database. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Db {
+    writer: SqlitePool,
+    readers: SqlitePool,
+}
+
+impl Db {
+    /// Opens the SQLite file at `path`, makes it if it is missing, and brings its schema up to date.
+    /// `Corrupt` if the file is none of ours or of a newer version; `Io`.
+    pub async fn open(path: &Path) -> Result<Self, DbError> {
+        // FULL: a transaction that was answered survives a power cut.
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .foreign_keys(true)
+            .busy_timeout(TURN_WAIT);
+        // SQLite has one writer at a time: one connection makes the others queue fairly here instead of
+        // polling the file lock.
+        let writer = SqlitePoolOptions::new()
+            .max_connections(1)
+            .acquire_timeout(TURN_WAIT)
+            .connect_with(options.clone())
+            .await?;
+        sqlx::migrate!("./migrations").run(&writer).await?;
+        let readers = SqlitePoolOptions::new()
+            .max_connections(READERS_MAX)
+            .acquire_timeout(TURN_WAIT)
+            .connect_with(options.pragma("query_only", "true"))
+            .await?;
+        Ok(Self { writer, readers })
+    }
+
+    /// Begins a transaction that sees one state of the database and changes nothing.
+    pub async fn read(&self) -> Result<Transaction, DbError> {
+        Ok(Transaction(self.readers.begin().await?))
+    }
+
+    /// Begins a transaction that may change things. Only one runs at a time; dropped without
+    /// [`commit`](Transaction::commit), it has changed nothing.
+    pub async fn write(&self) -> Result<Transaction, DbError> {
+        Ok(Transaction(self.writer.begin_with("BEGIN IMMEDIATE").await?))
+    }
+
+    /// Waits for the transactions under way and closes the file.
+    pub async fn close(&self) {
+        self.readers.close().await;
+        self.writer.close().await;
+    }
+}
+
+/// A transaction. Each noun's queries hang on its accessor.
+#[derive(Debug)]
+pub struct Transaction(sqlx::Transaction<'static, Engine>);
+
+impl Transaction {
+    /// Makes the changes durable.
+    pub async fn commit(self) -> Result<(), DbError> {
+        Ok(self.0.commit().await?)
+    }
+
+    /// Accounts, their keys and projects.
+    pub fn accounts(&mut self) -> Accounts<'_> {
+        Accounts(&mut self.0)
+    }
+
+    /// Regions and zones.
+    pub fn places(&mut self) -> Places<'_> {
+        Places(&mut self.0)
+    }
+
+    /// Instances.
+    pub fn instances(&mut self) -> Instances<'_> {
+        Instances(&mut self.0)
+    }
+
+    /// Disks.
+    pub fn disks(&mut self) -> Disks<'_> {
+        Disks(&mut self.0)
+    }
+
+    /// Snapshots.
+    pub fn snapshots(&mut self) -> Snapshots<'_> {
+        Snapshots(&mut self.0)
+    }
+
+    /// Tags of disks and snapshots.
+    pub fn tags(&mut self) -> Tags<'_> {
+        Tags(&mut self.0)
+    }
+
+    /// Client tokens of create calls.
+    pub fn client_tokens(&mut self) -> ClientTokens<'_> {
+        ClientTokens(&mut self.0)
+    }
+
+    /// The journal of jobs.
+    pub fn jobs(&mut self) -> Jobs<'_> {
+        Jobs(&mut self.0)
+    }
+
+    /// The log of operations.
+    pub fn operations(&mut self) -> Operations<'_> {
+        Operations(&mut self.0)
+    }
+}
+
+/// The next number of the sequence that orders what was made in the same millisecond.
+pub(crate) async fn next_sequence(connection: &mut Connection) -> Result<i64, DbError> {
+    let sql = "UPDATE counters SET value = value + 1 WHERE name = 'sequence' RETURNING value";
+    Ok(sqlx::query_scalar(sql).fetch_one(connection).await?)
+}

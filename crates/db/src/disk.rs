@@ -1,0 +1,440 @@
+//! Disks: their rows, and every way to list them.
+
+use ashlar_types::{
+    AccountUin, DiskChargeType, DiskId, DiskState, DiskType, DiskUsage, InstanceId, ProjectId, Region,
+    RenewFlag, SnapshotId, UnixMillis, Zone,
+};
+use sqlx::Row as _;
+
+use crate::column::{Columns, signed, stored_enum, text_if_any};
+use crate::connect::{Connection, Row, next_sequence};
+use crate::listing::{Builder, push_in, push_in_numbers, push_page};
+use crate::{DbError, JobId, Listed, Order, Page};
+
+stored_enum! {
+    /// Whether users see a resource. What is not live is its job's alone.
+    pub enum Lifecycle {
+        /// Being made: its job makes it live or forgets it.
+        Creating = "CREATING",
+        /// Seen by its owner.
+        Live = "LIVE",
+        /// Being deleted: gone for its owner, its job takes the bytes away.
+        Deleting = "DELETING",
+    }
+}
+
+/// A cloud disk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Disk {
+    /// Its id.
+    pub id: DiskId,
+    /// Whose it is.
+    pub account: AccountUin,
+    /// Where its bytes are.
+    pub zone: Zone,
+    /// The project it is counted to.
+    pub project: ProjectId,
+    /// What its owner calls it, at most 60 bytes.
+    pub name: String,
+    /// The medium.
+    pub disk_type: DiskType,
+    /// System or data disk.
+    pub usage: DiskUsage,
+    /// How it is paid.
+    pub charge_type: DiskChargeType,
+    /// What happens at the deadline; prepaid disks only.
+    pub renew_flag: Option<RenewFlag>,
+    /// For how many months it was paid; prepaid disks only.
+    pub period_months: Option<u64>,
+    /// When the paid time ends; prepaid disks only.
+    pub deadline: Option<UnixMillis>,
+    /// Its size in GiB.
+    pub size_gib: u64,
+    /// Whether its owner sees it.
+    pub lifecycle: Lifecycle,
+    /// Where it is in its life.
+    pub state: DiskState,
+    /// The machine it is in, or on its way into or out of.
+    pub instance: Option<InstanceId>,
+    /// The machine it was in last.
+    pub last_instance: Option<InstanceId>,
+    /// Whether it can be detached and attached at will.
+    pub portable: bool,
+    /// Whether it goes when its machine goes.
+    pub delete_with_instance: bool,
+    /// Whether its snapshots go when it goes, unless they are kept for ever.
+    pub delete_snapshot: bool,
+    /// The snapshot it was made from.
+    pub source_snapshot: Option<SnapshotId>,
+    /// Throughput beyond the baseline in MiB/s.
+    pub throughput_performance_mib: u64,
+    /// Whether it may go beyond its baseline on saved credit.
+    pub burst_performance: bool,
+    /// How many backup points it may have.
+    pub backup_quota: u64,
+    /// Whether its type is being changed.
+    pub migrating: bool,
+    /// How far the last change of type is, 0 to 100; 0 when there was none.
+    pub migrate_percent: u64,
+    /// How far the last rollback is, 0 to 100; 0 when there was none.
+    pub rollback_percent: u64,
+    /// Why the last operation failed; empty when it did not.
+    pub error_prompt: String,
+    /// The job that works on it. While there is one, nothing else may change the disk.
+    pub job: Option<JobId>,
+    /// When it was made.
+    pub created: UnixMillis,
+}
+
+/// A disk and what a list shows beside it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DiskListing {
+    /// The disk.
+    pub disk: Disk,
+    /// The name of its project.
+    pub project_name: String,
+    /// How many snapshots there are of it.
+    pub snapshot_count: u64,
+    /// How many bytes its snapshots hold together.
+    pub snapshot_bytes: u64,
+}
+
+/// One condition of a list. The values of one condition are alternatives; conditions join with "and".
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DiskFilter {
+    /// `disk-id`, and the ids of a call.
+    Id(Vec<DiskId>),
+    /// `disk-usage`.
+    Usage(Vec<DiskUsage>),
+    /// `disk-charge-type`.
+    ChargeType(Vec<DiskChargeType>),
+    /// `portable`.
+    Portable(Vec<bool>),
+    /// `project-id`.
+    Project(Vec<ProjectId>),
+    /// `disk-name`, the whole name.
+    Name(Vec<String>),
+    /// `disk-type`.
+    Type(Vec<DiskType>),
+    /// `disk-state`.
+    State(Vec<DiskState>),
+    /// `instance-id`.
+    Instance(Vec<InstanceId>),
+    /// `zone`.
+    Zone(Vec<Zone>),
+    /// `instance-ip-address`.
+    InstanceAddress(Vec<String>),
+    /// `instance-name`, the whole name.
+    InstanceName(Vec<String>),
+    /// `tag-key`: has a tag with one of these keys.
+    TagKey(Vec<String>),
+    /// `tag-value`: has a tag with one of these values.
+    TagValue(Vec<String>),
+    /// `tag:KEY`: its tag of this key has one of these values.
+    Tag {
+        /// The key.
+        key: String,
+        /// The values.
+        values: Vec<String>,
+    },
+    /// No disk at all: a condition on something that no disk of this build can have.
+    Nothing,
+}
+
+/// What a list of disks is sorted by. Ties fall to the create time, then to the order of creation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DiskOrderField {
+    /// When the disk was made.
+    CreateTime,
+    /// When the paid time ends; disks without a deadline come last in either direction.
+    Deadline,
+}
+
+/// Which disks a call wants to see.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DiskQuery {
+    /// Whose disks.
+    pub account: AccountUin,
+    /// In which region.
+    pub region: Region,
+    /// All of these must hold.
+    pub filters: Vec<DiskFilter>,
+    /// What to sort by.
+    pub order_field: DiskOrderField,
+    /// In which direction.
+    pub order: Order,
+    /// Which part.
+    pub page: Page,
+}
+
+/// Queries on disks.
+#[derive(Debug)]
+pub struct Disks<'t>(pub(crate) &'t mut Connection);
+
+impl Disks<'_> {
+    /// Adds a disk. `Conflict` if the id is taken.
+    pub async fn insert(&mut self, disk: &Disk) -> Result<(), DbError> {
+        let sequence = next_sequence(self.0).await?;
+        sqlx::query(
+            "INSERT INTO disks (disk_id, sequence, uin, region, zone, disk_usage, source_snapshot_id, created_ms,
+                project_id, name, disk_type, charge_type, renew_flag, period_months, deadline_ms, size_gib,
+                lifecycle, state, instance_id, last_instance_id, portable, delete_with_instance,
+                delete_snapshot, throughput_performance_mib, burst_performance, backup_quota, migrating,
+                migrate_percent, rollback_percent, error_prompt, job_id)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0, '', '', '', NULL, NULL, NULL, 0, '', '', NULL, NULL,
+                FALSE, FALSE, FALSE, 0, FALSE, 0, FALSE, 0, 0, '', NULL)",
+        )
+        .bind(disk.id.to_string())
+        .bind(sequence)
+        .bind(signed(disk.account.0))
+        .bind(disk.zone.region().as_str())
+        .bind(disk.zone.as_str())
+        .bind(disk.usage.as_str())
+        .bind(text_if_any(disk.source_snapshot.as_ref()))
+        .bind(disk.created.0)
+        .execute(&mut *self.0)
+        .await?;
+        // One list of the changeable columns, in `save`.
+        self.save(disk).await
+    }
+
+    /// Writes everything that can change in a disk's life. `NotFound`.
+    pub async fn save(&mut self, disk: &Disk) -> Result<(), DbError> {
+        let done = sqlx::query(
+            "UPDATE disks SET project_id = $2, name = $3, disk_type = $4, charge_type = $5, renew_flag = $6,
+                period_months = $7, deadline_ms = $8, size_gib = $9, lifecycle = $10, state = $11,
+                instance_id = $12, last_instance_id = $13, portable = $14, delete_with_instance = $15,
+                delete_snapshot = $16, throughput_performance_mib = $17, burst_performance = $18,
+                backup_quota = $19, migrating = $20, migrate_percent = $21, rollback_percent = $22,
+                error_prompt = $23, job_id = $24
+             WHERE disk_id = $1",
+        )
+        .bind(disk.id.to_string())
+        .bind(signed(disk.project.0))
+        .bind(&disk.name)
+        .bind(disk.disk_type.as_str())
+        .bind(disk.charge_type.as_str())
+        .bind(disk.renew_flag.map(RenewFlag::as_str))
+        .bind(disk.period_months.map(signed))
+        .bind(disk.deadline.map(|deadline| deadline.0))
+        .bind(signed(disk.size_gib))
+        .bind(disk.lifecycle.as_str())
+        .bind(disk.state.as_str())
+        .bind(text_if_any(disk.instance.as_ref()))
+        .bind(text_if_any(disk.last_instance.as_ref()))
+        .bind(disk.portable)
+        .bind(disk.delete_with_instance)
+        .bind(disk.delete_snapshot)
+        .bind(signed(disk.throughput_performance_mib))
+        .bind(disk.burst_performance)
+        .bind(signed(disk.backup_quota))
+        .bind(disk.migrating)
+        .bind(signed(disk.migrate_percent))
+        .bind(signed(disk.rollback_percent))
+        .bind(&disk.error_prompt)
+        .bind(disk.job.map(JobId::signed))
+        .execute(&mut *self.0)
+        .await?;
+        crate::one_row(done.rows_affected(), "disk", &disk.id)
+    }
+
+    /// Removes a disk. Removing it again is a success.
+    pub async fn delete(&mut self, id: DiskId) -> Result<(), DbError> {
+        sqlx::query("DELETE FROM disks WHERE disk_id = $1")
+            .bind(id.to_string())
+            .execute(&mut *self.0)
+            .await?;
+        Ok(())
+    }
+
+    /// The live disk with this id, if it is the account's and in the region.
+    pub async fn find(
+        &mut self,
+        account: AccountUin,
+        region: &Region,
+        id: DiskId,
+    ) -> Result<Option<Disk>, DbError> {
+        let sql =
+            "SELECT * FROM disks WHERE disk_id = $1 AND uin = $2 AND region = $3 AND lifecycle = 'LIVE'";
+        let row = sqlx::query(sql)
+            .bind(id.to_string())
+            .bind(signed(account.0))
+            .bind(region.as_str())
+            .fetch_optional(&mut *self.0)
+            .await?;
+        row.as_ref().map(|row| disk_of(&Columns(row))).transpose()
+    }
+
+    /// Whether any disk, seen or not, has this id.
+    pub async fn exists(&mut self, id: DiskId) -> Result<bool, DbError> {
+        let row = sqlx::query("SELECT 1 FROM disks WHERE disk_id = $1")
+            .bind(id.to_string())
+            .fetch_optional(&mut *self.0)
+            .await?;
+        Ok(row.is_some())
+    }
+
+    /// The disks that a job works on, seen or not, by id.
+    pub async fn of_job(&mut self, job: JobId) -> Result<Vec<Disk>, DbError> {
+        let rows = sqlx::query("SELECT * FROM disks WHERE job_id = $1 ORDER BY disk_id")
+            .bind(job.signed())
+            .fetch_all(&mut *self.0)
+            .await?;
+        rows.iter().map(|row| disk_of(&Columns(row))).collect()
+    }
+
+    /// All disks that are attached, of all accounts, by id: what the exports are rebuilt from.
+    pub async fn attached(&mut self) -> Result<Vec<Disk>, DbError> {
+        let rows = sqlx::query("SELECT * FROM disks WHERE instance_id IS NOT NULL ORDER BY disk_id")
+            .fetch_all(&mut *self.0)
+            .await?;
+        rows.iter().map(|row| disk_of(&Columns(row))).collect()
+    }
+
+    /// The ids of all disks of a region, seen or not, by id: what `check` compares with the pool.
+    pub async fn ids(&mut self, region: &Region) -> Result<Vec<DiskId>, DbError> {
+        let rows = sqlx::query("SELECT disk_id FROM disks WHERE region = $1 ORDER BY disk_id")
+            .bind(region.as_str())
+            .fetch_all(&mut *self.0)
+            .await?;
+        rows.iter().map(|row| Columns(row).word("disk_id")).collect()
+    }
+
+    /// The ids of live, idle prepaid disks whose paid time has ended, of all accounts.
+    pub async fn expired(&mut self, now: UnixMillis) -> Result<Vec<Disk>, DbError> {
+        let sql = "SELECT * FROM disks WHERE deadline_ms <= $1 AND lifecycle = 'LIVE' AND job_id IS NULL
+             ORDER BY disk_id";
+        let rows = sqlx::query(sql).bind(now.0).fetch_all(&mut *self.0).await?;
+        rows.iter().map(|row| disk_of(&Columns(row))).collect()
+    }
+
+    /// The page of live disks that a query asks for.
+    pub async fn list(&mut self, query: &DiskQuery) -> Result<Listed<DiskListing>, DbError> {
+        let mut count = Builder::new("SELECT COUNT(*) FROM disks d");
+        push_where(&mut count, query);
+        let total: i64 = count.build().fetch_one(&mut *self.0).await?.try_get(0)?;
+
+        let mut list = Builder::new(
+            "SELECT d.*, p.name AS project_name,
+                (SELECT COUNT(*) FROM snapshots s
+                    WHERE s.disk_id = d.disk_id AND s.lifecycle = 'LIVE') AS snapshot_count,
+                (SELECT CAST(COALESCE(SUM(s.held_bytes), 0) AS BIGINT) FROM snapshots s
+                    WHERE s.disk_id = d.disk_id AND s.lifecycle = 'LIVE') AS snapshot_bytes
+             FROM disks d JOIN projects p ON p.uin = d.uin AND p.project_id = d.project_id",
+        );
+        push_where(&mut list, query);
+        push_order(&mut list, query);
+        push_page(&mut list, query.page);
+        let rows = list.build().fetch_all(&mut *self.0).await?;
+        let items = rows.iter().map(listing_of).collect::<Result<_, _>>()?;
+        Ok(Listed { total_count: u64::try_from(total).unwrap_or(0), items })
+    }
+}
+
+fn push_where(builder: &mut Builder, query: &DiskQuery) {
+    builder.push(" WHERE d.uin = ").push_bind(signed(query.account.0));
+    builder.push(" AND d.region = ").push_bind(query.region.to_string());
+    builder.push(" AND d.lifecycle = 'LIVE'");
+    for filter in &query.filters {
+        push_filter(builder, filter);
+    }
+}
+
+fn push_filter(builder: &mut Builder, filter: &DiskFilter) {
+    match filter {
+        DiskFilter::Id(values) => push_in(builder, "d.disk_id", values, ToString::to_string),
+        DiskFilter::Usage(values) => push_in(builder, "d.disk_usage", values, ToString::to_string),
+        DiskFilter::ChargeType(values) => push_in(builder, "d.charge_type", values, ToString::to_string),
+        DiskFilter::Portable(values) => {
+            let truth = "CASE WHEN d.portable THEN 1 ELSE 0 END";
+            push_in_numbers(builder, truth, values, |value| i64::from(*value));
+        }
+        DiskFilter::Project(values) => {
+            push_in_numbers(builder, "d.project_id", values, |value| signed(value.0))
+        }
+        DiskFilter::Name(values) => push_in(builder, "d.name", values, Clone::clone),
+        DiskFilter::Type(values) => push_in(builder, "d.disk_type", values, ToString::to_string),
+        DiskFilter::State(values) => push_in(builder, "d.state", values, ToString::to_string),
+        DiskFilter::Instance(values) => push_in(builder, "d.instance_id", values, ToString::to_string),
+        DiskFilter::Zone(values) => push_in(builder, "d.zone", values, ToString::to_string),
+        DiskFilter::InstanceAddress(values) => push_instance(builder, "i.ip_address", values),
+        DiskFilter::InstanceName(values) => push_instance(builder, "i.name", values),
+        DiskFilter::TagKey(values) => push_tag(builder, None, "t.tag_key", values),
+        DiskFilter::TagValue(values) => push_tag(builder, None, "t.tag_value", values),
+        DiskFilter::Tag { key, values } => push_tag(builder, Some(key), "t.tag_value", values),
+        DiskFilter::Nothing => {
+            builder.push(" AND 1 = 0");
+        }
+    }
+}
+
+fn push_instance(builder: &mut Builder, column: &str, values: &[String]) {
+    builder.push(" AND d.instance_id IN (SELECT i.instance_id FROM instances i WHERE 1 = 1");
+    push_in(builder, column, values, Clone::clone);
+    builder.push(")");
+}
+
+fn push_tag(builder: &mut Builder, key: Option<&String>, column: &str, values: &[String]) {
+    builder.push(" AND d.disk_id IN (SELECT t.resource_id FROM tags t WHERE 1 = 1");
+    if let Some(key) = key {
+        builder.push(" AND t.tag_key = ").push_bind(key.clone());
+    }
+    push_in(builder, column, values, Clone::clone);
+    builder.push(")");
+}
+
+fn push_order(builder: &mut Builder, query: &DiskQuery) {
+    let direction = query.order.sql();
+    builder.push(" ORDER BY ");
+    match query.order_field {
+        DiskOrderField::CreateTime => {}
+        DiskOrderField::Deadline => {
+            builder.push("d.deadline_ms").push(direction).push(" NULLS LAST, ");
+        }
+    }
+    builder.push("d.created_ms").push(direction).push(", d.sequence").push(direction);
+}
+
+fn listing_of(row: &Row) -> Result<DiskListing, DbError> {
+    let columns = Columns(row);
+    Ok(DiskListing {
+        disk: disk_of(&columns)?,
+        project_name: columns.text("project_name")?,
+        snapshot_count: columns.number("snapshot_count")?,
+        snapshot_bytes: columns.number("snapshot_bytes")?,
+    })
+}
+
+fn disk_of(columns: &Columns<'_>) -> Result<Disk, DbError> {
+    Ok(Disk {
+        id: columns.word("disk_id")?,
+        account: AccountUin(columns.number("uin")?),
+        zone: columns.word("zone")?,
+        project: ProjectId(columns.number("project_id")?),
+        name: columns.text("name")?,
+        disk_type: columns.word("disk_type")?,
+        usage: columns.word("disk_usage")?,
+        charge_type: columns.word("charge_type")?,
+        renew_flag: columns.word_if_any("renew_flag")?,
+        period_months: columns.number_if_any("period_months")?,
+        deadline: columns.time_if_any("deadline_ms")?,
+        size_gib: columns.number("size_gib")?,
+        lifecycle: columns.word("lifecycle")?,
+        state: columns.word("state")?,
+        instance: columns.word_if_any("instance_id")?,
+        last_instance: columns.word_if_any("last_instance_id")?,
+        portable: columns.flag("portable")?,
+        delete_with_instance: columns.flag("delete_with_instance")?,
+        delete_snapshot: columns.flag("delete_snapshot")?,
+        source_snapshot: columns.word_if_any("source_snapshot_id")?,
+        throughput_performance_mib: columns.number("throughput_performance_mib")?,
+        burst_performance: columns.flag("burst_performance")?,
+        backup_quota: columns.number("backup_quota")?,
+        migrating: columns.flag("migrating")?,
+        migrate_percent: columns.number("migrate_percent")?,
+        rollback_percent: columns.number("rollback_percent")?,
+        error_prompt: columns.text("error_prompt")?,
+        job: columns.number_if_any("job_id")?.map(JobId),
+        created: columns.time("created_ms")?,
+    })
+}

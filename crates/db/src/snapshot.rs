@@ -1,0 +1,339 @@
+//! Snapshots: their rows, and every way to list them.
+
+use ashlar_types::{
+    AccountUin, DiskId, DiskUsage, ProjectId, Region, SnapshotId, SnapshotState, SnapshotType, UnixMillis,
+    Zone,
+};
+use sqlx::Row as _;
+
+use crate::column::{Columns, signed};
+use crate::connect::{Connection, Row, next_sequence};
+use crate::listing::{Builder, push_in, push_in_numbers, push_page};
+use crate::{DbError, JobId, Lifecycle, Listed, Order, Page};
+
+/// A snapshot of a cloud disk. It outlives its disk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Snapshot {
+    /// Its id.
+    pub id: SnapshotId,
+    /// Whose it is.
+    pub account: AccountUin,
+    /// Where its bytes are.
+    pub zone: Zone,
+    /// The project it is counted to.
+    pub project: ProjectId,
+    /// The disk it was taken from, which may be gone.
+    pub disk: DiskId,
+    /// What its owner calls it, at most 60 bytes.
+    pub name: String,
+    /// Whether its owner sees it.
+    pub lifecycle: Lifecycle,
+    /// Where it is in its life.
+    pub state: SnapshotState,
+    /// How far taking it is, 0 to 100.
+    pub percent: u64,
+    /// The size of its disk when it was taken, in GiB.
+    pub size_gib: u64,
+    /// Bytes of blocks that it holds itself.
+    pub held_bytes: u64,
+    /// System or data disk.
+    pub usage: DiskUsage,
+    /// When it is deleted by itself; none is kept for ever.
+    pub deadline: Option<UnixMillis>,
+    /// The job that works on it. While there is one, nothing else may change the snapshot.
+    pub job: Option<JobId>,
+    /// When it was made.
+    pub created: UnixMillis,
+    /// When it was last changed.
+    pub modified: UnixMillis,
+}
+
+/// A snapshot and what a list shows beside it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SnapshotListing {
+    /// The snapshot.
+    pub snapshot: Snapshot,
+    /// The name of its project.
+    pub project_name: String,
+}
+
+/// One condition of a list. The values of one condition are alternatives; conditions join with "and".
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SnapshotFilter {
+    /// `snapshot-id`, and the ids of a call.
+    Id(Vec<SnapshotId>),
+    /// `snapshot-name`, the whole name.
+    Name(Vec<String>),
+    /// `snapshot-state`.
+    State(Vec<SnapshotState>),
+    /// `disk-usage`.
+    Usage(Vec<DiskUsage>),
+    /// `project-id`.
+    Project(Vec<ProjectId>),
+    /// `disk-id`.
+    Disk(Vec<DiskId>),
+    /// `zone`.
+    Zone(Vec<Zone>),
+    /// `encrypt`. No snapshot of this build is encrypted.
+    Encrypt(Vec<bool>),
+    /// `snapshot-type`. All snapshots of this build are private.
+    Type(Vec<SnapshotType>),
+    /// `tag-key`: has a tag with one of these keys.
+    TagKey(Vec<String>),
+    /// `tag-value`: has a tag with one of these values.
+    TagValue(Vec<String>),
+    /// `tag:KEY`: its tag of this key has one of these values.
+    Tag {
+        /// The key.
+        key: String,
+        /// The values.
+        values: Vec<String>,
+    },
+}
+
+/// Which snapshots a call wants to see, sorted by create time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SnapshotQuery {
+    /// Whose snapshots.
+    pub account: AccountUin,
+    /// In which region.
+    pub region: Region,
+    /// All of these must hold.
+    pub filters: Vec<SnapshotFilter>,
+    /// In which direction.
+    pub order: Order,
+    /// Which part.
+    pub page: Page,
+}
+
+/// The sum over an account's snapshots.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SnapshotTotals {
+    /// How many there are.
+    pub count: u64,
+    /// Bytes of blocks that they hold together.
+    pub held_bytes: u64,
+}
+
+/// Queries on snapshots.
+#[derive(Debug)]
+pub struct Snapshots<'t>(pub(crate) &'t mut Connection);
+
+impl Snapshots<'_> {
+    /// Adds a snapshot. `Conflict` if the id is taken.
+    pub async fn insert(&mut self, snapshot: &Snapshot) -> Result<(), DbError> {
+        let sequence = next_sequence(self.0).await?;
+        sqlx::query(
+            "INSERT INTO snapshots (snapshot_id, sequence, uin, region, zone, disk_id, size_gib, disk_usage,
+                created_ms, project_id, name, lifecycle, state, percent, held_bytes, deadline_ms, job_id, modified_ms)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, '', '', '', 0, 0, NULL, NULL, 0)",
+        )
+        .bind(snapshot.id.to_string())
+        .bind(sequence)
+        .bind(signed(snapshot.account.0))
+        .bind(snapshot.zone.region().as_str())
+        .bind(snapshot.zone.as_str())
+        .bind(snapshot.disk.to_string())
+        .bind(signed(snapshot.size_gib))
+        .bind(snapshot.usage.as_str())
+        .bind(snapshot.created.0)
+        .execute(&mut *self.0)
+        .await?;
+        // One list of the changeable columns, in `save`.
+        self.save(snapshot).await
+    }
+
+    /// Writes everything that can change in a snapshot's life. `NotFound`.
+    pub async fn save(&mut self, snapshot: &Snapshot) -> Result<(), DbError> {
+        let done = sqlx::query(
+            "UPDATE snapshots SET project_id = $2, name = $3, lifecycle = $4, state = $5, percent = $6,
+                held_bytes = $7, deadline_ms = $8, job_id = $9, modified_ms = $10
+             WHERE snapshot_id = $1",
+        )
+        .bind(snapshot.id.to_string())
+        .bind(signed(snapshot.project.0))
+        .bind(&snapshot.name)
+        .bind(snapshot.lifecycle.as_str())
+        .bind(snapshot.state.as_str())
+        .bind(signed(snapshot.percent))
+        .bind(signed(snapshot.held_bytes))
+        .bind(snapshot.deadline.map(|deadline| deadline.0))
+        .bind(snapshot.job.map(JobId::signed))
+        .bind(snapshot.modified.0)
+        .execute(&mut *self.0)
+        .await?;
+        crate::one_row(done.rows_affected(), "snapshot", &snapshot.id)
+    }
+
+    /// Notes how many bytes a snapshot holds; nothing happens when it is gone.
+    pub async fn set_held_bytes(&mut self, id: SnapshotId, held_bytes: u64) -> Result<(), DbError> {
+        sqlx::query("UPDATE snapshots SET held_bytes = $2 WHERE snapshot_id = $1")
+            .bind(id.to_string())
+            .bind(signed(held_bytes))
+            .execute(&mut *self.0)
+            .await?;
+        Ok(())
+    }
+
+    /// Removes a snapshot. Removing it again is a success.
+    pub async fn delete(&mut self, id: SnapshotId) -> Result<(), DbError> {
+        sqlx::query("DELETE FROM snapshots WHERE snapshot_id = $1")
+            .bind(id.to_string())
+            .execute(&mut *self.0)
+            .await?;
+        Ok(())
+    }
+
+    /// The live snapshot with this id, if it is the account's and in the region.
+    pub async fn find(
+        &mut self,
+        account: AccountUin,
+        region: &Region,
+        id: SnapshotId,
+    ) -> Result<Option<Snapshot>, DbError> {
+        let sql = "SELECT * FROM snapshots WHERE snapshot_id = $1 AND uin = $2 AND region = $3 AND lifecycle = 'LIVE'";
+        let row = sqlx::query(sql)
+            .bind(id.to_string())
+            .bind(signed(account.0))
+            .bind(region.as_str())
+            .fetch_optional(&mut *self.0)
+            .await?;
+        row.as_ref().map(|row| snapshot_of(&Columns(row))).transpose()
+    }
+
+    /// Whether any snapshot, seen or not, has this id.
+    pub async fn exists(&mut self, id: SnapshotId) -> Result<bool, DbError> {
+        let row = sqlx::query("SELECT 1 FROM snapshots WHERE snapshot_id = $1")
+            .bind(id.to_string())
+            .fetch_optional(&mut *self.0)
+            .await?;
+        Ok(row.is_some())
+    }
+
+    /// The live snapshots of a disk, oldest first.
+    pub async fn of_disk(&mut self, disk: DiskId) -> Result<Vec<Snapshot>, DbError> {
+        let sql =
+            "SELECT * FROM snapshots WHERE disk_id = $1 AND lifecycle = 'LIVE' ORDER BY created_ms, sequence";
+        let rows = sqlx::query(sql).bind(disk.to_string()).fetch_all(&mut *self.0).await?;
+        rows.iter().map(|row| snapshot_of(&Columns(row))).collect()
+    }
+
+    /// The snapshots that a job works on, seen or not, by id.
+    pub async fn of_job(&mut self, job: JobId) -> Result<Vec<Snapshot>, DbError> {
+        let rows = sqlx::query("SELECT * FROM snapshots WHERE job_id = $1 ORDER BY snapshot_id")
+            .bind(job.signed())
+            .fetch_all(&mut *self.0)
+            .await?;
+        rows.iter().map(|row| snapshot_of(&Columns(row))).collect()
+    }
+
+    /// The ids of all snapshots of a region, seen or not, by id: what `check` compares with the pool.
+    pub async fn ids(&mut self, region: &Region) -> Result<Vec<SnapshotId>, DbError> {
+        let rows = sqlx::query("SELECT snapshot_id FROM snapshots WHERE region = $1 ORDER BY snapshot_id")
+            .bind(region.as_str())
+            .fetch_all(&mut *self.0)
+            .await?;
+        rows.iter().map(|row| Columns(row).word("snapshot_id")).collect()
+    }
+
+    /// The live, idle snapshots whose time is over, of all accounts.
+    pub async fn expired(&mut self, now: UnixMillis) -> Result<Vec<Snapshot>, DbError> {
+        let sql = "SELECT * FROM snapshots
+             WHERE deadline_ms <= $1 AND lifecycle = 'LIVE' AND state = 'NORMAL' AND job_id IS NULL
+             ORDER BY snapshot_id";
+        let rows = sqlx::query(sql).bind(now.0).fetch_all(&mut *self.0).await?;
+        rows.iter().map(|row| snapshot_of(&Columns(row))).collect()
+    }
+
+    /// The sum over the live snapshots of an account in a region.
+    pub async fn totals(&mut self, account: AccountUin, region: &Region) -> Result<SnapshotTotals, DbError> {
+        let sql = "SELECT COUNT(*) AS count, CAST(COALESCE(SUM(held_bytes), 0) AS BIGINT) AS held_bytes
+             FROM snapshots WHERE uin = $1 AND region = $2 AND lifecycle = 'LIVE'";
+        let row =
+            sqlx::query(sql).bind(signed(account.0)).bind(region.as_str()).fetch_one(&mut *self.0).await?;
+        let columns = Columns(&row);
+        Ok(SnapshotTotals { count: columns.number("count")?, held_bytes: columns.number("held_bytes")? })
+    }
+
+    /// The page of live snapshots that a query asks for.
+    pub async fn list(&mut self, query: &SnapshotQuery) -> Result<Listed<SnapshotListing>, DbError> {
+        let mut count = Builder::new("SELECT COUNT(*) FROM snapshots s");
+        push_where(&mut count, query);
+        let total: i64 = count.build().fetch_one(&mut *self.0).await?.try_get(0)?;
+
+        let mut list = Builder::new(
+            "SELECT s.*, p.name AS project_name
+             FROM snapshots s JOIN projects p ON p.uin = s.uin AND p.project_id = s.project_id",
+        );
+        push_where(&mut list, query);
+        let direction = query.order.sql();
+        list.push(" ORDER BY s.created_ms").push(direction).push(", s.sequence").push(direction);
+        push_page(&mut list, query.page);
+        let rows = list.build().fetch_all(&mut *self.0).await?;
+        let items = rows.iter().map(listing_of).collect::<Result<_, _>>()?;
+        Ok(Listed { total_count: u64::try_from(total).unwrap_or(0), items })
+    }
+}
+
+fn push_where(builder: &mut Builder, query: &SnapshotQuery) {
+    builder.push(" WHERE s.uin = ").push_bind(signed(query.account.0));
+    builder.push(" AND s.region = ").push_bind(query.region.to_string());
+    builder.push(" AND s.lifecycle = 'LIVE'");
+    for filter in &query.filters {
+        push_filter(builder, filter);
+    }
+}
+
+fn push_filter(builder: &mut Builder, filter: &SnapshotFilter) {
+    match filter {
+        SnapshotFilter::Id(values) => push_in(builder, "s.snapshot_id", values, ToString::to_string),
+        SnapshotFilter::Name(values) => push_in(builder, "s.name", values, Clone::clone),
+        SnapshotFilter::State(values) => push_in(builder, "s.state", values, ToString::to_string),
+        SnapshotFilter::Usage(values) => push_in(builder, "s.disk_usage", values, ToString::to_string),
+        SnapshotFilter::Project(values) => {
+            push_in_numbers(builder, "s.project_id", values, |value| signed(value.0));
+        }
+        SnapshotFilter::Disk(values) => push_in(builder, "s.disk_id", values, ToString::to_string),
+        SnapshotFilter::Zone(values) => push_in(builder, "s.zone", values, ToString::to_string),
+        SnapshotFilter::Encrypt(values) => push_in_numbers(builder, "0", values, |value| i64::from(*value)),
+        SnapshotFilter::Type(values) => push_in(builder, "'PRIVATE_SNAPSHOT'", values, ToString::to_string),
+        SnapshotFilter::TagKey(values) => push_tag(builder, None, "t.tag_key", values),
+        SnapshotFilter::TagValue(values) => push_tag(builder, None, "t.tag_value", values),
+        SnapshotFilter::Tag { key, values } => push_tag(builder, Some(key), "t.tag_value", values),
+    }
+}
+
+fn push_tag(builder: &mut Builder, key: Option<&String>, column: &str, values: &[String]) {
+    builder.push(" AND s.snapshot_id IN (SELECT t.resource_id FROM tags t WHERE 1 = 1");
+    if let Some(key) = key {
+        builder.push(" AND t.tag_key = ").push_bind(key.clone());
+    }
+    push_in(builder, column, values, Clone::clone);
+    builder.push(")");
+}
+
+fn listing_of(row: &Row) -> Result<SnapshotListing, DbError> {
+    let columns = Columns(row);
+    Ok(SnapshotListing { snapshot: snapshot_of(&columns)?, project_name: columns.text("project_name")? })
+}
+
+fn snapshot_of(columns: &Columns<'_>) -> Result<Snapshot, DbError> {
+    Ok(Snapshot {
+        id: columns.word("snapshot_id")?,
+        account: AccountUin(columns.number("uin")?),
+        zone: columns.word("zone")?,
+        project: ProjectId(columns.number("project_id")?),
+        disk: columns.word("disk_id")?,
+        name: columns.text("name")?,
+        lifecycle: columns.word("lifecycle")?,
+        state: columns.word("state")?,
+        percent: columns.number("percent")?,
+        size_gib: columns.number("size_gib")?,
+        held_bytes: columns.number("held_bytes")?,
+        usage: columns.word("disk_usage")?,
+        deadline: columns.time_if_any("deadline_ms")?,
+        job: columns.number_if_any("job_id")?.map(JobId),
+        created: columns.time("created_ms")?,
+        modified: columns.time("modified_ms")?,
+    })
+}

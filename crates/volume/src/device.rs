@@ -41,6 +41,7 @@ pub struct Extent {
 
 /// A disk or snapshot that is open for I/O. Offsets and lengths are bytes of any alignment; a range that does
 /// not lie within `0..size_bytes()` is [`InvalidArgument`](crate::ErrorKind::InvalidArgument) and changes nothing.
+/// A range of no bytes within it is a success that does nothing.
 ///
 /// Calls may come from many threads at once. Two calls that overlap in time and range may take effect in
 /// either order, block by block; calls that do not overlap in time take effect in their order.
@@ -77,7 +78,11 @@ pub trait BlockDevice: Send + Sync {
     fn write_zeroes(&self, offset_bytes: u64, length_bytes: u64, mode: ZeroMode) -> Result<(), VolumeError>;
 
     /// Describes the range from its start: neighbours differ in kind, at most `extents_max` of them (at least
-    /// one), together no longer than `length_bytes`. Bytes of a hole read as zeroes.
+    /// one), together no longer than `length_bytes`. Bytes of a hole read as zeroes. A range of no bytes has no
+    /// extents. An `extents_max` of 0 is `InvalidArgument`.
+    ///
+    /// A whole block is a hole when it was never written, and again after [`discard`](Self::discard) or
+    /// [`ZeroMode::MayUnmap`]; it is data after a write or [`ZeroMode::KeepAllocated`].
     fn extents(
         &self,
         offset_bytes: u64,

@@ -7,8 +7,10 @@
 //! The order of reading: `device`, `store`, `error`, then `model` (a store in memory, the oracle of
 //! every test) and `contract` (the suite that the model and every real store pass).
 
+pub mod contract;
 mod device;
 mod error;
+pub mod model;
 mod store;
 
 pub use device::{BlockDevice, Extent, ExtentKind, ReadAttempt, ZeroMode};

@@ -119,8 +119,8 @@ pub trait VolumeStore: Send + Sync {
     /// `AlreadyExists`, `InvalidArgument`.
     fn create_volume(&self, volume: &VolumeId, size_bytes: u64) -> Result<(), VolumeError>;
 
-    /// Makes a volume whose content is the snapshot's, zeroes beyond it. O(1); moves no data. `size_bytes` must not be smaller
-    /// than the snapshot. `NotFound`, `AlreadyExists`, `InvalidArgument`.
+    /// Makes a volume whose content is the snapshot's, zeroes beyond it. O(1); moves no data. `size_bytes` is a
+    /// multiple of 4096 and not smaller than the snapshot. `NotFound`, `AlreadyExists`, `InvalidArgument`.
     fn clone_volume(
         &self,
         volume: &VolumeId,
@@ -128,7 +128,7 @@ pub trait VolumeStore: Send + Sync {
         size_bytes: u64,
     ) -> Result<(), VolumeError>;
 
-    /// Makes the volume larger; zeroes beyond the old end. Open devices see the new size. The same size again
+    /// Makes the volume larger; zeroes beyond the old end. `size_bytes` is a multiple of 4096. Open devices see the new size. The same size again
     /// is a success, a smaller one `InvalidArgument`. `NotFound`.
     fn resize_volume(&self, volume: &VolumeId, size_bytes: u64) -> Result<(), VolumeError>;
 
@@ -138,6 +138,9 @@ pub trait VolumeStore: Send + Sync {
 
     /// Freezes the volume's content under a name: everything answered before the call began, flushed or not,
     /// and is durable when it returns. O(1) beside the flush. Allowed while devices are open. `NotFound`, `AlreadyExists`.
+    ///
+    /// The content is that of one moment: a write that is in it has every write in it that was answered before
+    /// that one began, on any device of the volume. A write that runs meanwhile may be in it for some of its blocks.
     fn create_snapshot(&self, volume: &VolumeId, snapshot: &VolumeSnapshotId) -> Result<(), VolumeError>;
 
     /// Deletes the snapshot. Whatever else shares blocks with it keeps them; space that nobody shares comes back in

@@ -1,0 +1,116 @@
+//! The comparison finds each kind of difference, and the list of gaps only shrinks.
+
+use serde_json::json;
+
+use super::*;
+
+fn description(members: &Value, more_actions: &[&str]) -> Description {
+    let mut actions = serde_json::Map::new();
+    for name in ["Make"].iter().chain(more_actions) {
+        actions.insert((*name).to_owned(), json!({"input": "MakeRequest", "output": "MakeResponse"}));
+    }
+    let tag = json!({"members": [{"name": "Key", "type": "string", "member": "string", "required": true},
+                                 {"name": "Parent", "type": "object", "member": "Tag"}]});
+    let response = json!({"members": [{"name": "RequestId", "type": "string", "member": "string"}]});
+    let objects = json!({"MakeRequest": {"members": members}, "MakeResponse": response, "Tag": tag});
+    Description::read(&json!({"actions": actions, "objects": objects})).unwrap()
+}
+
+fn member(name: &str, kind: &str, inner: &str, required: bool) -> Value {
+    json!({"name": name, "type": kind, "member": inner, "required": required})
+}
+
+fn names(vendor: &Description, ours: &Description) -> Vec<String> {
+    gaps::find(vendor, ours).iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn each_kind_of_difference_is_a_gap() {
+    let vendor = description(
+        &json!([
+            member("Count", "int", "uint64", true),
+            member("Name", "string", "string", false),
+            member("Size", "int", "uint64", false),
+            member("Tags", "list", "Tag", false),
+            member("Ids", "list", "uint64", false),
+            member("Zone", "string", "string", false),
+        ]),
+        &["Break"],
+    );
+    let ours = description(
+        &json!([
+            member("Count", "int", "int64", false),
+            member("Name", "string", "string", true),
+            member("Size", "string", "string", false),
+            member("Tags", "list", "Label", false),
+            member("Ids", "list", "string", false),
+            member("Own", "string", "string", true),
+        ]),
+        &[],
+    );
+    assert_eq!(
+        names(&vendor, &ours),
+        [
+            "Break",
+            "Make request Count: not required here",
+            "Make request Ids: list of string instead of list of int",
+            "Make request Name: required here",
+            "Make request Size: string instead of int",
+            "Make request Tags: list of Label instead of list of object",
+            "Make request Zone: missing",
+        ]
+    );
+    assert_eq!(names(&vendor, &vendor), [""; 0]);
+}
+
+#[test]
+fn objects_are_compared_by_what_is_in_them() {
+    let vendor = description(&json!([member("Tags", "list", "Tag", false)]), &[]);
+    let value = json!({
+        "actions": {"Make": {"input": "In", "output": "Out"}},
+        "objects": {"In": {"members": [member("Tags", "list", "Label", false)]},
+                    "Label": {"members": [member("Parent", "object", "Label", false)]}},
+    });
+    let ours = Description::read(&value).unwrap();
+    assert_eq!(names(&vendor, &ours), ["Make request Tags.Key: missing"]);
+}
+
+#[test]
+fn the_list_of_gaps_only_shrinks() {
+    let found = |names: &[&str]| names.iter().map(|name| Gap::Action { name: (*name).to_owned() }).collect();
+    let listed: BTreeSet<String> = ["A".to_owned(), "B".to_owned()].into();
+    let answer = |names: &[&str], listed: Option<&BTreeSet<String>>, mode| {
+        compare(&found(names), listed, mode).map_err(|error| error.to_string())
+    };
+    for mode in [Mode::Write, Mode::Check] {
+        assert_eq!(answer(&["A", "B"], Some(&listed), mode), Ok(()));
+        assert!(answer(&["A", "B", "C"], Some(&listed), mode).unwrap_err().contains("new gaps: C"));
+    }
+    assert_eq!(answer(&["A", "C"], Some(&listed), Mode::Accept), Ok(()));
+    assert_eq!(answer(&["A"], Some(&listed), Mode::Write), Ok(()));
+    assert!(answer(&["A"], Some(&listed), Mode::Check).unwrap_err().contains("no gaps any more: B"));
+    assert_eq!(answer(&["A"], None, Mode::Write), Ok(()));
+    assert!(answer(&["A"], None, Mode::Check).is_err());
+}
+
+#[test]
+fn the_report_names_actions_and_differences() {
+    let vendor = description(&json!([member("Name", "string", "string", false)]), &["Break"]);
+    let ours = description(&json!([]), &[]);
+    let report = report::markdown(&vendor, &ours, &gaps::find(&vendor, &ours));
+    for line in [
+        "1 of 2 actions exist.",
+        "| Break | not yet |  |",
+        "| Make | yes | 1 |",
+        "- Make request Name: missing",
+    ] {
+        assert!(report.lines().any(|given| given == line), "{line}\n{report}");
+    }
+}
+
+#[test]
+fn a_description_that_is_none_is_refused() {
+    for value in [json!([]), json!({"actions": {}}), json!({"actions": {"A": {}}, "objects": {}})] {
+        assert!(Description::read(&value).is_err(), "{value}");
+    }
+}

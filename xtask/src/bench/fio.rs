@@ -1,0 +1,104 @@
+//! One run of fio against an NBD export.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::error::{Context, ErrorKind, Result, XtaskError};
+use crate::process;
+use crate::workspace::Workspace;
+
+/// The part of each disk that is used, in GiB. All of it is in the page cache.
+pub(super) const SIZE_GIB: u32 = 4;
+
+/// What a run does: one line of the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Load {
+    pub(super) name: &'static str,
+    /// fio's word for the pattern.
+    pattern: &'static str,
+    pub(super) block_kib: u32,
+    depth: u32,
+    /// Each on a connection of its own.
+    connections: u32,
+}
+
+const fn load(
+    name: &'static str,
+    pattern: &'static str,
+    block_kib: u32,
+    depth: u32,
+    connections: u32,
+) -> Load {
+    Load { name, pattern, block_kib, depth, connections }
+}
+
+/// Random loads come before sequential ones: a sequential read fills the page cache with large folios, after
+/// which small random writes are several times slower for every server.
+pub(super) const LOADS: [Load; 8] = [
+    load("4 KiB random read, depth 1", "randread", 4, 1, 1),
+    load("4 KiB random write, depth 1", "randwrite", 4, 1, 1),
+    load("4 KiB random read, depth 32", "randread", 4, 32, 1),
+    load("4 KiB random write, depth 32", "randwrite", 4, 32, 1),
+    load("4 KiB random read, 4 connections x 8", "randread", 4, 8, 4),
+    load("4 KiB random write, 4 connections x 8", "randwrite", 4, 8, 4),
+    load("1 MiB sequential read, depth 4", "read", 1024, 4, 1),
+    load("1 MiB sequential write, depth 4", "write", 1024, 4, 1),
+];
+
+/// How long a run lasts.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Extent {
+    Seconds(u32),
+    /// Each byte once.
+    Whole,
+}
+
+/// What a run did.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Outcome {
+    pub(super) operations: u64,
+    pub(super) operations_per_s: f64,
+}
+
+/// Writes every byte in 4 KiB steps, in order: data in the page cache, in folios of the same size for each server.
+pub(super) fn fill(workspace: &Workspace, uri: &str, folder: &Path) -> Result<Outcome> {
+    run(workspace, uri, folder, load("fill", "write", 4, 32, 1), Extent::Whole)
+}
+
+pub(super) fn run(
+    workspace: &Workspace,
+    uri: &str,
+    folder: &Path,
+    load: Load,
+    extent: Extent,
+) -> Result<Outcome> {
+    let mut command = workspace.command("fio");
+    // fio leaves its state files where it stands.
+    command.current_dir(folder);
+    command.args(["--name=bench", "--ioengine=nbd", "--thread", "--group_reporting", "--output-format=json"]);
+    command.arg(format!("--uri={uri}")).arg(format!("--rw={}", load.pattern));
+    command.arg(format!("--bs={}k", load.block_kib)).arg(format!("--iodepth={}", load.depth));
+    command.arg(format!("--numjobs={}", load.connections)).arg(format!("--size={SIZE_GIB}g"));
+    if let Extent::Seconds(seconds) = extent {
+        command.args(["--time_based", "--norandommap"]).arg(format!("--runtime={seconds}"));
+    }
+    outcome(&process::output(&mut command)?)
+}
+
+/// Reads fio's JSON. Messages may stand before it.
+pub(super) fn outcome(output: &str) -> Result<Outcome> {
+    let start = output.find('{').unwrap_or(0);
+    let report: Value =
+        serde_json::from_str(&output[start..]).context(ErrorKind::Format, || "fio's report".to_owned())?;
+    let job = &report["jobs"][0];
+    let mut outcome = Outcome { operations: 0, operations_per_s: 0.0 };
+    for direction in ["read", "write"] {
+        outcome.operations += job[direction]["total_ios"].as_u64().unwrap_or(0);
+        outcome.operations_per_s += job[direction]["iops"].as_f64().unwrap_or(0.0);
+    }
+    if job["error"] != 0 || outcome.operations == 0 {
+        return Err(XtaskError::new(ErrorKind::Failed, format!("fio did nothing: error {}", job["error"])));
+    }
+    Ok(outcome)
+}

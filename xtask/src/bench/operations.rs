@@ -1,0 +1,84 @@
+//! Operations that must not grow with the disk: snapshots and their kin, memory, start.
+
+use std::path::Path;
+use std::time::Instant;
+
+use serde_json::json;
+
+use super::api::Api;
+use super::options::Options;
+use super::server::Ashlar;
+use super::table::{figure, markdown};
+use crate::error::Result;
+use crate::process;
+use crate::workspace::Workspace;
+
+const ZONE: &str = "ap-guangzhou-3";
+/// As many disks as one call makes.
+const DISKS_PER_CALL: u32 = 100;
+
+/// What `ashlar-engine`'s own measurement prints: snapshot, clone and rollback of a large map, deep chains.
+pub(super) fn engine(workspace: &Workspace, folder: &Path) -> Result<String> {
+    let mut command = workspace.cargo();
+    command.args([
+        "run",
+        "--quiet",
+        "--release",
+        "--package",
+        "ashlar-engine",
+        "--example",
+        "operations",
+        "--",
+    ]);
+    let mut lines = Vec::new();
+    let status = process::watch(command.arg(folder.join("engine")), |line| lines.push(line.to_owned()))?;
+    let outcome = if status.success() { lines.join("\n") } else { format!("{}\n{status}", lines.join("\n")) };
+    Ok(format!("## Engine\n\nPrinted by `crates/engine/examples/operations.rs`.\n\n```\n{outcome}\n```\n"))
+}
+
+/// Memory of an idle server and the time of a start, without disks and with many.
+pub(super) fn server(workspace: &Workspace, folder: &Path, options: &Options) -> Result<String> {
+    let folder = folder.join("server");
+    std::fs::create_dir_all(&folder).map_err(|error| {
+        crate::error::XtaskError::caused_by(crate::error::ErrorKind::Io, "making a folder", error)
+    })?;
+    let mut rows = Vec::new();
+    rows.push(start_and_measure(workspace, &folder, "first start, empty")?);
+    rows.push(start_and_measure(workspace, &folder, "start, no disks")?);
+    make_disks(workspace, &folder, options.disks)?;
+    rows.push(start_and_measure(workspace, &folder, &format!("start, {} disks", options.disks))?);
+    let head = ["server", "ready after ms", "resident MiB"].map(str::to_owned);
+    Ok(format!("## Server\n\n{}", markdown(&head, &rows)))
+}
+
+#[allow(clippy::disallowed_methods, reason = "this measures")]
+fn start_and_measure(workspace: &Workspace, folder: &Path, name: &str) -> Result<Vec<String>> {
+    let start = Instant::now();
+    let ashlar = Ashlar::start(workspace, folder)?;
+    let ready_ms = start.elapsed().as_secs_f64() * 1000.0;
+    #[allow(clippy::cast_precision_loss, reason = "a memory size in KiB fits a float exactly")]
+    let resident_mib = ashlar.server.resident_kib()? as f64 / 1024.0;
+    ashlar.server.stop()?;
+    Ok(vec![name.to_owned(), figure(Some(ready_ms)), figure(Some(resident_mib))])
+}
+
+fn make_disks(workspace: &Workspace, folder: &Path, count: u32) -> Result<()> {
+    let ashlar = Ashlar::start(workspace, folder)?;
+    let mut api = Api::start(workspace, &ashlar.data_dir)?;
+    let mut left = count;
+    while left > 0 {
+        let now = left.min(DISKS_PER_CALL);
+        let wanted = json!({
+            "Placement": {"Zone": ZONE}, "DiskType": "CLOUD_PREMIUM", "DiskChargeType": "POSTPAID_BY_HOUR",
+            "DiskSize": 20, "DiskCount": now,
+        });
+        api.call("CreateDisks", wanted)?;
+        left -= now;
+        println!("{left} disks to make");
+    }
+    // Creation is a job: wait for the last one, so that the start is not measured with work left over.
+    let unfinished = json!({"Filters": [{"Name": "disk-state", "Values": ["ATTACHING", "EXPANDING"]}]});
+    while api.call("DescribeDisks", unfinished.clone())?["TotalCount"] != 0 {}
+    drop(api);
+    ashlar.server.stop()
+}

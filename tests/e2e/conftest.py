@@ -39,6 +39,7 @@ class ServerRoom:
                     server.stop()
                     server.assert_clean()
                 assert not server.panics(), server.panics()
+                assert not server.leaked_secrets(), "the log has the secret key"
         finally:
             for server in self._servers:
                 server.discard()

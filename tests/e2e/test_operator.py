@@ -9,7 +9,7 @@ import pytest
 
 from harness.cloud import Cloud
 from harness.nbd_client import NbdClient
-from harness.server import OTHER_ZONE, ZONE, run_ashlar
+from harness.server import OTHER_ZONE, RATE_LIMIT_OFF, ZONE, run_ashlar
 from harness.waiting import wait_until
 
 
@@ -42,7 +42,7 @@ def serve(tmp_path, *arguments, config=None, env=None):
         ("colour = 1\n", ["colour"]),
         ("api_listen = 7\n", ["api_listen"]),
         ("api_listen = [\n", ["ashlar.toml"]),
-        ('rate_limit = "sometimes"\n', ["rate_limit"]),
+        ('rate_limits = "sometimes"\n', ["rate_limits"]),
         ('default_region = "Mars"\n', ["Mars"]),
     ],
 )
@@ -139,6 +139,15 @@ def test_instances_by_command_line(servers):
 def test_commands_without_a_server(tmp_path):
     one_line(run_ashlar("instance", "list", "--data-dir", tmp_path / "nothing"), 2, tmp_path / "nothing")
     assert run_ashlar("check", "--data-dir", tmp_path / "nothing").returncode == 2
+
+
+def test_logs_for_machines_tell_of_each_call(servers):
+    server = servers.start(RATE_LIMIT_OFF + "json_log = true\n")
+    request = Cloud(server).call("DescribeDisks")["RequestId"]
+    server.stop()
+    lines = [json.loads(line) for line in server.log_path.read_text().splitlines() if line.startswith("{")]
+    (told,) = [line for line in lines if request in json.dumps(line)]
+    assert "DescribeDisks" in json.dumps(told)
 
 
 def test_version_and_help():

@@ -8,7 +8,7 @@ from tencentcloud.common.exception.tencent_cloud_sdk_exception import TencentClo
 from harness.cloud import Cloud, sdk_client
 from harness.waiting import wait_until
 
-DOCUMENTED = 'rate_limit = "documented"\n'
+DOCUMENTED = 'rate_limits = "documented"\n'
 
 
 def burst(server, action, count):

@@ -16,9 +16,10 @@ ZONE = "ap-guangzhou-3"
 OTHER_ZONE = "ap-guangzhou-4"
 
 # The suite makes more calls a second than the documented rates allow; one test has its own configuration.
-RATE_LIMIT_OFF = 'rate_limit = "off"\n'
+RATE_LIMIT_OFF = 'rate_limits = "off"\n'
 
-_ENDPOINT = re.compile(r"http://(127\.0\.0\.1|localhost):(\d+)")
+# The line that the server prints when it accepts calls.
+_READY = re.compile(r"API at http://127\.0\.0\.1:(\d+), NBD at .* 127\.0\.0\.1:(\d+)")
 
 
 def binary_path():
@@ -90,16 +91,11 @@ class Server:
     def _is_up(self, log_offset):
         assert self._process.poll() is None, f"the server ended with {self._process.returncode}:\n{self.log_tail()}"
         printed = self.log_path.read_bytes()[log_offset:].decode(errors="replace")
-        endpoint = _ENDPOINT.search(printed)
-        if not endpoint:
+        ready = _READY.search(printed)
+        if not ready:
             return False
-        self.port = int(endpoint[2])
-        try:
-            socket.create_connection((self.host, self.port), timeout=1).close()
-        except OSError:
-            return False
-        tcp = re.search(r"nbd\S*://127\.0\.0\.1:(\d+)", printed)
-        self.nbd_port = int(tcp[1]) if tcp else None
+        self.port, self.nbd_port = int(ready[1]), int(ready[2])
+        socket.create_connection((self.host, self.port), timeout=10).close()
         return self.nbd_socket.exists()
 
     def kill(self):
@@ -186,6 +182,12 @@ class Server:
         if not self.log_path.exists():
             return ""
         return "\n".join(self.log_path.read_text(errors="replace").splitlines()[-lines:])
+
+    def leaked_secrets(self):
+        """Whether the log has the secret key."""
+        if not (self.data_dir / "admin.env").exists():
+            return False  # The data directory is on a medium that is no longer mounted.
+        return self.admin_environment()["TENCENTCLOUD_SECRET_KEY"] in self.log_path.read_text(errors="replace")
 
     def panics(self):
         """Lines of the log that tell of a panic."""

@@ -11,7 +11,10 @@ from harness.server import ZONE
 
 CALLERS = 8
 HOURLY = {
-    "Placement": {"Zone": ZONE}, "DiskChargeType": "POSTPAID_BY_HOUR", "DiskType": "CLOUD_PREMIUM", "DiskSize": 10,
+    "Placement": {"Zone": ZONE},
+    "DiskChargeType": "POSTPAID_BY_HOUR",
+    "DiskType": "CLOUD_PREMIUM",
+    "DiskSize": 10,
 }
 
 
@@ -51,7 +54,9 @@ def test_one_client_token_makes_one_set_of_disks(server, cloud):
 
 
 def test_many_creations_at_once_are_all_there(server, cloud):
-    answers, errors = split(together(server, [("CreateDisks", HOURLY | {"DiskName": "crowd", "DiskCount": 5})] * CALLERS))
+    answers, errors = split(
+        together(server, [("CreateDisks", HOURLY | {"DiskName": "crowd", "DiskCount": 5})] * CALLERS)
+    )
     assert not errors
     made = [disk for answer in answers for disk in answer["DiskIdSet"]]
     assert len(set(made)) == 5 * CALLERS
@@ -64,7 +69,11 @@ def test_a_disk_goes_into_one_instance(server, cloud):
     instances = [server.add_instance() for _ in range(CALLERS)]
     calls = [("AttachDisks", {"InstanceId": instance, "DiskIds": [disk]}) for instance in instances]
     outcomes = together(server, calls)
-    winners = [place for place, outcome in zip(instances, outcomes) if not isinstance(outcome, TencentCloudSDKException)]
+    winners = [
+        place
+        for place, outcome in zip(instances, outcomes, strict=True)
+        if not isinstance(outcome, TencentCloudSDKException)
+    ]
     assert len(winners) == 1, outcomes
     assert cloud.wait_disk(disk, "ATTACHED")["InstanceId"] == winners[0]
     NbdClient(server.nbd_socket, disk).close()
@@ -75,9 +84,15 @@ def test_a_disk_is_terminated_or_attached_never_both(server, cloud):
     instance = server.add_instance()
     for _ in range(6):
         disk = cloud.create_disk()
-        answers, errors = split(together(server, [
-            ("AttachDisks", {"InstanceId": instance, "DiskIds": [disk]}), ("TerminateDisks", {"DiskIds": [disk]}),
-        ]))
+        answers, errors = split(
+            together(
+                server,
+                [
+                    ("AttachDisks", {"InstanceId": instance, "DiskIds": [disk]}),
+                    ("TerminateDisks", {"DiskIds": [disk]}),
+                ],
+            )
+        )
         assert len(answers) == 1 and len(errors) == 1, errors
         found = cloud.disk(disk)
         if found:
@@ -89,7 +104,12 @@ def test_a_disk_is_terminated_or_attached_never_both(server, cloud):
 def test_snapshots_taken_together_all_succeed_or_say_try_again(server, cloud):
     disk = cloud.create_disk()
     answers, errors = split(together(server, [("CreateSnapshot", {"DiskId": disk})] * CALLERS))
-    retriable = {"ResourceBusy", "InvalidDisk.Busy", "InvalidDisk.SnapshotCreating", "ResourceUnavailable.SnapshotCreating"}
+    retriable = {
+        "ResourceBusy",
+        "InvalidDisk.Busy",
+        "InvalidDisk.SnapshotCreating",
+        "ResourceUnavailable.SnapshotCreating",
+    }
     assert {error.code for error in errors} <= retriable
     assert answers
     for answer in answers:

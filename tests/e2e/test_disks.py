@@ -10,7 +10,10 @@ NO_DISK = "disk-00000000"
 NO_SNAPSHOT = "snap-00000000"
 NO_INSTANCE = "ins-00000000"
 HOURLY = {
-    "Placement": {"Zone": ZONE}, "DiskChargeType": "POSTPAID_BY_HOUR", "DiskType": "CLOUD_PREMIUM", "DiskSize": 10,
+    "Placement": {"Zone": ZONE},
+    "DiskChargeType": "POSTPAID_BY_HOUR",
+    "DiskType": "CLOUD_PREMIUM",
+    "DiskSize": 10,
 }
 
 
@@ -34,13 +37,38 @@ def test_a_new_disk_shows_what_was_asked_for(cloud):
     )
     found = cloud.disk(disk)
     expected = {
-        "DiskId": disk, "DiskName": "named", "DiskType": "CLOUD_SSD", "DiskSize": 30, "DiskState": "UNATTACHED",
-        "DiskUsage": "DATA_DISK", "DiskChargeType": "POSTPAID_BY_HOUR", "Portable": True, "Attached": False,
-        "InstanceId": "", "InstanceType": "", "InstanceIdList": [], "Encrypt": False, "SnapshotAbility": True,
-        "SnapshotCount": 0, "SnapshotSize": 0, "Rollbacking": False, "RollbackPercent": 0, "Migrating": False,
-        "MigratePercent": 0, "DeleteWithInstance": False, "Shareable": False, "DeleteSnapshot": 1,
-        "DiskBackupQuota": 3, "DiskBackupCount": 0, "BurstPerformance": True, "RenewFlag": "", "DeadlineTime": "",
-        "DifferDaysOfDeadline": None, "AutoSnapshotPolicyIds": None, "LastAttachInsId": None, "ErrorPrompt": "",
+        "DiskId": disk,
+        "DiskName": "named",
+        "DiskType": "CLOUD_SSD",
+        "DiskSize": 30,
+        "DiskState": "UNATTACHED",
+        "DiskUsage": "DATA_DISK",
+        "DiskChargeType": "POSTPAID_BY_HOUR",
+        "Portable": True,
+        "Attached": False,
+        "InstanceId": "",
+        "InstanceType": "",
+        "InstanceIdList": [],
+        "Encrypt": False,
+        "SnapshotAbility": True,
+        "SnapshotCount": 0,
+        "SnapshotSize": 0,
+        "Rollbacking": False,
+        "RollbackPercent": 0,
+        "Migrating": False,
+        "MigratePercent": 0,
+        "DeleteWithInstance": False,
+        "Shareable": False,
+        "DeleteSnapshot": 1,
+        "DiskBackupQuota": 3,
+        "DiskBackupCount": 0,
+        "BurstPerformance": True,
+        "RenewFlag": "",
+        "DeadlineTime": "",
+        "DifferDaysOfDeadline": None,
+        "AutoSnapshotPolicyIds": None,
+        "LastAttachInsId": None,
+        "ErrorPrompt": "",
     }
     assert {name: found[name] for name in expected} == expected
     assert found["Placement"]["Zone"] == OTHER_ZONE and found["Placement"]["ProjectId"] == 0
@@ -55,7 +83,9 @@ def test_a_disk_without_a_name_is_unnamed_and_many_come_at_once(cloud):
 
 def test_a_prepaid_disk_has_a_deadline_and_goes_in_two_steps(cloud):
     disk = cloud.create_disk(
-        10, DiskChargeType="PREPAID", DiskChargePrepaid={"Period": 2, "RenewFlag": "NOTIFY_AND_AUTO_RENEW"},
+        10,
+        DiskChargeType="PREPAID",
+        DiskChargePrepaid={"Period": 2, "RenewFlag": "NOTIFY_AND_AUTO_RENEW"},
     )
     found = cloud.disk(disk)
     assert (found["DiskChargeType"], found["RenewFlag"]) == ("PREPAID", "NOTIFY_AND_AUTO_RENEW")
@@ -153,8 +183,13 @@ def test_an_attachment_that_cannot_be_is_refused_whole(cloud, instance):
         ([good] * 2, "InvalidParameterValue", good),
         ([], "MissingParameter", "DiskIds"),
     ]:
-        refused_as_one_of(cloud, {code, "ResourceUnavailable.ZoneNotMatch", "ResourceUnavailable.Attached"}, text,
-                               "AttachDisks", {"InstanceId": instance, "DiskIds": disks})
+        refused_as_one_of(
+            cloud,
+            {code, "ResourceUnavailable.ZoneNotMatch", "ResourceUnavailable.Attached"},
+            text,
+            "AttachDisks",
+            {"InstanceId": instance, "DiskIds": disks},
+        )
         assert cloud.disk(good)["DiskState"] == "UNATTACHED"
     with cloud.refused("InvalidInstanceId.NotFound", NO_INSTANCE):
         cloud.call("AttachDisks", InstanceId=NO_INSTANCE, DiskIds=[good])
@@ -162,7 +197,9 @@ def test_an_attachment_that_cannot_be_is_refused_whole(cloud, instance):
         cloud.call("AttachDisks", InstanceId=instance, DiskIds=[f"disk-{number:08}" for number in range(11)])
     with cloud.refused("MissingParameter", "InstanceId"):
         cloud.call("AttachDisks", DiskIds=[good])
-    refused_for_good(cloud, None, ["AttachMode"], "AttachDisks", {"InstanceId": instance, "DiskIds": [good], "AttachMode": "XF"})
+    refused_for_good(
+        cloud, None, ["AttachMode"], "AttachDisks", {"InstanceId": instance, "DiskIds": [good], "AttachMode": "XF"}
+    )
     cloud.detach(attached)
 
 
@@ -263,8 +300,13 @@ def test_a_wrong_modification_is_refused_whole(cloud):
 def test_termination_is_refused_whole(cloud, instance):
     attached, loose = cloud.create_disks(10, count=2)
     cloud.attach(instance, attached)
-    refused_as_one_of(cloud, {"ResourceUnavailable.NotSupported", "UnsupportedOperation"}, attached,
-                           "TerminateDisks", {"DiskIds": [loose, attached]})
+    refused_as_one_of(
+        cloud,
+        {"ResourceUnavailable.NotSupported", "UnsupportedOperation"},
+        attached,
+        "TerminateDisks",
+        {"DiskIds": [loose, attached]},
+    )
     refused_for_good(cloud, None, [NO_DISK], "TerminateDisks", {"DiskIds": [loose, NO_DISK]})
     refused_for_good(cloud, None, ["DiskIds"], "TerminateDisks", {"DiskIds": [f"disk-{n:08}" for n in range(51)]})
     with cloud.refused("MissingParameter", "DiskIds"):
@@ -301,13 +343,23 @@ def test_initialisation_has_its_limits(cloud, instance):
 
 def test_quota_of_each_type_zone_and_charge(cloud):
     asked = cloud.call(
-        "DescribeDiskConfigQuota", InquiryType="INQUIRY_CBS_CONFIG", Zones=[ZONE], DiskTypes=["CLOUD_PREMIUM"],
-        DiskChargeType="POSTPAID_BY_HOUR", DiskUsage="DATA_DISK",
+        "DescribeDiskConfigQuota",
+        InquiryType="INQUIRY_CBS_CONFIG",
+        Zones=[ZONE],
+        DiskTypes=["CLOUD_PREMIUM"],
+        DiskChargeType="POSTPAID_BY_HOUR",
+        DiskUsage="DATA_DISK",
     )["DiskConfigSet"]
     assert len(asked) == 1
     expected = {
-        "Available": True, "DiskType": "CLOUD_PREMIUM", "DiskChargeType": "POSTPAID_BY_HOUR", "Zone": ZONE,
-        "DiskUsage": "DATA_DISK", "MinDiskSize": 10, "MaxDiskSize": 32000, "StepSize": 1,
+        "Available": True,
+        "DiskType": "CLOUD_PREMIUM",
+        "DiskChargeType": "POSTPAID_BY_HOUR",
+        "Zone": ZONE,
+        "DiskUsage": "DATA_DISK",
+        "MinDiskSize": 10,
+        "MaxDiskSize": 32000,
+        "StepSize": 1,
     }
     assert {name: asked[0][name] for name in expected} == expected
     everything = cloud.call("DescribeDiskConfigQuota", InquiryType="INQUIRY_CBS_CONFIG")["DiskConfigSet"]

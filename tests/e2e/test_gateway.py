@@ -8,10 +8,10 @@ import time
 import urllib.parse
 
 import pytest
+from tencentcloud.common.exception.tencent_cloud_sdk_exception import TencentCloudSDKException
 
 from harness.cloud import sdk_client
 from harness.signing import RawHttp, error_code, tc3_headers, v1_parameters
-from tencentcloud.common.exception.tencent_cloud_sdk_exception import TencentCloudSDKException
 
 FORM = "application/x-www-form-urlencoded"
 
@@ -35,7 +35,9 @@ def test_both_generations_of_signatures_by_hand(raw):
         raw.tc3("DescribeDisks", b'{"Limit":"1"}', content_type="application/json; charset=utf-8"),
         raw.tc3("DescribeDisks", content_type="application/octet-stream"),
         raw.tc3_get("DescribeDisks", "Limit=1&Offset=0"),
-        raw.tc3_get("DescribeDisks", "Offset=0&Filters.0.Values.0=a%20b&Filters.0.Values.1=c+d&Filters.0.Name=disk-name"),
+        raw.tc3_get(
+            "DescribeDisks", "Offset=0&Filters.0.Values.0=a%20b&Filters.0.Values.1=c+d&Filters.0.Name=disk-name"
+        ),
         raw.v1_get("DescribeDisks", {"Limit": "1"}),
         raw.v1_get("DescribeDisks", digest="HmacSHA1"),
         raw.v1_post("DescribeDisks", {"Filters.0.Name": "zone", "Filters.0.Values.0": "ap-guangzhou-1"}),
@@ -58,7 +60,10 @@ def test_a_host_signed_without_its_port_is_accepted(raw):
 def test_an_unsigned_payload_is_accepted(raw):
     digest = hashlib.sha256(b"UNSIGNED-PAYLOAD").hexdigest()
     answer = raw.tc3(
-        "DescribeDisks", b'{"Limit": 3}', payload_hash=digest, headers={"X-TC-Content-SHA256": "UNSIGNED-PAYLOAD"},
+        "DescribeDisks",
+        b'{"Limit": 3}',
+        payload_hash=digest,
+        headers={"X-TC-Content-SHA256": "UNSIGNED-PAYLOAD"},
     )
     assert answer["TotalCount"] == 0
 
@@ -118,7 +123,10 @@ def test_a_replayed_nonce_is_refused(raw):
 
 def test_other_methods_are_refused(raw):
     for method in ("PUT", "DELETE", "PATCH", "OPTIONS"):
-        assert error_code(raw.send(method, "/", tc3_headers(raw.key, "DescribeDisks", b"{}"), b"")) == "UnsupportedProtocol"
+        assert (
+            error_code(raw.send(method, "/", tc3_headers(raw.key, "DescribeDisks", b"{}"), b""))
+            == "UnsupportedProtocol"
+        )
 
 
 @pytest.mark.parametrize(
@@ -150,8 +158,20 @@ def test_wrong_json(raw, body, code):
 
 @pytest.mark.parametrize(
     "query",
-    ["DiskIds.1=disk-00000000", "DiskIds.x=disk-00000000", "DiskIds=disk-00000000", "DiskIds.4294967296=a",
-     "Limit=1&Limit=2", "Filters.0.Name.Deep=x", "Limit=%zz", "Limit=%ff", "Colour=red", ".=.", "Limit=", "=1"],
+    [
+        "DiskIds.1=disk-00000000",
+        "DiskIds.x=disk-00000000",
+        "DiskIds=disk-00000000",
+        "DiskIds.4294967296=a",
+        "Limit=1&Limit=2",
+        "Filters.0.Name.Deep=x",
+        "Limit=%zz",
+        "Limit=%ff",
+        "Colour=red",
+        ".=.",
+        "Limit=",
+        "=1",
+    ],
 )
 def test_wrong_query(raw, query):
     code = error_code(raw.tc3_get("DescribeDisks", query))
@@ -162,8 +182,14 @@ def test_wrong_forms_and_content_types(raw):
     boundary = "multipart/form-data; boundary=xyz"
     good = b'--xyz\r\nContent-Disposition: form-data; name="Limit"\r\n\r\n1\r\n--xyz--\r\n'
     assert raw.tc3("DescribeDisks", good, content_type=boundary)["TotalCount"] == 0
-    for body in (b"", b"--xyz", b"--abc--", good[:-10], good.replace(b"form-data", b"attachment"),
-                 good.replace(b'name="Limit"', b'name="Colour"')):
+    for body in (
+        b"",
+        b"--xyz",
+        b"--abc--",
+        good[:-10],
+        good.replace(b"form-data", b"attachment"),
+        good.replace(b'name="Limit"', b'name="Colour"'),
+    ):
         code = error_code(raw.tc3("DescribeDisks", body, content_type=boundary))
         assert code and code != "InternalError", body
     for content_type in ("multipart/form-data", "text/plain", "application/xml", "image/png; a=b"):

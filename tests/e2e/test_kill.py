@@ -5,10 +5,11 @@ import random
 import threading
 
 import pytest
+from tencentcloud.common.exception.tencent_cloud_sdk_exception import TencentCloudSDKException
 
+from harness.caller import Caller, Records, adopt_disk, verify_records
 from harness.cloud import Cloud
 from harness.nbd_client import NbdClient
-from harness.caller import Caller, Records, adopt_disk, verify_records
 from harness.waiting import wait_until
 from harness.writer import BlockModel, Writer, assert_allowed, read_values
 
@@ -33,8 +34,11 @@ def run_until_killed(server, cloud, instance, records, models, chance):
     for thread in threads:
         thread.start()
     wait_until(
-        lambda: any(thread.error for thread in threads)
-        or caller.answered > 2 and all(writer.flush_count > 2 for writer in writers.values()),
+        lambda: (
+            any(thread.error for thread in threads)
+            or caller.answered > 2
+            and all(writer.flush_count > 2 for writer in writers.values())
+        ),
         "the workload is under way",
     )
     # The moment is random on purpose; nothing waits for this time to have any effect.
@@ -78,49 +82,77 @@ def test_kill_9_at_random_moments(servers, seed):
     server.assert_clean()
 
 
-def test_a_job_killed_in_the_middle_ends(servers, seed):
-    """Calls that are answered or under way when the server dies leave nothing stuck and nothing half made."""
+class Call(threading.Thread):
+    """One call that begins together with others; `answer` stays None when it was refused or cut off."""
+
+    def __init__(self, cloud, start, action, wanted):
+        super().__init__(daemon=True)
+        self.answer = None
+        self._cloud, self._start, self._action, self._wanted = cloud, start, action, wanted
+
+    def run(self):
+        self._start.wait(30)
+        try:
+            self.answer = self._cloud.call(self._action, **self._wanted)
+        except TencentCloudSDKException:
+            self.answer = None
+
+
+def test_jobs_killed_in_the_middle_end(servers, seed):
     chance = random.Random(seed)
     server = servers.start()
     cloud = Cloud(server)
     instance = server.add_instance()
     disks = cloud.create_disks(10, count=4)
-    for number in range(6):
-        starts = threading.Barrier(5)
-
-        def storm(action, **parameters):
-            starts.wait(30)
-            try:
-                cloud_of_thread = Cloud(server)
-                cloud_of_thread.call(action, **parameters)
-            except Exception:  # noqa: BLE001 - answered, refused or cut off: all are fair here
-                return
-
-        calls = [
-            ("AttachDisks", {"InstanceId": instance, "DiskIds": disks[:2]}),
-            ("ResizeDisk", {"DiskId": disks[2], "DiskSize": 11 + number}),
-            ("CreateSnapshot", {"DiskId": disks[3], "SnapshotName": f"storm-{number}"}),
-            ("DetachDisks", {"DiskIds": disks[:2]}),
+    size_gib, snapshots = 10, set()
+    for number in range(8):
+        start = threading.Barrier(5)
+        attach, resize, snapshot, detach = calls = [
+            Call(Cloud(server), start, action, wanted)
+            for action, wanted in [
+                ("AttachDisks", {"InstanceId": instance, "DiskIds": disks[:2]}),
+                ("ResizeDisk", {"DiskId": disks[2], "DiskSize": size_gib + 1}),
+                ("CreateSnapshot", {"DiskId": disks[3], "SnapshotName": f"snapshot-{number}"}),
+                ("DetachDisks", {"DiskIds": disks[:2]}),
+            ]
         ]
-        threads = [threading.Thread(target=storm, args=(action,), kwargs=wanted) for action, wanted in calls]
-        for thread in threads:
-            thread.start()
-        starts.wait(30)
+        for call in calls:
+            call.start()
+        start.wait(30)
+        # The moment is random on purpose; nothing waits for this time to have any effect.
         threading.Event().wait(chance.uniform(0.0, 0.05))
         server.kill()
-        for thread in threads:
-            thread.join(60)
+        for call in calls:
+            call.join(60)
+            assert not call.is_alive(), "a client hangs after the server died"
+
         server.start()
-        wait_until(
-            lambda: {disk["DiskState"] for disk in cloud.call("DescribeDisks")["DiskSet"]} <= {"ATTACHED", "UNATTACHED"},
-            "no disk is stuck",
-        )
-        wait_until(
-            lambda: {one["SnapshotState"] for one in cloud.call("DescribeSnapshots")["SnapshotSet"]} <= {"NORMAL"},
-            "no snapshot is stuck",
-        )
-        assert cloud.call("DescribeDisks")["TotalCount"] == len(disks)
-        for disk in cloud.call("DescribeDisks")["DiskSet"]:
+        found = settled_disks(cloud)
+        assert set(found) == set(disks)
+        for disk in found.values():
             assert disk["Attached"] == (disk["DiskState"] == "ATTACHED") == bool(disk["InstanceId"])
             if disk["Attached"]:
                 NbdClient(server.nbd_socket, disk["DiskId"]).close()
+        if attach.answer and not detach.answer:
+            assert found[disks[0]]["DiskState"] == found[disks[1]]["DiskState"]
+        assert found[disks[2]]["DiskSize"] in ({size_gib + 1} if resize.answer else {size_gib, size_gib + 1})
+        size_gib = found[disks[2]]["DiskSize"]
+        there = {one["SnapshotId"] for one in cloud.call("DescribeSnapshots")["SnapshotSet"]}
+        if snapshot.answer:
+            snapshots.add(snapshot.answer["SnapshotId"])
+        assert snapshots <= there
+        assert len(there - snapshots) <= 1, "a call without an answer makes at most one snapshot"
+        snapshots = there
+
+
+def settled_disks(cloud):
+    """All disks by id, once nothing is under way any more."""
+
+    def settled():
+        disks = cloud.call("DescribeDisks")["DiskSet"]
+        snapshots = cloud.call("DescribeSnapshots")["SnapshotSet"]
+        if {disk["DiskState"] for disk in disks} <= {"ATTACHED", "UNATTACHED"}:
+            return {one["SnapshotState"] for one in snapshots} <= {"NORMAL"} and disks
+        return None
+
+    return {disk["DiskId"]: disk for disk in wait_until(settled, "no disk and no snapshot is stuck")}

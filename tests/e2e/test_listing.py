@@ -27,7 +27,9 @@ def test_pages_are_complete_newest_first_and_count_all(cloud, many):
     assert (beyond["TotalCount"], beyond["DiskSet"]) == (PAGE_COUNT, [])
     assert ids(cloud.call("DescribeDisks", Limit=100, Order="ASC", OrderField="CREATE_TIME")) == many
     assert ids(cloud.call("DescribeDisks", Limit=100, Order="DESC")) == many[::-1]
-    walked = [disk for offset in range(0, PAGE_COUNT, 7) for disk in ids(cloud.call("DescribeDisks", Offset=offset, Limit=7))]
+    walked = [
+        disk for offset in range(0, PAGE_COUNT, 7) for disk in ids(cloud.call("DescribeDisks", Offset=offset, Limit=7))
+    ]
     assert walked == many[::-1]
 
 
@@ -73,7 +75,10 @@ def zoo(module_servers):
     disks = {
         "hourly": cloud.create_disk(10, DiskName="hourly", Tags=[{"Key": "team", "Value": "a"}]),
         "prepaid": cloud.create_disk(
-            20, DiskName="prepaid", DiskChargeType="PREPAID", DiskChargePrepaid={"Period": 1},
+            20,
+            DiskName="prepaid",
+            DiskChargeType="PREPAID",
+            DiskChargePrepaid={"Period": 1},
             Tags=[{"Key": "team", "Value": "b"}, {"Key": "tier", "Value": "a"}],
         ),
         "attached": cloud.create_disk(20, DiskName="attached", DiskType="CLOUD_SSD", Placement={"Zone": OTHER_ZONE}),
@@ -173,7 +178,10 @@ def test_snapshots_are_listed_in_pages_and_by_filters(zoo):
     with cloud.refused("InvalidFilter", "colour"):
         filtered("colour", "red")
     refused_for_good(
-        cloud, None, ["Filters"], "DescribeSnapshots",
+        cloud,
+        None,
+        ["Filters"],
+        "DescribeSnapshots",
         {"SnapshotIds": [other], "Filters": [{"Name": "zone", "Values": [ZONE]}]},
     )
     cloud.delete_snapshots(*everything)

@@ -25,8 +25,16 @@ def disk(cloud, instance):
 def test_an_export_says_what_it_can_do(cloud, server, disk):
     export = nbdinfo(server.nbd_uri(disk))
     expected = {
-        "export-size": 10 * GIB, "is_read_only": False, "can_flush": True, "can_fua": True, "can_trim": True,
-        "can_zero": True, "can_multi_conn": True, "can_cache": True, "is_rotational": False, "can_df": True,
+        "export-size": 10 * GIB,
+        "is_read_only": False,
+        "can_flush": True,
+        "can_fua": True,
+        "can_trim": True,
+        "can_zero": True,
+        "can_multi_conn": True,
+        "can_cache": True,
+        "is_rotational": False,
+        "can_df": True,
     }
     assert {name: export.get(name) for name in expected} == expected
     assert "base:allocation" in export["contexts"]
@@ -88,15 +96,35 @@ def test_qemu_img_converts_compares_and_maps(cloud, server, instance, disk, tmp_
 def test_qemu_io_patterns_of_every_kind(server, disk):
     qemu_io(
         server.nbd_uri(disk),
-        "write -P 0xaa 0 1M", "write -f -P 0xbb 512k 4k", "flush",
-        "write -P 0xcc 700001 3", "write -P 0xdd 1048575 2",
-        "read -P 0xaa 0 512k", "read -P 0xbb 512k 4k", "read -P 0xcc 700001 3", "read -P 0xaa 700004 1",
-        "read -P 0xdd 1048575 2", "read -P 0 1048577 4k",
-        "discard 0 64k", "read -P 0 0 64k", "read -P 0xaa 64k 64k",
-        "write -z 128k 64k", "read -P 0 128k 64k", "write -z -u 192k 64k", "read -P 0 192k 64k",
-        "write -z 300001 17", "read -P 0 300001 17", "read -P 0xaa 300000 1", "read -P 0xaa 300018 1",
-        f"write -P 0xee {10 * GIB - 4096} 4k", f"read -P 0xee {10 * GIB - 4096} 4k",
-        "aio_write -P 1 2M 64k", "aio_write -P 2 3M 64k", "aio_flush", "read -P 1 2M 64k", "read -P 2 3M 64k",
+        "write -P 0xaa 0 1M",
+        "write -f -P 0xbb 512k 4k",
+        "flush",
+        "write -P 0xcc 700001 3",
+        "write -P 0xdd 1048575 2",
+        "read -P 0xaa 0 512k",
+        "read -P 0xbb 512k 4k",
+        "read -P 0xcc 700001 3",
+        "read -P 0xaa 700004 1",
+        "read -P 0xdd 1048575 2",
+        "read -P 0 1048577 4k",
+        "discard 0 64k",
+        "read -P 0 0 64k",
+        "read -P 0xaa 64k 64k",
+        "write -z 128k 64k",
+        "read -P 0 128k 64k",
+        "write -z -u 192k 64k",
+        "read -P 0 192k 64k",
+        "write -z 300001 17",
+        "read -P 0 300001 17",
+        "read -P 0xaa 300000 1",
+        "read -P 0xaa 300018 1",
+        f"write -P 0xee {10 * GIB - 4096} 4k",
+        f"read -P 0xee {10 * GIB - 4096} 4k",
+        "aio_write -P 1 2M 64k",
+        "aio_write -P 2 3M 64k",
+        "aio_flush",
+        "read -P 1 2M 64k",
+        "read -P 2 3M 64k",
     )
 
 
@@ -174,9 +202,13 @@ def test_wrong_commands_get_an_errno_and_the_session_goes_on(server, disk):
     end = 10 * GIB
     with NbdClient(server.nbd_socket, disk) as client:
         for wrong in (
-            lambda: client.read(end, 1), lambda: client.read(end - 1, 2), lambda: client.read((1 << 64) - 1, 2),
-            lambda: client.write(end - 4095, bytes(4096)), lambda: client.trim(end, 4096),
-            lambda: client.write_zeroes(end - 1, 2), lambda: client._command(77),
+            lambda: client.read(end, 1),
+            lambda: client.read(end - 1, 2),
+            lambda: client.read((1 << 64) - 1, 2),
+            lambda: client.write(end - 4095, bytes(4096)),
+            lambda: client.trim(end, 4096),
+            lambda: client.write_zeroes(end - 1, 2),
+            lambda: client._command(77),
             lambda: client._command(0, 0, 4096, flags=0x8000),
         ):
             with pytest.raises(OSError):

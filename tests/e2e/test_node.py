@@ -25,8 +25,12 @@ def module_path():
 @pytest.mark.parametrize(
     ("signature", "method"),
     [
-        ("TC3-HMAC-SHA256", "POST"), ("TC3-HMAC-SHA256", "GET"),
-        ("HmacSHA1", "POST"), ("HmacSHA1", "GET"), ("HmacSHA256", "POST"), ("HmacSHA256", "GET"),
+        ("TC3-HMAC-SHA256", "POST"),
+        ("TC3-HMAC-SHA256", "GET"),
+        ("HmacSHA1", "POST"),
+        ("HmacSHA1", "GET"),
+        ("HmacSHA256", "POST"),
+        ("HmacSHA256", "GET"),
     ],
 )
 def test_a_disk_by_node(server, cloud, instance, signature, method, host):
@@ -34,11 +38,19 @@ def test_a_disk_by_node(server, cloud, instance, signature, method, host):
     modules = module_path()
     keys = server.admin_environment()
     settings = {
-        "endpoint": f"{host}:{server.port}", "signature": signature, "method": method, "region": REGION, "zone": ZONE,
-        "secretId": keys["TENCENTCLOUD_SECRET_ID"], "secretKey": keys["TENCENTCLOUD_SECRET_KEY"], "instance": instance,
+        "endpoint": f"{host}:{server.port}",
+        "signature": signature,
+        "method": method,
+        "region": REGION,
+        "zone": ZONE,
+        "secretId": keys["TENCENTCLOUD_SECRET_ID"],
+        "secretKey": keys["TENCENTCLOUD_SECRET_KEY"],
+        "instance": instance,
     }
     done = run(
-        "node", HERE / "node_client.js", env=os.environ | {"NODE_PATH": modules},
+        "node",
+        HERE / "node_client.js",
+        env=os.environ | {"NODE_PATH": modules},
         input_bytes=json.dumps(settings).encode(),
     )
     seen = json.loads(done.stdout)

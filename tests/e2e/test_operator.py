@@ -29,7 +29,9 @@ def serve(tmp_path, *arguments, config=None, env=None):
         arguments = ("--config", tmp_path / "ashlar.toml", *arguments)
     words = list(map(str, arguments))
     for flag, value in (
-        ("--data-dir", tmp_path / "data"), ("--api-listen", "127.0.0.1:0"), ("--nbd-listen", f"unix:{tmp_path}/n.sock"),
+        ("--data-dir", tmp_path / "data"),
+        ("--api-listen", "127.0.0.1:0"),
+        ("--nbd-listen", f"unix:{tmp_path}/n.sock"),
     ):
         if flag not in words:
             words += [flag, str(value)]
@@ -54,8 +56,12 @@ def test_a_wrong_configuration_file(tmp_path, config, texts):
 @pytest.mark.parametrize(
     ("flag", "value"),
     [
-        ("--api-listen", "nowhere"), ("--api-listen", "127.0.0.1:99999"), ("--nbd-listen", "127.0.0.1"),
-        ("--nbd-listen", "0.0.0.0:0"), ("--nbd-listen", "unix:"), ("--config", "/nonexistent/ashlar.toml"),
+        ("--api-listen", "nowhere"),
+        ("--api-listen", "127.0.0.1:99999"),
+        ("--nbd-listen", "127.0.0.1"),
+        ("--nbd-listen", "0.0.0.0:0"),
+        ("--nbd-listen", "unix:"),
+        ("--config", "/nonexistent/ashlar.toml"),
     ],
 )
 def test_a_wrong_flag(tmp_path, flag, value):
@@ -64,7 +70,11 @@ def test_a_wrong_flag(tmp_path, flag, value):
 
 def test_wrong_variables_and_unknown_flags(tmp_path):
     done = run_ashlar(
-        "serve", "--data-dir", tmp_path / "data", "--nbd-listen", f"unix:{tmp_path}/n.sock",
+        "serve",
+        "--data-dir",
+        tmp_path / "data",
+        "--nbd-listen",
+        f"unix:{tmp_path}/n.sock",
         env={"ASHLAR_API_LISTEN": "nonsense"},
     )
     one_line(done, 2, "nonsense")

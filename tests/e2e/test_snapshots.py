@@ -37,10 +37,23 @@ def test_a_snapshot_shows_what_it_is(cloud, server, disk):
     snapshot = cloud.create_snapshot(disk, "shown", Tags=[{"Key": "k", "Value": "v"}])
     found = cloud.snapshot(snapshot)
     expected = {
-        "SnapshotId": snapshot, "SnapshotName": "shown", "SnapshotState": "NORMAL", "Percent": 100, "DiskId": disk,
-        "DiskSize": 10, "DiskUsage": "DATA_DISK", "Encrypt": False, "IsPermanent": True, "DeadlineTime": "",
-        "CopyFromRemote": False, "CopyingToRegions": [], "Images": [], "ImageCount": 0, "ShareReference": 0,
-        "SnapshotType": "PRIVATE_SNAPSHOT", "Tags": [{"Key": "k", "Value": "v"}],
+        "SnapshotId": snapshot,
+        "SnapshotName": "shown",
+        "SnapshotState": "NORMAL",
+        "Percent": 100,
+        "DiskId": disk,
+        "DiskSize": 10,
+        "DiskUsage": "DATA_DISK",
+        "Encrypt": False,
+        "IsPermanent": True,
+        "DeadlineTime": "",
+        "CopyFromRemote": False,
+        "CopyingToRegions": [],
+        "Images": [],
+        "ImageCount": 0,
+        "ShareReference": 0,
+        "SnapshotType": "PRIVATE_SNAPSHOT",
+        "Tags": [{"Key": "k", "Value": "v"}],
     }
     assert {name: found[name] for name in expected} == expected
     assert found["Placement"]["Zone"] == cloud.disk(disk)["Placement"]["Zone"]
@@ -148,7 +161,10 @@ def test_a_rollback_that_cannot_be_is_refused(cloud, server, instance, disk):
     refused_for_good(cloud, None, [disk], "ApplySnapshot", {"DiskId": disk, "SnapshotId": snapshot})
     refused_for_good(cloud, None, [stranger], "ApplySnapshot", {"DiskId": stranger, "SnapshotId": snapshot})
     refused_for_good(
-        cloud, None, ["AutoStopInstance"], "ApplySnapshot",
+        cloud,
+        None,
+        ["AutoStopInstance"],
+        "ApplySnapshot",
         {"DiskId": disk, "SnapshotId": snapshot, "AutoStopInstance": True},
     )
     for wanted, code, text in [

@@ -69,7 +69,8 @@ def test_a_disk_from_creation_to_rollback(servers, tmp_path, first_bytes, signat
     describe = models.DescribeSnapshotsRequest()
     describe.SnapshotIds = [snapshot]
     wait_until(
-        lambda: client.DescribeSnapshots(describe).SnapshotSet[0].SnapshotState == "NORMAL", "the snapshot is taken",
+        lambda: client.DescribeSnapshots(describe).SnapshotSet[0].SnapshotState == "NORMAL",
+        "the snapshot is taken",
     )
 
     qemu_io(server.nbd_uri(disk), f"write -P 0xee 0 {FIRST_BYTES}", "flush")
@@ -106,26 +107,32 @@ def test_what_was_answered_and_flushed_survives_kill_9(servers, tmp_path, first_
     cloud.attach(instance, disk)
     run("nbdcopy", "--flush", first_bytes, server.nbd_uri(disk))
     snapshot = cloud.create_snapshot(disk, "kept as well")
-    qemu_io(server.nbd_uri(disk), f"write -f -P 0x5a {FIRST_BYTES} {MIB}", f"write -P 0x5b {2 * FIRST_BYTES} {MIB}", "flush")
+    qemu_io(
+        server.nbd_uri(disk), f"write -f -P 0x5a {FIRST_BYTES} {MIB}", f"write -P 0x5b {2 * FIRST_BYTES} {MIB}", "flush"
+    )
     before = cloud.call("DescribeDisks"), cloud.call("DescribeSnapshots")
 
     server.kill()
     server.start()
 
     after = cloud.call("DescribeDisks"), cloud.call("DescribeSnapshots")
-    for old, new in zip(before, after):
+    for old, new in zip(before, after, strict=True):
         assert {**old, "RequestId": ""} == {**new, "RequestId": ""}
     assert cloud.disk(spare)["DiskName"] == "kept"
     assert read_back(server, disk, tmp_path / "copied") == first_bytes.read_bytes()
     assert read_back(server, snapshot, tmp_path / "snapshot") == first_bytes.read_bytes()
     qemu_io(
-        server.nbd_uri(disk), f"read -P 0x5a {FIRST_BYTES} {MIB}", f"read -P 0x5b {2 * FIRST_BYTES} {MIB}",
+        server.nbd_uri(disk),
+        f"read -P 0x5a {FIRST_BYTES} {MIB}",
+        f"read -P 0x5b {2 * FIRST_BYTES} {MIB}",
         read_only=True,
     )
 
 
 def test_keys_of_nobody_and_wrong_keys_are_refused(server, cloud):
-    secret_id, secret_key = (server.admin_environment()[name] for name in ("TENCENTCLOUD_SECRET_ID", "TENCENTCLOUD_SECRET_KEY"))
+    secret_id, secret_key = (
+        server.admin_environment()[name] for name in ("TENCENTCLOUD_SECRET_ID", "TENCENTCLOUD_SECRET_KEY")
+    )
     for signature in SIGNATURES:
         wrong = Cloud(server, signature, secret=(secret_id, secret_key[:-1] + "#"))
         with wrong.refused("AuthFailure.SignatureFailure"):

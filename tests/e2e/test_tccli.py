@@ -20,7 +20,9 @@ def tccli(server, tmp_path_factory):
         pytest.skip("tccli: not installed beside this Python")
     keys = server.admin_environment()
     environment = {
-        "HOME": str(tmp_path_factory.mktemp("home")), "PATH": os.environ["PATH"], "LANG": "C.UTF-8",
+        "HOME": str(tmp_path_factory.mktemp("home")),
+        "PATH": os.environ["PATH"],
+        "LANG": "C.UTF-8",
         "TENCENTCLOUD_SECRET_ID": keys["TENCENTCLOUD_SECRET_ID"],
         "TENCENTCLOUD_SECRET_KEY": keys["TENCENTCLOUD_SECRET_KEY"],
         "TENCENTCLOUD_REGION": REGION,
@@ -38,9 +40,19 @@ def answer(done):
 
 def test_a_disk_by_command_line(tccli, server, instance):
     made = tccli(
-        "CreateDisks", "--Placement", json.dumps({"Zone": ZONE}), "--DiskChargeType", "POSTPAID_BY_HOUR",
-        "--DiskType", "CLOUD_PREMIUM", "--DiskSize", "10", "--DiskName", "by tccli",
-        "--Tags", json.dumps([{"Key": "k", "Value": "v"}]),
+        "CreateDisks",
+        "--Placement",
+        json.dumps({"Zone": ZONE}),
+        "--DiskChargeType",
+        "POSTPAID_BY_HOUR",
+        "--DiskType",
+        "CLOUD_PREMIUM",
+        "--DiskSize",
+        "10",
+        "--DiskName",
+        "by tccli",
+        "--Tags",
+        json.dumps([{"Key": "k", "Value": "v"}]),
     )
     (disk,) = answer(made)["DiskIdSet"]
     disks = json.dumps([disk])
@@ -55,7 +67,11 @@ def test_a_disk_by_command_line(tccli, server, instance):
     tccli("AttachDisks", "--InstanceId", instance, "--DiskIds", disks)
     wait_for("ATTACHED")
     shown = answer(tccli("DescribeDisks", "--DiskIds", disks))["DiskSet"][0]
-    assert (shown["DiskName"], shown["InstanceId"], shown["Tags"]) == ("by tccli", instance, [{"Key": "k", "Value": "v"}])
+    assert (shown["DiskName"], shown["InstanceId"], shown["Tags"]) == (
+        "by tccli",
+        instance,
+        [{"Key": "k", "Value": "v"}],
+    )
     tccli("DetachDisks", "--DiskIds", disks)
     wait_for("UNATTACHED")
     tccli("TerminateDisks", "--DiskIds", disks)
@@ -74,5 +90,7 @@ def test_filters_pages_and_output_of_the_tool(tccli):
     filters = json.dumps([{"Name": "disk-usage", "Values": ["DATA_DISK"]}])
     done = tccli("DescribeDisks", "--Filters", filters, "--Limit", "5", "--Offset", "0", "--filter", "TotalCount")
     assert done.stdout.strip() == "0"
-    quota = answer(tccli("DescribeDiskConfigQuota", "--InquiryType", "INQUIRY_CBS_CONFIG", "--Zones", json.dumps([ZONE])))
+    quota = answer(
+        tccli("DescribeDiskConfigQuota", "--InquiryType", "INQUIRY_CBS_CONFIG", "--Zones", json.dumps([ZONE]))
+    )
     assert {config["Zone"] for config in quota["DiskConfigSet"]} == {ZONE}

@@ -58,8 +58,15 @@ class Caller(threading.Thread):
         try:
             while True:
                 self._random.choices(
-                    (self._create, self._terminate, self._rename, self._resize, self._move, self._snapshot,
-                     self._delete_snapshot),
+                    (
+                        self._create,
+                        self._terminate,
+                        self._rename,
+                        self._resize,
+                        self._move,
+                        self._snapshot,
+                        self._delete_snapshot,
+                    ),
                     (4, 2, 4, 2, 5, 4, 2),
                 )[0]()
         except Unanswered:
@@ -93,8 +100,12 @@ class Caller(threading.Thread):
             return
         number = self._random.getrandbits(32)
         wanted = {
-            "Placement": {"Zone": ZONE}, "DiskChargeType": "POSTPAID_BY_HOUR", "DiskType": "CLOUD_PREMIUM",
-            "DiskSize": self._random.randrange(10, 20), "DiskName": f"spare-{number}", "ClientToken": f"token/{number}",
+            "Placement": {"Zone": ZONE},
+            "DiskChargeType": "POSTPAID_BY_HOUR",
+            "DiskType": "CLOUD_PREMIUM",
+            "DiskSize": self._random.randrange(10, 20),
+            "DiskName": f"spare-{number}",
+            "ClientToken": f"token/{number}",
         }
         usable = [name for name, snapshot in self._records.snapshots.items() if snapshot["present"] == {True}]
         if usable and self._random.random() < 0.3:
@@ -181,7 +192,10 @@ class Caller(threading.Thread):
 def adopt_disk(records, disk, wanted):
     """Records a disk that was made with these parameters of CreateDisks."""
     records.disks[disk] = {
-        "DiskName": {wanted["DiskName"]}, "DiskSize": {wanted["DiskSize"]}, "DiskState": {"UNATTACHED"}, "present": {True},
+        "DiskName": {wanted["DiskName"]},
+        "DiskSize": {wanted["DiskSize"]},
+        "DiskState": {"UNATTACHED"},
+        "present": {True},
     }
 
 

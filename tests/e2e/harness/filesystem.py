@@ -51,6 +51,7 @@ def block_device(uri, directory):
     shown.touch()
     process = subprocess.Popen(["nbdfuse", str(shown), uri], stderr=subprocess.PIPE)
     try:
+
         def is_mounted():
             assert process.poll() is None, process.stderr.read().decode()
             return shown.stat().st_size > 0

@@ -4,6 +4,7 @@ Fixed newstyle, NBD_OPT_GO, simple replies, one request at a time. Stock clients
 tests; this one is for those that must know what was acknowledged when the server died.
 """
 
+import contextlib
 import errno
 import os
 import socket
@@ -93,7 +94,8 @@ class NbdClient:
         data = struct.pack(f">I{len(name)}sH", len(name), name, 0)
         self._send(
             struct.pack(">I", FLAG_FIXED_NEWSTYLE | FLAG_NO_ZEROES),
-            struct.pack(">8sII", IHAVEOPT, OPTION_GO, len(data)), data,
+            struct.pack(">8sII", IHAVEOPT, OPTION_GO, len(data)),
+            data,
         )
         found = None
         while True:
@@ -111,7 +113,8 @@ class NbdClient:
     def _command(self, command, offset=0, length=0, payload=b"", flags=0):
         self._cookie += 1
         self._send(
-            struct.pack(">IHHQQI", REQUEST_MAGIC, flags, command, self._cookie, offset, length), payload,
+            struct.pack(">IHHQQI", REQUEST_MAGIC, flags, command, self._cookie, offset, length),
+            payload,
         )
         magic, error, cookie = struct.unpack(">IIQ", self._receive(16))
         assert (magic, cookie) == (SIMPLE_REPLY_MAGIC, self._cookie), (hex(magic), cookie)
@@ -151,8 +154,6 @@ class NbdClient:
 
     def close(self):
         """Ends the session politely where the server still listens."""
-        try:
+        with contextlib.suppress(ConnectionLost, OSError):
             self._send(struct.pack(">IHHQQI", REQUEST_MAGIC, 0, COMMAND_DISCONNECT, 0, 0, 0))
-        except (ConnectionLost, OSError):
-            pass
         self._socket.close()

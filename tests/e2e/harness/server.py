@@ -76,14 +76,23 @@ class Server:
         with self.log_path.open("ab") as log:
             self._process = subprocess.Popen(
                 [
-                    str(binary_path()), "serve",
-                    "--config", str(self.config_path),
-                    "--data-dir", str(self.data_dir),
-                    "--api-listen", f"{self.host}:{self.port}",
-                    "--nbd-listen", f"unix:{self.nbd_socket}",
-                    "--nbd-listen", "127.0.0.1:0",
+                    str(binary_path()),
+                    "serve",
+                    "--config",
+                    str(self.config_path),
+                    "--data-dir",
+                    str(self.data_dir),
+                    "--api-listen",
+                    f"{self.host}:{self.port}",
+                    "--nbd-listen",
+                    f"unix:{self.nbd_socket}",
+                    "--nbd-listen",
+                    "127.0.0.1:0",
                 ],
-                env=_clean_environment(), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                env=_clean_environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
             )
         wait_until(lambda: self._is_up(before), "the server accepts calls", deadline_s)
         return self

@@ -1,13 +1,14 @@
 """Requests signed by hand, for what no SDK sends: TC3-HMAC-SHA256 and the older HmacSHA1 and HmacSHA256."""
 
 import base64
+import contextlib
 import hashlib
 import hmac
 import http.client
 import json
 import time
 import urllib.parse
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 
 VERSION = "2017-03-12"
 
@@ -17,13 +18,24 @@ def _hmac_sha256(key, text):
 
 
 def tc3_headers(
-    key, action, body=b"", *, method="POST", query="", content_type="application/json", host="cbs.test",
-    service="cbs", version=VERSION, region="ap-guangzhou", timestamp=None, payload_hash=None,
+    key,
+    action,
+    body=b"",
+    *,
+    method="POST",
+    query="",
+    content_type="application/json",
+    host="cbs.test",
+    service="cbs",
+    version=VERSION,
+    region="ap-guangzhou",
+    timestamp=None,
+    payload_hash=None,
 ):
     """The headers of a TC3 request, `Host` included. `key` is (SecretId, SecretKey)."""
     secret_id, secret_key = key
     timestamp = int(time.time()) if timestamp is None else timestamp
-    date = datetime.fromtimestamp(timestamp, timezone.utc).strftime("%Y-%m-%d")
+    date = datetime.fromtimestamp(timestamp, UTC).strftime("%Y-%m-%d")
     payload_hash = payload_hash or hashlib.sha256(body).hexdigest()
     canonical = f"{method}\n/\n{query}\ncontent-type:{content_type}\nhost:{host}\n\ncontent-type;host\n{payload_hash}"
     scope = f"{date}/{service}/tc3_request"
@@ -48,15 +60,19 @@ def tc3_headers(
 def v1_parameters(key, action, parameters=None, *, method="GET", host="cbs.test", digest="HmacSHA256", **common):
     """The parameters of an older request, `Signature` included. `common` replaces common parameters."""
     secret_id, secret_key = key
-    wanted = {
-        "Action": action,
-        "Version": VERSION,
-        "Region": "ap-guangzhou",
-        "Timestamp": str(int(time.time())),
-        "Nonce": str(time.time_ns()),
-        "SecretId": secret_id,
-        "SignatureMethod": digest,
-    } | common | (parameters or {})
+    wanted = (
+        {
+            "Action": action,
+            "Version": VERSION,
+            "Region": "ap-guangzhou",
+            "Timestamp": str(int(time.time())),
+            "Nonce": str(time.time_ns()),
+            "SecretId": secret_id,
+            "SignatureMethod": digest,
+        }
+        | common
+        | (parameters or {})
+    )
     text = f"{method}{host}/?" + "&".join(f"{name}={wanted[name]}" for name in sorted(wanted))
     function = {"HmacSHA1": hashlib.sha1, "HmacSHA256": hashlib.sha256}[digest]
     signature = hmac.new(secret_key.encode(), text.encode(), function).digest()
@@ -83,10 +99,9 @@ class RawHttp:
                 connection.putheader("Content-Length", str(len(body)))
             connection.endheaders()
             if body:
-                try:
+                # The server may answer before it has read a body that is too large.
+                with contextlib.suppress(BrokenPipeError, ConnectionResetError):
                     connection.send(body)
-                except (BrokenPipeError, ConnectionResetError):
-                    pass  # The server may answer before it has read a body that is too large.
             answer = connection.getresponse()
             text = answer.read()
         finally:

@@ -20,7 +20,11 @@ def run(*arguments, env=None, status=0, input_bytes=None, timeout_s=TOOL_TIMEOUT
     """Runs a tool, checks its exit status (None: any) and returns the completed process with text output."""
     done = subprocess.run(
         [str(argument) for argument in arguments],
-        env=env, input=input_bytes, capture_output=True, timeout=timeout_s, check=False,
+        env=env,
+        input=input_bytes,
+        capture_output=True,
+        timeout=timeout_s,
+        check=False,
     )
     done.stdout = done.stdout.decode(errors="replace")
     done.stderr = done.stderr.decode(errors="replace")
@@ -51,7 +55,7 @@ def fio(uri, *options):
     """Runs `fio` with its nbd engine on an export and returns the job of its JSON output."""
     need("fio")
     done = run("fio", "--name=job", "--ioengine=nbd", f"--uri={uri}", "--thread", "--output-format=json", *options)
-    report = json.loads(done.stdout[done.stdout.index("{"):])
+    report = json.loads(done.stdout[done.stdout.index("{") :])
     job = report["jobs"][0]
     assert job["error"] == 0, done.stdout
     return job

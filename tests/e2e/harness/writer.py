@@ -9,7 +9,12 @@ from harness.nbd_client import ConnectionLost, NbdClient
 BLOCK_BYTES = 4096
 REGION_BLOCKS = 64
 # Places that differ for a store that maps in chunks and leaves: the start, across 32 MiB, the middle, the end.
-REGION_OFFSETS = (0, (32 << 20) - 16 * BLOCK_BYTES, (1 << 30) + 5 * BLOCK_BYTES, (10 << 30) - REGION_BLOCKS * BLOCK_BYTES)
+REGION_OFFSETS = (
+    0,
+    (32 << 20) - 16 * BLOCK_BYTES,
+    (1 << 30) + 5 * BLOCK_BYTES,
+    (10 << 30) - REGION_BLOCKS * BLOCK_BYTES,
+)
 BLOCKS = len(REGION_OFFSETS) * REGION_BLOCKS
 ZEROES = 0
 
@@ -42,7 +47,7 @@ def read_values(client):
     for region, offset in enumerate(REGION_OFFSETS):
         data = client.read(offset, REGION_BLOCKS * BLOCK_BYTES)
         values += [
-            block_value(region * REGION_BLOCKS + number, data[number * BLOCK_BYTES:(number + 1) * BLOCK_BYTES])
+            block_value(region * REGION_BLOCKS + number, data[number * BLOCK_BYTES : (number + 1) * BLOCK_BYTES])
             for number in range(REGION_BLOCKS)
         ]
     return values
@@ -52,7 +57,8 @@ def assert_allowed(values, allowed, what):
     """Every block holds one of the values that it may hold."""
     wrong = [
         f"block {block} holds {value}, allowed {sorted(allowed[block])}"
-        for block, value in enumerate(values) if value not in allowed[block]
+        for block, value in enumerate(values)
+        if value not in allowed[block]
     ]
     assert not wrong, f"{what}: {len(wrong)} wrong blocks\n" + "\n".join(wrong[:10])
 
@@ -90,7 +96,7 @@ class BlockModel:
 
     def after_crash(self):
         """For each block the set of values that it may hold after a crash."""
-        return [{durable, *later} for durable, later in zip(self._durable, self._later)]
+        return [{durable, *later} for durable, later in zip(self._durable, self._later, strict=True)]
 
     def now(self):
         """For each block the one value that it holds, as sets."""
@@ -122,8 +128,10 @@ class Writer(threading.Thread):
 
     def run(self):
         try:
-            with NbdClient(self._server.nbd_socket, self._disk) as first, \
-                    NbdClient(self._server.nbd_socket, self._disk) as second:
+            with (
+                NbdClient(self._server.nbd_socket, self._disk) as first,
+                NbdClient(self._server.nbd_socket, self._disk) as second,
+            ):
                 while True:
                     with self.turn:
                         self._step(self._random.choice((first, second)))
@@ -149,8 +157,10 @@ class Writer(threading.Thread):
         elif kind == "read":
             data = client.read(offset, length)
             for number, block in enumerate(blocks):
-                value = block_value(block, data[number * BLOCK_BYTES:(number + 1) * BLOCK_BYTES])
-                assert value == self.model.current(block), f"block {block} reads {value}, {self.model.current(block)} written"
+                value = block_value(block, data[number * BLOCK_BYTES : (number + 1) * BLOCK_BYTES])
+                assert value == self.model.current(block), (
+                    f"block {block} reads {value}, {self.model.current(block)} written"
+                )
         elif kind in ("trim", "zeroes"):
             self.model.begin(blocks, ZEROES)
             if kind == "trim":

@@ -10,6 +10,8 @@ from harness.server import RATE_LIMIT_OFF, Server, binary_path
 
 def pytest_configure(config):
     """Without a server there is nothing to test: that is a failure of the run, not a skipped test."""
+    # The server is on this machine: no client may go to it through a proxy.
+    os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1,localhost"
     if not os.access(binary_path(), os.X_OK) and not config.option.collectonly:
         raise pytest.UsageError(f"{binary_path()} is missing: `cargo build --release`, or set ASHLAR_BIN")
 

@@ -9,7 +9,7 @@ use super::api::Api;
 use super::options::Options;
 use super::server::Ashlar;
 use super::table::{figure, markdown};
-use crate::error::Result;
+use crate::error::{Context, ErrorKind, Result, XtaskError};
 use crate::process;
 use crate::workspace::Workspace;
 
@@ -39,12 +39,11 @@ pub(super) fn engine(workspace: &Workspace, folder: &Path) -> Result<String> {
 /// Memory of an idle server and the time of a start, without disks and with many.
 pub(super) fn server(workspace: &Workspace, folder: &Path, options: &Options) -> Result<String> {
     let folder = folder.join("server");
-    std::fs::create_dir_all(&folder).map_err(|error| {
-        crate::error::XtaskError::caused_by(crate::error::ErrorKind::Io, "making a folder", error)
-    })?;
-    let mut rows = Vec::new();
-    rows.push(start_and_measure(workspace, &folder, "first start, empty")?);
-    rows.push(start_and_measure(workspace, &folder, "start, no disks")?);
+    std::fs::create_dir_all(&folder).context(ErrorKind::Io, || format!("making {}", folder.display()))?;
+    let mut rows = vec![
+        start_and_measure(workspace, &folder, "first start, empty")?,
+        start_and_measure(workspace, &folder, "start, no disks")?,
+    ];
     make_disks(workspace, &folder, options.disks)?;
     rows.push(start_and_measure(workspace, &folder, &format!("start, {} disks", options.disks))?);
     let head = ["server", "ready after ms", "resident MiB"].map(str::to_owned);
@@ -76,9 +75,11 @@ fn make_disks(workspace: &Workspace, folder: &Path, count: u32) -> Result<()> {
         left -= now;
         println!("{left} disks to make");
     }
-    // Creation is a job: wait for the last one, so that the start is not measured with work left over.
-    let unfinished = json!({"Filters": [{"Name": "disk-state", "Values": ["ATTACHING", "EXPANDING"]}]});
-    while api.call("DescribeDisks", unfinished.clone())?["TotalCount"] != 0 {}
+    // Each call is answered with its disks made: no work is left over for the start that is measured.
+    let there = api.call("DescribeDisks", json!({}))?["TotalCount"].clone();
+    if there != count {
+        return Err(XtaskError::new(ErrorKind::Failed, format!("{there} disks instead of {count}")));
+    }
     drop(api);
     ashlar.server.stop()
 }

@@ -178,7 +178,7 @@ fn links() {
                     [d](none.md)\n\
                     [e](../c.md#no-heading)\n\
                     ```\n[f](none.md)\n```\n\
-                    [g](../../out.md) [h](#top)\n[i](../docs)\n";
+                    [g](../../c.md) [h](#top)\n[i](../docs)\n";
     let files = tree(&[("docs/a.md", document), ("docs/b.md", ""), ("c.md", "# Title\n## A heading\n")]);
     assert_eq!(lines("links", &files), [2, 3, 7, 7]);
 }

@@ -1,1 +1,34 @@
-//! The wire: typed requests, signatures, decoding, routing
+//! The wire face of Ashlar: bytes in, bytes out. It knows no control plane, no HTTP library and no runtime.
+//!
+//! [`Gateway::handle`] takes a raw request through the checks in their order (size and protocol, signature
+//! and time, replay, rate, action and version, region, decoding), calls one method of [`CloudApi`], and
+//! gives the answer's bytes. The wire types of each product have a module ([`cbs`]); each is declared once,
+//! and decoding, encoding and the description ([`schema`]) follow from the declaration.
+
+mod action;
+mod caller;
+pub mod cbs;
+mod decode;
+mod encode;
+mod error;
+mod error_code;
+mod gateway;
+mod model;
+mod schema;
+pub mod signature;
+mod time;
+mod value;
+
+pub use action::{Action, ActionSpec, CloudApi, ResourceKind};
+pub use caller::{Caller, RequestId};
+pub use decode::{Decode, DecodeObject, IntegerFlag, Location, Members};
+pub use encode::{Encode, EncodeObject, ObjectWriter, OrEmpty};
+pub use error::ApiError;
+pub use error_code::ErrorCode;
+pub use gateway::{
+    CallSummary, Gateway, GatewayConfig, Key, KeyStore, RateLimits, RawRequest, RawResponse, SecretKey,
+    SizeLimits,
+};
+pub use schema::{ActionSchema, Member, ObjectSchema, Rules, Shape, TextFormat, schema, schema_json};
+pub use time::{Date, DateTime, IsoDateTime, UtcOffset};
+pub use value::{Object, Value};

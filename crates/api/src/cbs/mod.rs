@@ -1,0 +1,47 @@
+//! Cloud Block Storage, version 2017-03-12: requests, answers and data types. Reference: `cbs/*`.
+//!
+//! Sizes called GB are GiB, as in the service. One file holds one noun.
+
+mod choice;
+mod disk;
+mod filter;
+mod instance;
+mod placement;
+mod quota;
+mod snapshot;
+mod tag;
+
+pub use choice::{
+    AttachMode, BurstPerformanceOperation, DiskOrderField, EncryptFlag, EncryptType, FileSystemType,
+    InquiryType, InstanceType, Order, SnapshotMode, SnapshotOrderField,
+};
+pub use disk::{
+    AttachDisks, AttachDisksResponse, AutoMountConfiguration, CreateDisks, CreateDisksResponse,
+    DescribeDisks, DescribeDisksResponse, DetachDisks, DetachDisksResponse, Disk, DiskChargePrepaid,
+    InitializeDisks, InitializeDisksResponse, ModifyDiskAttributes, ModifyDiskAttributesResponse, ResizeDisk,
+    ResizeDiskResponse, TerminateDisks, TerminateDisksResponse,
+};
+pub use filter::Filter;
+pub use instance::{AttachDetail, DescribeInstancesDiskNum, DescribeInstancesDiskNumResponse};
+pub use placement::{Placement, PlacementOutput};
+pub use quota::{DescribeDiskConfigQuota, DescribeDiskConfigQuotaResponse, DiskConfig, Price};
+pub use snapshot::{
+    ApplySnapshot, ApplySnapshotResponse, CreateSnapshot, CreateSnapshotResponse, DeleteSnapshots,
+    DeleteSnapshotsResponse, DescribeSnapshots, DescribeSnapshotsResponse, GetSnapOverview,
+    GetSnapOverviewResponse, Image, ModifySnapshotAttribute, ModifySnapshotAttributeResponse, Snapshot,
+};
+pub use tag::Tag;
+
+use crate::schema::Rules;
+
+/// A page's `Limit`: 1 to 100. The default, 20, is the callee's. Source: the Describe pages.
+const LIMIT: Rules = Rules::NONE.range(1, 100);
+
+/// A page's `Offset`.
+const OFFSET: Rules = Rules::NONE.range(0, i64::MAX);
+
+/// The name of a disk or a snapshot. Source: `CreateDisks.DiskName`, `ModifySnapshotAttribute.SnapshotName`.
+const NAME: Rules = Rules::NONE.length_bytes(0, 60);
+
+/// The size of a disk in GB. The configured disk types narrow it.
+const DISK_SIZE: Rules = Rules::NONE.range(1, u32::MAX as i64);

@@ -1,0 +1,160 @@
+//! Every error code that an answer may carry: one list, taken from the reference.
+
+/// Declares the codes with their names on the wire.
+macro_rules! error_codes {
+    ($($variant:ident = $text:literal,)+) => {
+        /// A documented error code. Source: reference `cbs/error-codes`, `common/07-responses` and the newer
+        /// client libraries.
+        ///
+        /// Prefixes carry meaning: clients try again on `ResourceBusy`, `ResourceInUse.*`,
+        /// `ResourceUnavailable.*` (`.NotSupported` apart) and `RequestLimitExceeded`, so a permanent mistake
+        /// never gets one of those.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum ErrorCode { $(#[doc = concat!("`", $text, "`.")] $variant,)+ }
+
+        impl ErrorCode {
+            /// Every code, in the order of their names.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
+
+            /// The code as it stands in `Response.Error.Code`.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $text,)+ }
+            }
+        }
+    };
+}
+
+error_codes! {
+    ActionOffline = "ActionOffline",
+    AuthFailure = "AuthFailure",
+    AuthFailureInvalidAuthorization = "AuthFailure.InvalidAuthorization",
+    AuthFailureInvalidSecretId = "AuthFailure.InvalidSecretId",
+    AuthFailureMFAFailure = "AuthFailure.MFAFailure",
+    AuthFailureSecretIdNotFound = "AuthFailure.SecretIdNotFound",
+    AuthFailureSignatureExpire = "AuthFailure.SignatureExpire",
+    AuthFailureSignatureFailure = "AuthFailure.SignatureFailure",
+    AuthFailureTokenFailure = "AuthFailure.TokenFailure",
+    AuthFailureUnauthorizedOperation = "AuthFailure.UnauthorizedOperation",
+    DryRunOperation = "DryRunOperation",
+    FailedOperation = "FailedOperation",
+    InsufficientRefundQuota = "InsufficientRefundQuota",
+    InsufficientSnapshotQuota = "InsufficientSnapshotQuota",
+    InternalError = "InternalError",
+    InternalErrorComponentError = "InternalError.ComponentError",
+    InternalErrorFailQueryResource = "InternalError.FailQueryResource",
+    InternalErrorResourceOpFailed = "InternalError.ResourceOpFailed",
+    InvalidAccountInsufficientBalance = "InvalidAccount.InsufficientBalance",
+    InvalidAction = "InvalidAction",
+    InvalidAutoSnapshotPolicyIdNotFound = "InvalidAutoSnapshotPolicyId.NotFound",
+    InvalidDiskAlreadyBound = "InvalidDisk.AlreadyBound",
+    InvalidDiskBusy = "InvalidDisk.Busy",
+    InvalidDiskExpire = "InvalidDisk.Expire",
+    InvalidDiskNotPortable = "InvalidDisk.NotPortable",
+    InvalidDiskNotSupportSnapshot = "InvalidDisk.NotSupportSnapshot",
+    InvalidDiskNotSupported = "InvalidDisk.NotSupported",
+    InvalidDiskSnapshotCreating = "InvalidDisk.SnapshotCreating",
+    InvalidDiskTypeError = "InvalidDisk.TypeError",
+    InvalidDiskIdNotFound = "InvalidDiskId.NotFound",
+    InvalidFilter = "InvalidFilter",
+    InvalidInstanceNotSupported = "InvalidInstance.NotSupported",
+    InvalidInstanceIdNotFound = "InvalidInstanceId.NotFound",
+    InvalidParameter = "InvalidParameter",
+    InvalidParameterDiskConfigNotSupported = "InvalidParameter.DiskConfigNotSupported",
+    InvalidParameterDiskSizeNotMatch = "InvalidParameter.DiskSizeNotMatch",
+    InvalidParameterInvalidClientToken = "InvalidParameter.InvalidClientToken",
+    InvalidParameterProjectIdNotExist = "InvalidParameter.ProjectIdNotExist",
+    InvalidParameterShouldConvertSnapshotToImage = "InvalidParameter.ShouldConvertSnapshotToImage",
+    InvalidParameterValue = "InvalidParameterValue",
+    InvalidParameterValueBindDiskLimitExceeded = "InvalidParameterValue.BindDiskLimitExceeded",
+    InvalidParameterValueInvalidAction = "InvalidParameterValue.InvalidAction",
+    InvalidParameterValueLimitExceeded = "InvalidParameterValue.LimitExceeded",
+    InvalidRequest = "InvalidRequest",
+    InvalidSnapshotNotSupported = "InvalidSnapshot.NotSupported",
+    InvalidSnapshotIdNotFound = "InvalidSnapshotId.NotFound",
+    IpInBlacklist = "IpInBlacklist",
+    IpNotInWhitelist = "IpNotInWhitelist",
+    LimitExceeded = "LimitExceeded",
+    LimitExceededAutoSnapshotPolicyOutOfQuota = "LimitExceeded.AutoSnapshotPolicyOutOfQuota",
+    LimitExceededInstanceAttachedDisk = "LimitExceeded.InstanceAttachedDisk",
+    LimitExceededTagQuotaLimitExceeded = "LimitExceeded.TagQuotaLimitExceeded",
+    MissingParameter = "MissingParameter",
+    NoSuchProduct = "NoSuchProduct",
+    NoSuchVersion = "NoSuchVersion",
+    OperationDeniedAccountSecurityRisk = "OperationDenied.AccountSecurityRisk",
+    RequestLimitExceeded = "RequestLimitExceeded",
+    RequestLimitExceededGlobalRegionUinLimitExceeded = "RequestLimitExceeded.GlobalRegionUinLimitExceeded",
+    RequestLimitExceededIPLimitExceeded = "RequestLimitExceeded.IPLimitExceeded",
+    RequestLimitExceededUinLimitExceeded = "RequestLimitExceeded.UinLimitExceeded",
+    RequestSizeLimitExceeded = "RequestSizeLimitExceeded",
+    ResourceBusy = "ResourceBusy",
+    ResourceInUse = "ResourceInUse",
+    ResourceInUseCopySnapshotConflict = "ResourceInUse.CopySnapshotConflict",
+    ResourceInUseDiskMigrating = "ResourceInUse.DiskMigrating",
+    ResourceInUseDiskRollbacking = "ResourceInUse.DiskRollbacking",
+    ResourceInsufficient = "ResourceInsufficient",
+    ResourceInsufficientOverQuota = "ResourceInsufficient.OverQuota",
+    ResourceInsufficientOverRefundQuota = "ResourceInsufficient.OverRefundQuota",
+    ResourceInsufficientUpgradeServiceBusy = "ResourceInsufficient.UpgradeServiceBusy",
+    ResourceNotFound = "ResourceNotFound",
+    ResourceNotFoundNotFound = "ResourceNotFound.NotFound",
+    ResourceUnavailable = "ResourceUnavailable",
+    ResourceUnavailableAttached = "ResourceUnavailable.Attached",
+    ResourceUnavailableDiskBackupCreating = "ResourceUnavailable.DiskBackupCreating",
+    ResourceUnavailableDiskSnapshotChainTooLarge = "ResourceUnavailable.DiskSnapshotChainTooLarge",
+    ResourceUnavailableExpire = "ResourceUnavailable.Expire",
+    ResourceUnavailableNotPortable = "ResourceUnavailable.NotPortable",
+    ResourceUnavailableNotSupportRefund = "ResourceUnavailable.NotSupportRefund",
+    ResourceUnavailableNotSupportSnapshot = "ResourceUnavailable.NotSupportSnapshot",
+    ResourceUnavailableNotSupported = "ResourceUnavailable.NotSupported",
+    ResourceUnavailableRepeatRefund = "ResourceUnavailable.RepeatRefund",
+    ResourceUnavailableSnapshotCreating = "ResourceUnavailable.SnapshotCreating",
+    ResourceUnavailableTooManyCreatingSnapshot = "ResourceUnavailable.TooManyCreatingSnapshot",
+    ResourceUnavailableTypeError = "ResourceUnavailable.TypeError",
+    ResourceUnavailableZoneNotMatch = "ResourceUnavailable.ZoneNotMatch",
+    ResponseSizeLimitExceeded = "ResponseSizeLimitExceeded",
+    ServiceUnavailable = "ServiceUnavailable",
+    TradeDealConflict = "TradeDealConflict",
+    UnauthorizedOperation = "UnauthorizedOperation",
+    UnauthorizedOperationAuthFailure = "UnauthorizedOperation.AuthFailure",
+    UnauthorizedOperationInvalidToken = "UnauthorizedOperation.InvalidToken",
+    UnauthorizedOperationMFAExpired = "UnauthorizedOperation.MFAExpired",
+    UnauthorizedOperationNotCertification = "UnauthorizedOperation.NotCertification",
+    UnauthorizedOperationNotHavePaymentRight = "UnauthorizedOperation.NotHavePaymentRight",
+    UnauthorizedOperationRoleNotExists = "UnauthorizedOperation.RoleNotExists",
+    UnknownParameter = "UnknownParameter",
+    UnsupportedOperation = "UnsupportedOperation",
+    UnsupportedOperationDetachPod = "UnsupportedOperation.DetachPod",
+    UnsupportedOperationDiskEncrypt = "UnsupportedOperation.DiskEncrypt",
+    UnsupportedOperationInstanceNotStopped = "UnsupportedOperation.InstanceNotStopped",
+    UnsupportedOperationShareDiskNotSupportSnap = "UnsupportedOperation.ShareDiskNotSupportSnap",
+    UnsupportedOperationSnapHasShared = "UnsupportedOperation.SnapHasShared",
+    UnsupportedOperationSnapshotGroupDiskAttachMultiInstance = "UnsupportedOperation.SnapshotGroupDiskAttachMultiInstance",
+    UnsupportedOperationSnapshotHasBindedImage = "UnsupportedOperation.SnapshotHasBindedImage",
+    UnsupportedOperationSnapshotNotSupportCopy = "UnsupportedOperation.SnapshotNotSupportCopy",
+    UnsupportedOperationStateError = "UnsupportedOperation.StateError",
+    UnsupportedProtocol = "UnsupportedProtocol",
+    UnsupportedRegion = "UnsupportedRegion",
+}
+
+impl std::fmt::Display for ErrorCode {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ErrorCode;
+
+    #[test]
+    fn the_codes_are_those_of_the_reference() {
+        let reference: Vec<&str> = include_str!("../reference/error-codes.txt")
+            .lines()
+            .filter(|line| !line.starts_with('#'))
+            .filter_map(|line| line.split(' ').next())
+            .collect();
+        let ours: Vec<&str> = ErrorCode::ALL.iter().map(|code| code.as_str()).collect();
+        assert_eq!(ours, reference);
+    }
+}

@@ -141,7 +141,7 @@ impl Ashlar {
         }
         let data_dir = folder.join("data");
         let configuration = folder.join("ashlar.toml");
-        std::fs::write(&configuration, "rate_limit = \"off\"\n")
+        std::fs::write(&configuration, "rate_limits = \"off\"\n")
             .context(ErrorKind::Io, || configuration.display().to_string())?;
         let mut command = workspace.command(&binary);
         command.arg("serve").arg("--config").arg(&configuration).arg("--data-dir").arg(&data_dir);

@@ -48,6 +48,13 @@ impl Shape {
 
 pub(super) type Members = BTreeMap<String, Member>;
 
+/// Which way a member goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Direction {
+    Request,
+    Response,
+}
+
 /// The objects that a call takes and gives.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Action {
@@ -58,30 +65,45 @@ pub(super) struct Action {
 #[derive(Debug, Default)]
 pub(super) struct Description {
     pub(super) actions: BTreeMap<String, Action>,
-    objects: BTreeMap<String, Members>,
+    inputs: BTreeMap<String, Members>,
+    outputs: BTreeMap<String, Members>,
 }
 
 impl Description {
-    /// Reads `{actions: {NAME: {input, output}}, objects: {NAME: {members: [{name, type, member, required}]}}}`.
+    /// Reads `{actions: {NAME: {input, output}}, inputs: OBJECTS, outputs: OBJECTS}` with OBJECTS
+    /// `{NAME: [{name, type, member, required}]}`. The vendor has one `objects: {NAME: {members: [...]}}` for both.
     pub(super) fn read(value: &Value) -> Result<Self> {
         let actions = object(value, "actions")?.iter().map(|(name, action)| {
             Ok((name.clone(), Action { input: text(action, "input")?, output: text(action, "output")? }))
         });
         let actions = actions.collect::<Result<_>>()?;
-        let objects = object(value, "objects")?;
-        let names: BTreeSet<&str> = objects.keys().map(String::as_str).collect();
-        let objects = objects.iter().map(|(name, object)| Ok((name.clone(), members(object, &names)?)));
-        Ok(Self { actions, objects: objects.collect::<Result<_>>()? })
+        let [inputs, outputs] =
+            if value["objects"].is_object() { ["objects"; 2] } else { ["inputs", "outputs"] };
+        Ok(Self {
+            actions,
+            inputs: objects(object(value, inputs)?)?,
+            outputs: objects(object(value, outputs)?)?,
+        })
     }
 
     /// The members of an object; an object without any is not written down by some.
-    pub(super) fn members(&self, object: &str) -> Members {
-        self.objects.get(object).cloned().unwrap_or_default()
+    pub(super) fn members(&self, direction: Direction, object: &str) -> Members {
+        let objects = match direction {
+            Direction::Request => &self.inputs,
+            Direction::Response => &self.outputs,
+        };
+        objects.get(object).cloned().unwrap_or_default()
     }
 }
 
+fn objects(objects: &serde_json::Map<String, Value>) -> Result<BTreeMap<String, Members>> {
+    let names: BTreeSet<&str> = objects.keys().map(String::as_str).collect();
+    objects.iter().map(|(name, object)| Ok((name.clone(), members(object, &names)?))).collect()
+}
+
 fn members(object: &Value, objects: &BTreeSet<&str>) -> Result<Members> {
-    let list = object["members"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let list = object.as_array().or_else(|| object["members"].as_array());
+    let list = list.map(Vec::as_slice).unwrap_or_default();
     list.iter()
         .filter(|member| member["name"] != REQUEST_ID)
         .map(|member| {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use super::description::{Description, Member, Members};
+use super::description::{Description, Direction, Member, Members};
 
 /// One difference, named so that it stays the same from run to run.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -12,13 +12,6 @@ pub(super) enum Gap {
     Action { name: String },
     /// A parameter or field of an action that does exist.
     Member { action: String, direction: Direction, path: String, fault: Fault },
-}
-
-/// Which way a member goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Direction {
-    Request,
-    Response,
 }
 
 /// What is wrong with a member.
@@ -76,7 +69,7 @@ pub(super) fn find(vendor: &Description, ours: &Description) -> BTreeSet<Gap> {
         ];
         for (direction, theirs, here) in sides {
             let mut walk = Walk { vendor, ours, action: name, direction, open: Vec::new(), gaps: &mut gaps };
-            walk.members("", &vendor.members(theirs), &ours.members(here));
+            walk.members("", &vendor.members(direction, theirs), &ours.members(direction, here));
         }
     }
     gaps
@@ -116,7 +109,8 @@ impl Walk<'_> {
         if self.open.iter().any(|name| name == inner) {
             return;
         }
-        let (inner_members, our_members) = (self.vendor.members(inner), self.ours.members(ours));
+        let (inner_members, our_members) =
+            (self.vendor.members(self.direction, inner), self.ours.members(self.direction, ours));
         self.open.push(inner.to_owned());
         self.members(&format!("{path}."), &inner_members, &our_members);
         self.open.pop();

@@ -68,8 +68,9 @@ fn objects_are_compared_by_what_is_in_them() {
     let vendor = description(&json!([member("Tags", "list", "Tag", false)]), &[]);
     let value = json!({
         "actions": {"Make": {"input": "In", "output": "Out"}},
-        "objects": {"In": {"members": [member("Tags", "list", "Label", false)]},
-                    "Label": {"members": [member("Parent", "object", "Label", false)]}},
+        "inputs": {"In": [member("Tags", "list", "Label", false)],
+                   "Label": [member("Parent", "object", "Label", false)]},
+        "outputs": {"Label": [member("Key", "string", "string", false)]},
     });
     let ours = Description::read(&value).unwrap();
     assert_eq!(names(&vendor, &ours), ["Make request Tags.Key: missing"]);
@@ -110,7 +111,12 @@ fn the_report_names_actions_and_differences() {
 
 #[test]
 fn a_description_that_is_none_is_refused() {
-    for value in [json!([]), json!({"actions": {}}), json!({"actions": {"A": {}}, "objects": {}})] {
+    for value in [
+        json!([]),
+        json!({"actions": {}}),
+        json!({"actions": {"A": {}}, "objects": {}}),
+        json!({"actions": {}, "inputs": {}}),
+    ] {
         assert!(Description::read(&value).is_err(), "{value}");
     }
 }

@@ -1,1 +1,48 @@
-//! Domain rules: disks, snapshots, instances, quotas, jobs
+//! The rules of the service: what may be done to a disk, a snapshot or an instance, by whom and when.
+//!
+//! [`Control`] is the way in: one method for each action, in the file of its noun (`disk`, `snapshot`,
+//! `instance`, `quota`, `account`). A method checks everything inside one transaction, writes what it intends
+//! together with a job (`job`), and waits a bounded time for that job. Nothing here knows HTTP, SQL or how a
+//! pool keeps its bytes; pools and exports are reached through [`Stores`] and [`Exports`].
+
+mod account;
+mod caller;
+mod control;
+mod disk;
+mod error;
+mod filter;
+mod instance;
+mod job;
+mod quota;
+mod seams;
+mod settings;
+mod snapshot;
+mod wire_time;
+
+#[cfg(test)]
+mod tests;
+
+pub use account::{FirstKey, KEY_ACCOUNT_FIRST};
+pub use caller::{Caller, RequestId};
+pub use control::{Control, ControlParts};
+pub use disk::{
+    AttachDisks, AutoMount, BurstPerformanceOperation, CreateDisks, DescribeDisks, DetachDisks,
+    DiskChargePrepaid, DiskView, ModifyDiskAttributes, Placement, ReturnFail, TerminateDisks,
+};
+pub use error::{
+    ControlError, DiskError, InstanceError, JobError, JobErrorKind, ParameterError, QuotaError, SnapshotError,
+};
+pub use filter::Filter;
+pub use instance::{AttachDetail, NewInstance};
+pub use quota::{DescribeDiskConfigQuota, DiskConfig};
+pub use seams::{Exports, Stores};
+pub use settings::{DiskTypeSettings, DiskTypeTable, Limits, Settings};
+pub use snapshot::{
+    ApplySnapshot, CreateSnapshot, DescribeSnapshots, ModifySnapshotAttribute, SnapshotOverview, SnapshotView,
+};
+pub use wire_time::{wire_time, wire_time_iso};
+
+// The rows that calls hand out are those of the database.
+pub use ashlar_db::{
+    Account, ApiKey, Disk, Instance, InstanceListing, LatestOperation, Listed, OperationState, Snapshot, Tag,
+};

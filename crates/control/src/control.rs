@@ -1,0 +1,208 @@
+//! The whole: what the rules are built from, how they start and how they stop.
+
+use std::sync::Arc;
+
+use ashlar_db::{Db, Operation, OperationState, Tagged, Transaction};
+use ashlar_types::{Clock, DiskId, RandomSource, Region, SnapshotId, UnixMillis};
+use ashlar_volume::{ErrorKind, VolumeError, VolumeStore};
+
+use crate::caller::Caller;
+use crate::error::{ControlError, JobError};
+use crate::job::{JobHold, Runner, StepHook};
+use crate::seams::{Exports, Stores};
+use crate::settings::{Limits, Settings};
+
+/// What the rules are built from.
+pub struct ControlParts {
+    /// The control database.
+    pub db: Db,
+    /// The pools.
+    pub stores: Arc<dyn Stores>,
+    /// The exports.
+    pub exports: Arc<dyn Exports>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// For ids and keys.
+    pub random: Arc<dyn RandomSource>,
+    /// What the operator set.
+    pub settings: Settings,
+}
+
+/// The rules of the service. Cheap to clone; all clones are one.
+#[derive(Clone)]
+pub struct Control {
+    pub(crate) db: Db,
+    pub(crate) stores: Arc<dyn Stores>,
+    pub(crate) exports: Arc<dyn Exports>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) random: Arc<dyn RandomSource>,
+    pub(crate) settings: Arc<Settings>,
+    pub(crate) runner: Arc<Runner>,
+}
+
+impl Control {
+    /// Puts the rules together. Nothing runs before [`start`](Self::start).
+    #[must_use]
+    pub fn new(parts: ControlParts) -> Self {
+        Self::with_hook(parts, None)
+    }
+
+    pub(crate) fn with_hook(parts: ControlParts, hook: Option<Arc<dyn StepHook>>) -> Self {
+        let ControlParts { db, stores, exports, clock, random, settings } = parts;
+        let runner = Runner::new(settings.limits.jobs_at_once, hook);
+        Self { db, stores, exports, clock, random, settings: Arc::new(settings), runner: Arc::new(runner) }
+    }
+
+    /// Publishes the exports of attached disks and of snapshots, and goes on with the jobs that a stop left
+    /// behind. Call it once, before requests are let in.
+    pub async fn start(&self) -> Result<(), ControlError> {
+        self.publish_exports().await?;
+        self.reconcile().await
+    }
+
+    /// Brings everything on its way that is due: jobs that nobody runs, snapshots and prepaid disks whose time
+    /// is over. Takes no input and is safe to run at any time and twice: call it every few seconds.
+    pub async fn reconcile(&self) -> Result<(), ControlError> {
+        let unfinished = self.db.read().await?.jobs().unfinished().await?;
+        for job in unfinished {
+            self.start_job(job);
+        }
+        self.expire_snapshots().await?;
+        self.expire_disks().await?;
+        self.forget_old_jobs().await
+    }
+
+    /// Stops at the next step borders: waits for the steps under way and closes the database. What is
+    /// unfinished goes on at the next start.
+    pub async fn shutdown(&self) {
+        self.runner.stop().await;
+        self.db.close().await;
+    }
+
+    async fn publish_exports(&self) -> Result<(), ControlError> {
+        let mut tx = self.db.read().await?;
+        let attached = tx.disks().attached().await?;
+        drop(tx);
+        let this = self.clone();
+        self.blocking(move || {
+            for disk in attached {
+                if let Some(instance) = disk.instance.filter(|_| crate::disk::is_exported(disk.state)) {
+                    let store = this.stores.store(&disk.zone.region())?;
+                    this.exports.publish(disk.id, instance, store)?;
+                }
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// Jobs that ended are kept for a while: a waiting call and a curious operator look at them.
+    async fn forget_old_jobs(&self) -> Result<(), ControlError> {
+        const KEPT_MS: i64 = 7 * 24 * 3600 * 1000;
+        let mut tx = self.db.write().await?;
+        tx.jobs().forget_ended(self.now().plus_ms(-KEPT_MS)).await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// Runs something that may wait for a medium, away from the async threads.
+    pub(crate) async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, VolumeError> + Send + 'static,
+    ) -> Result<T, ControlError> {
+        let done = tokio::task::spawn_blocking(work).await;
+        let done = done.unwrap_or_else(|panic| {
+            Err(VolumeError::new(ErrorKind::Io, format!("the store stopped halfway: {panic}")))
+        });
+        Ok(done.map_err(|error| JobError::from(&error))?)
+    }
+}
+
+impl Control {
+    pub(crate) fn now(&self) -> UnixMillis {
+        self.clock.now()
+    }
+
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.settings.limits
+    }
+
+    /// Writes a line of the log of operations.
+    pub(crate) async fn log_operation(
+        &self,
+        tx: &mut Transaction,
+        caller: &Caller,
+        resource: Tagged,
+        operation: &str,
+        job: Option<JobHold>,
+    ) -> Result<(), ControlError> {
+        let now = self.now();
+        let entry = Operation {
+            resource,
+            account: caller.account,
+            operation: operation.to_owned(),
+            state: if job.is_some() { OperationState::Processing } else { OperationState::Success },
+            request_id: caller.request_id.0.clone(),
+            job,
+            started: now,
+            ended: job.is_none().then_some(now),
+        };
+        Ok(tx.operations().insert(&entry).await?)
+    }
+}
+
+impl Control {
+    /// Draws the id of a new disk: one that neither the database nor the pool knows. A volume of that name
+    /// that the database does not know must never become somebody's disk.
+    pub(crate) async fn free_disk_ids(
+        &self,
+        region: &Region,
+        count: u64,
+    ) -> Result<Vec<DiskId>, ControlError> {
+        let mut ids = Vec::new();
+        let mut tx = self.db.read().await?;
+        while (ids.len() as u64) < count {
+            let id = DiskId::random(self.random.as_ref());
+            if !ids.contains(&id) && !tx.disks().exists(id).await? {
+                ids.push(id);
+            }
+        }
+        drop(tx);
+        let this = self.clone();
+        let region = region.clone();
+        self.blocking(move || {
+            let store = this.stores.store(&region)?;
+            ids.iter().try_for_each(|id| absent(store.volume(&(*id).into()).map(drop), id))?;
+            Ok(ids)
+        })
+        .await
+    }
+
+    /// The same for a snapshot.
+    pub(crate) async fn free_snapshot_id(&self, region: &Region) -> Result<SnapshotId, ControlError> {
+        let mut tx = self.db.read().await?;
+        let mut id = SnapshotId::random(self.random.as_ref());
+        while tx.snapshots().exists(id).await? {
+            id = SnapshotId::random(self.random.as_ref());
+        }
+        drop(tx);
+        let this = self.clone();
+        let region = region.clone();
+        self.blocking(move || {
+            let store: Arc<dyn VolumeStore> = this.stores.store(&region)?;
+            absent(store.snapshot(&id.into()).map(drop), &id)?;
+            Ok(id)
+        })
+        .await
+    }
+}
+
+/// One draw in 36^8 may hit a stray volume: the call fails, and the client's retry draws another id.
+fn absent(found: Result<(), VolumeError>, id: &dyn std::fmt::Display) -> Result<(), VolumeError> {
+    match found {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+        Ok(()) => {
+            Err(VolumeError::new(ErrorKind::InUse, format!("the pool has a stray `{id}`: run `check`")))
+        }
+    }
+}

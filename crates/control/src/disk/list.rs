@@ -1,0 +1,102 @@
+//! DescribeDisks.
+
+use ashlar_db::{DiskFilter, DiskListing, DiskQuery, LatestOperation, Listed, Tag, Tagged};
+use ashlar_types::{DiskChargeType, DiskState, UnixMillis};
+
+use super::{DescribeDisks, DiskView, ReturnFail};
+use crate::caller::Caller;
+use crate::control::Control;
+use crate::error::{ControlError, ParameterError};
+use crate::filter::{at_most, disk_filters, disk_order_field, order, page};
+
+const DAY_MS: i64 = 24 * 3600 * 1000;
+
+impl Control {
+    /// Shows the caller's disks of a region, newest first unless asked otherwise. Unknown ids are left out.
+    pub async fn describe_disks(
+        &self,
+        caller: &Caller,
+        wanted: DescribeDisks,
+    ) -> Result<Listed<DiskView>, ControlError> {
+        let query = self.disk_query(caller, &wanted)?;
+        let with_policies = wanted.return_bind_auto_snapshot_policy == Some(true);
+
+        let mut tx = self.db.read().await?;
+        let listed = tx.disks().list(&query).await?;
+        let ids: Vec<Tagged> = listed.items.iter().map(|listing| Tagged::Disk(listing.disk.id)).collect();
+        let mut tags = tx.tags().of(&ids).await?;
+        let mut latest = tx.operations().latest(&ids).await?;
+
+        let now = self.now();
+        let view = |listing: DiskListing| {
+            let id = Tagged::Disk(listing.disk.id);
+            let tags = tags.remove(&id).unwrap_or_default();
+            view_of(listing, tags, latest.remove(&id), with_policies, now)
+        };
+        let items = listed.items.into_iter().map(view).collect();
+        Ok(Listed { total_count: listed.total_count, items })
+    }
+
+    fn disk_query(&self, caller: &Caller, wanted: &DescribeDisks) -> Result<DiskQuery, ControlError> {
+        if !wanted.disks.is_empty() && !wanted.filters.is_empty() {
+            return Err(ParameterError::Excludes { parameter: "DiskIds", other: "Filters" }.into());
+        }
+        at_most("DiskIds", wanted.disks.len(), self.limits().ids_per_call)?;
+        let mut filters = disk_filters(&wanted.filters, self.limits())?;
+        if !wanted.disks.is_empty() {
+            filters.push(DiskFilter::Id(wanted.disks.clone()));
+        }
+        Ok(DiskQuery {
+            account: caller.account,
+            region: caller.region.clone(),
+            filters,
+            order_field: disk_order_field(wanted.order_field.as_deref())?,
+            order: order(wanted.order.as_deref())?,
+            page: page(wanted.offset, wanted.limit, self.limits())?,
+        })
+    }
+}
+
+fn view_of(
+    listing: DiskListing,
+    tags: Vec<Tag>,
+    latest_operation: Option<LatestOperation>,
+    with_policies: bool,
+    now: UnixMillis,
+) -> DiskView {
+    let DiskListing { disk, project_name, snapshot_count, snapshot_bytes } = listing;
+    let days_to_deadline = disk.deadline.map(|deadline| (deadline.0 - now.0).div_euclid(DAY_MS));
+    let return_fail = match (disk.charge_type, disk.state) {
+        (DiskChargeType::PostpaidByHour | DiskChargeType::CdcPaid, _) => ReturnFail::NotPrepaid,
+        (DiskChargeType::Prepaid, DiskState::ToRecycle) => ReturnFail::AlreadyReturned,
+        (
+            DiskChargeType::Prepaid,
+            DiskState::Unattached
+            | DiskState::Attaching
+            | DiskState::Attached
+            | DiskState::Detaching
+            | DiskState::Expanding
+            | DiskState::Rollbacking,
+        ) if disk.deadline.is_some_and(|deadline| deadline <= now) => ReturnFail::Expired,
+        (
+            DiskChargeType::Prepaid,
+            DiskState::Unattached
+            | DiskState::Attaching
+            | DiskState::Attached
+            | DiskState::Detaching
+            | DiskState::Expanding
+            | DiskState::Rollbacking,
+        ) => ReturnFail::Returnable,
+    };
+    DiskView {
+        disk,
+        project_name,
+        tags,
+        snapshot_count,
+        snapshot_bytes,
+        latest_operation,
+        days_to_deadline,
+        return_fail,
+        auto_snapshot_policy_ids: with_policies.then(Vec::new),
+    }
+}

@@ -1,0 +1,211 @@
+//! ModifyDiskAttributes and ResizeDisk.
+
+use ashlar_db::{Disk, Tagged, Transaction};
+use ashlar_types::{DiskChargeType, DiskId, DiskState, DiskType, DiskUsage};
+
+use super::create::check_size_of_type;
+use super::{BurstPerformanceOperation, ModifyDiskAttributes, find, find_all, state, told_apart};
+use crate::caller::Caller;
+use crate::control::Control;
+use crate::error::{ControlError, DiskError, ParameterError, QuotaError};
+use crate::filter::{check_ids, check_name, invalid};
+use crate::job::Work;
+
+impl Control {
+    /// Changes what is known of disks: all of them, or none.
+    pub async fn modify_disk_attributes(
+        &self,
+        caller: &Caller,
+        wanted: ModifyDiskAttributes,
+    ) -> Result<(), ControlError> {
+        check_ids("DiskIds", &wanted.disks, self.limits().ids_per_call)?;
+        if let Some(name) = &wanted.name {
+            check_name("DiskName", name, self.limits())?;
+        }
+        match check_combination(&wanted)? {
+            Some((disk, disk_type)) => self.change_disk_type(caller, disk, disk_type).await,
+            None => self.modify_at_once(caller, &wanted).await,
+        }
+    }
+
+    async fn modify_at_once(
+        &self,
+        caller: &Caller,
+        wanted: &ModifyDiskAttributes,
+    ) -> Result<(), ControlError> {
+        let mut tx = self.db.write().await?;
+        let disks = find_all(&mut tx, caller, &wanted.disks).await?;
+        if let Some(project) = wanted.project
+            && !tx.accounts().has_project(caller.account, project).await?
+        {
+            return Err(ParameterError::ProjectNotFound(project).into());
+        }
+        for disk in disks {
+            let id = Tagged::Disk(disk.id);
+            tx.disks().save(&modified(disk, wanted)?).await?;
+            self.log_operation(&mut tx, caller, id, "ModifyDiskAttributes", None).await?;
+        }
+        Ok(tx.commit().await?)
+    }
+
+    async fn change_disk_type(
+        &self,
+        caller: &Caller,
+        id: DiskId,
+        disk_type: DiskType,
+    ) -> Result<(), ControlError> {
+        let mut tx = self.db.write().await?;
+        let disk = find(&mut tx, caller, id).await?;
+        let offered = self.settings.disk_types.of(disk_type);
+        if !offered.available {
+            return Err(
+                QuotaError::DiskConfig { disk_type, why: "the operator does not offer this type" }.into()
+            );
+        }
+        check_size_of_type(disk.size_gib, disk_type.as_str(), offered)?;
+        if disk.throughput_performance_mib > offered.extra_performance_max_mib {
+            let why = "the disk has more extra performance than this type can have";
+            return Err(QuotaError::DiskConfig { disk_type, why }.into());
+        }
+        let changing = match state::begin_change_type(disk, disk_type) {
+            Ok(disk) => disk,
+            Err(error) => return Err(told_apart(&mut tx, error).await?),
+        };
+        let work = Work::ChangeDiskType { disk: id, disk_type };
+        self.commit_and_wait(tx, caller, vec![changing], &work, "ModifyDiskAttributes").await
+    }
+
+    /// Makes a disk larger.
+    pub async fn resize_disk(&self, caller: &Caller, id: DiskId, size_gib: u64) -> Result<(), ControlError> {
+        let mut tx = self.db.write().await?;
+        let disk = find(&mut tx, caller, id).await?;
+        if !disk.portable {
+            return Err(DiskError::NotPortable(id).into());
+        }
+        if size_gib <= disk.size_gib {
+            let expected = format!("more than the present {} GB", disk.size_gib);
+            return Err(invalid("DiskSize", size_gib, expected).into());
+        }
+        let offered = self.settings.disk_types.of(disk.disk_type);
+        check_size_of_type(size_gib, disk.disk_type.as_str(), offered)?;
+        let growing = match state::begin_resize(disk) {
+            Ok(disk) => disk,
+            Err(error) => return Err(told_apart(&mut tx, error).await?),
+        };
+        let work = Work::ResizeDisk { disk: id, size_gib };
+        self.commit_and_wait(tx, caller, vec![growing], &work, "ResizeDisk").await
+    }
+
+    /// Writes disks that begin something together with the job that ends it, and waits for the job.
+    pub(super) async fn commit_and_wait(
+        &self,
+        mut tx: Transaction,
+        caller: &Caller,
+        disks: Vec<Disk>,
+        work: &Work,
+        operation: &str,
+    ) -> Result<(), ControlError> {
+        let job = self.write_job(&mut tx, &caller.region, work).await?;
+        for disk in disks {
+            let id = disk.id;
+            tx.disks().save(&Disk { job: Some(job), ..disk }).await?;
+            self.log_operation(&mut tx, caller, Tagged::Disk(id), operation, Some(job)).await?;
+        }
+        tx.commit().await?;
+        self.await_job(job).await
+    }
+}
+
+/// Refuses combinations that the reference excludes; gives the change of type, if it is one.
+fn check_combination(wanted: &ModifyDiskAttributes) -> Result<Option<(DiskId, DiskType)>, ParameterError> {
+    let ModifyDiskAttributes {
+        disks,
+        name,
+        portable,
+        project,
+        delete_with_instance,
+        disk_type,
+        burst_performance,
+    } = wanted;
+    let others = name.is_some()
+        || portable.is_some()
+        || project.is_some()
+        || delete_with_instance.is_some()
+        || burst_performance.is_some();
+    match (disk_type, others, disks.as_slice()) {
+        (None, false, _) => {
+            let why = "name at least one attribute to change";
+            Err(ParameterError::Missing { parameter: "DiskName", why })
+        }
+        (None, true, _) => Ok(None),
+        (Some(_), true, _) => {
+            Err(ParameterError::Excludes { parameter: "DiskType", other: "every other attribute" })
+        }
+        (Some(disk_type), false, [disk]) => Ok(Some((*disk, *disk_type))),
+        (Some(_), false, disks) => Err(invalid("DiskIds", disks.len(), "one disk when DiskType is changed")),
+    }
+}
+
+/// The disk with its new attributes. A renaming never waits; the others need no idle disk either, because
+/// jobs do not touch them.
+fn modified(mut disk: Disk, wanted: &ModifyDiskAttributes) -> Result<Disk, ControlError> {
+    if let Some(name) = &wanted.name {
+        disk.name.clone_from(name);
+    }
+    match wanted.portable {
+        Some(true) => disk.portable = true,
+        Some(false) if disk.portable => {
+            let why = "an elastic disk cannot be made a non-elastic one";
+            return Err(DiskError::NotSupported { disk: disk.id, state: disk.state, why }.into());
+        }
+        Some(false) | None => {}
+    }
+    if let Some(project) = wanted.project {
+        if !disk.portable {
+            return Err(DiskError::NotPortable(disk.id).into());
+        }
+        disk.project = project;
+    }
+    if let Some(delete_with_instance) = wanted.delete_with_instance {
+        check_delete_with_instance(&disk, delete_with_instance)?;
+        disk.delete_with_instance = delete_with_instance;
+    }
+    match wanted.burst_performance {
+        Some(BurstPerformanceOperation::Create) => disk.burst_performance = true,
+        Some(BurstPerformanceOperation::Cancel) => disk.burst_performance = false,
+        None => {}
+    }
+    Ok(disk)
+}
+
+/// Only postpaid data disks that are in an instance can go with it.
+pub(super) fn check_delete_with_instance(disk: &Disk, wanted: bool) -> Result<(), DiskError> {
+    let refuse = |why| Err(DiskError::NotSupported { disk: disk.id, state: disk.state, why });
+    match (wanted, disk.charge_type, disk.usage, disk.state) {
+        (false, _, _, _) => Ok(()),
+        (true, DiskChargeType::Prepaid | DiskChargeType::CdcPaid, _, _) => {
+            refuse("only pay-as-you-go disks can be deleted with their instance")
+        }
+        (true, DiskChargeType::PostpaidByHour, DiskUsage::SystemDisk, _) => {
+            refuse("only data disks can be deleted with their instance")
+        }
+        (
+            true,
+            DiskChargeType::PostpaidByHour,
+            DiskUsage::DataDisk,
+            DiskState::Attached | DiskState::Attaching | DiskState::Expanding,
+        ) if disk.instance.is_some() => Ok(()),
+        (
+            true,
+            DiskChargeType::PostpaidByHour,
+            DiskUsage::DataDisk,
+            DiskState::Unattached
+            | DiskState::Attaching
+            | DiskState::Attached
+            | DiskState::Detaching
+            | DiskState::Expanding
+            | DiskState::Rollbacking
+            | DiskState::ToRecycle,
+        ) => refuse("it is not attached"),
+    }
+}

@@ -1,0 +1,309 @@
+//! The life of a disk as pure functions: a disk and a wish in, the changed disk or a typed refusal out. No I/O,
+//! no clock; tested as a table.
+//!
+//! A job holds the disk from `begin_*` to `finish_*` or `give_back`; in between every other wish is refused.
+
+use ashlar_db::{Disk, Lifecycle, Snapshot};
+use ashlar_types::{DiskChargeType, DiskId, DiskState, DiskType, InstanceId, SnapshotState};
+
+use crate::error::{ControlError, DiskError, SnapshotError};
+
+/// Whether a machine can reach a disk of this state: what the exports are rebuilt from after a start. Disks on
+/// their way in or out are left to their jobs.
+pub(crate) const fn is_exported(state: DiskState) -> bool {
+    match state {
+        DiskState::Attached | DiskState::Expanding => true,
+        DiskState::Unattached
+        | DiskState::Attaching
+        | DiskState::Detaching
+        | DiskState::Rollbacking
+        | DiskState::ToRecycle => false,
+    }
+}
+
+/// Refuses while another operation is under way. All of these pass by themselves.
+pub(crate) fn idle(disk: &Disk) -> Result<(), DiskError> {
+    match disk.state {
+        DiskState::Attaching | DiskState::Detaching | DiskState::Expanding => {
+            Err(DiskError::Busy { disk: disk.id, state: disk.state })
+        }
+        DiskState::Rollbacking => Err(DiskError::RollingBack(disk.id)),
+        DiskState::Unattached | DiskState::Attached | DiskState::ToRecycle => {
+            if disk.migrating {
+                Err(DiskError::Migrating(disk.id))
+            } else if disk.job.is_some() {
+                Err(DiskError::Busy { disk: disk.id, state: disk.state })
+            } else {
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Where a disk is when nothing happens to it.
+const fn resting(disk: &Disk) -> DiskState {
+    if disk.instance.is_some() { DiskState::Attached } else { DiskState::Unattached }
+}
+
+fn unsupported(disk: &Disk, why: &'static str) -> DiskError {
+    DiskError::NotSupported { disk: disk.id, state: disk.state, why }
+}
+
+const RECYCLED: &str = "it is isolated and only waits to be deleted";
+
+/// Sends the disk into an instance.
+pub(crate) fn begin_attach(mut disk: Disk, instance: InstanceId) -> Result<Disk, DiskError> {
+    idle(&disk)?;
+    if !disk.portable {
+        return Err(DiskError::NotPortable(disk.id));
+    }
+    match disk.state {
+        DiskState::Unattached => {
+            disk.state = DiskState::Attaching;
+            disk.instance = Some(instance);
+            Ok(disk)
+        }
+        DiskState::Attached => {
+            Err(DiskError::AttachedTo { disk: disk.id, instance: disk.instance.unwrap_or(instance) })
+        }
+        DiskState::ToRecycle => Err(unsupported(&disk, RECYCLED)),
+        DiskState::Attaching | DiskState::Detaching | DiskState::Expanding | DiskState::Rollbacking => {
+            Err(DiskError::Busy { disk: disk.id, state: disk.state })
+        }
+    }
+}
+
+/// Takes the disk out of its instance; `from` is the one that the caller believes it to be in.
+pub(crate) fn begin_detach(mut disk: Disk, from: Option<InstanceId>) -> Result<Disk, DiskError> {
+    idle(&disk)?;
+    if !disk.portable {
+        return Err(DiskError::NotPortable(disk.id));
+    }
+    match (disk.state, disk.instance) {
+        (DiskState::Attached, Some(instance)) => {
+            if from.is_some_and(|from| from != instance) {
+                return Err(DiskError::AttachedTo { disk: disk.id, instance });
+            }
+            disk.state = DiskState::Detaching;
+            Ok(disk)
+        }
+        (DiskState::Attached | DiskState::Unattached, _) => Err(unsupported(&disk, "it is not attached")),
+        (DiskState::ToRecycle, _) => Err(unsupported(&disk, RECYCLED)),
+        (DiskState::Attaching | DiskState::Detaching | DiskState::Expanding | DiskState::Rollbacking, _) => {
+            Err(DiskError::Busy { disk: disk.id, state: disk.state })
+        }
+    }
+}
+
+/// Makes the disk larger. Sizes were checked by the caller; the size changes when the work is done.
+pub(crate) fn begin_resize(mut disk: Disk) -> Result<Disk, DiskError> {
+    idle(&disk)?;
+    match disk.state {
+        DiskState::Unattached | DiskState::Attached => {
+            disk.state = DiskState::Expanding;
+            Ok(disk)
+        }
+        DiskState::ToRecycle => Err(unsupported(&disk, RECYCLED)),
+        DiskState::Attaching | DiskState::Detaching | DiskState::Expanding | DiskState::Rollbacking => {
+            Err(DiskError::Busy { disk: disk.id, state: disk.state })
+        }
+    }
+}
+
+/// Changes the medium.
+pub(crate) fn begin_change_type(mut disk: Disk, to: DiskType) -> Result<Disk, DiskError> {
+    idle(&disk)?;
+    match disk.state {
+        DiskState::Unattached | DiskState::Attached if disk.disk_type == to => {
+            Err(unsupported(&disk, "it is of this type already"))
+        }
+        DiskState::Unattached | DiskState::Attached => {
+            disk.migrating = true;
+            disk.migrate_percent = 0;
+            Ok(disk)
+        }
+        DiskState::ToRecycle => Err(unsupported(&disk, RECYCLED)),
+        DiskState::Attaching | DiskState::Detaching | DiskState::Expanding | DiskState::Rollbacking => {
+            Err(DiskError::Busy { disk: disk.id, state: disk.state })
+        }
+    }
+}
+
+/// Refuses unless the disk lies idle outside of machines: what a call needs that replaces its whole content.
+pub(crate) fn needs_unattached(disk: &Disk) -> Result<(), DiskError> {
+    idle(disk)?;
+    match disk.state {
+        DiskState::Unattached => Ok(()),
+        DiskState::Attached => Err(unsupported(disk, "it is attached: detach it first")),
+        DiskState::ToRecycle => Err(unsupported(disk, RECYCLED)),
+        DiskState::Attaching | DiskState::Detaching | DiskState::Expanding | DiskState::Rollbacking => {
+            Err(DiskError::Busy { disk: disk.id, state: disk.state })
+        }
+    }
+}
+
+/// Rolls the disk back to a snapshot of its own.
+pub(crate) fn begin_roll_back(
+    mut disk: Disk,
+    mut snapshot: Snapshot,
+) -> Result<(Disk, Snapshot), ControlError> {
+    if snapshot.disk != disk.id {
+        let (snapshot, origin) = (snapshot.id, snapshot.disk);
+        return Err(SnapshotError::OfOtherDisk { snapshot, origin, disk: disk.id }.into());
+    }
+    snapshot_ready(&snapshot)?;
+    if snapshot.size_gib > disk.size_gib {
+        return Err(SnapshotError::SizeMismatch {
+            snapshot: snapshot.id,
+            snapshot_gib: snapshot.size_gib,
+            disk_gib: disk.size_gib,
+        }
+        .into());
+    }
+    needs_unattached(&disk)?;
+    disk.state = DiskState::Rollbacking;
+    disk.rollback_percent = 0;
+    snapshot.state = SnapshotState::Rollbacking;
+    Ok((disk, snapshot))
+}
+
+/// Refuses unless the snapshot is complete and idle.
+pub(crate) fn snapshot_ready(snapshot: &Snapshot) -> Result<(), SnapshotError> {
+    match snapshot.state {
+        SnapshotState::Normal if snapshot.job.is_some() => {
+            Err(SnapshotError::Busy { snapshot: snapshot.id, state: snapshot.state })
+        }
+        SnapshotState::Normal => Ok(()),
+        SnapshotState::Creating => Err(SnapshotError::Creating(snapshot.id)),
+        SnapshotState::Rollbacking | SnapshotState::CopyingFromRemote | SnapshotState::CheckingCopied => {
+            Err(SnapshotError::Busy { snapshot: snapshot.id, state: snapshot.state })
+        }
+        SnapshotState::ToRecycle => Err(SnapshotError::NotSupported { snapshot: snapshot.id, why: RECYCLED }),
+    }
+}
+
+/// Refuses unless a snapshot of the disk can be taken.
+pub(crate) fn begin_snapshot(disk: &Disk) -> Result<(), DiskError> {
+    idle(disk)?;
+    match disk.state {
+        DiskState::Unattached | DiskState::Attached => Ok(()),
+        DiskState::ToRecycle => Err(unsupported(disk, RECYCLED)),
+        DiskState::Attaching | DiskState::Detaching | DiskState::Expanding | DiskState::Rollbacking => {
+            Err(DiskError::Busy { disk: disk.id, state: disk.state })
+        }
+    }
+}
+
+/// What terminating a disk comes to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Termination {
+    /// It is kept, isolated, until it is terminated once more.
+    Recycle(Disk),
+    /// It is gone for its owner; a job takes its bytes away.
+    Delete(Disk),
+}
+
+/// Gives the disk back. What was paid in advance is isolated first.
+pub(crate) fn begin_terminate(mut disk: Disk) -> Result<Termination, DiskError> {
+    idle(&disk)?;
+    match (disk.state, disk.charge_type) {
+        (DiskState::Unattached, DiskChargeType::Prepaid) => {
+            disk.state = DiskState::ToRecycle;
+            Ok(Termination::Recycle(disk))
+        }
+        (DiskState::Unattached, DiskChargeType::PostpaidByHour | DiskChargeType::CdcPaid)
+        | (DiskState::ToRecycle, _) => {
+            disk.lifecycle = Lifecycle::Deleting;
+            Ok(Termination::Delete(disk))
+        }
+        (DiskState::Attached, _) => Err(unsupported(&disk, "it is attached: detach it first")),
+        (DiskState::Attaching | DiskState::Detaching | DiskState::Expanding | DiskState::Rollbacking, _) => {
+            Err(DiskError::Busy { disk: disk.id, state: disk.state })
+        }
+    }
+}
+
+/// The attach is done.
+pub(crate) fn finish_attach(mut disk: Disk) -> Disk {
+    disk.state = resting(&disk);
+    disk.last_instance = disk.instance.or(disk.last_instance);
+    rested(disk)
+}
+
+/// The detach is done, or the attach is taken back.
+pub(crate) fn leave_instance(mut disk: Disk) -> Disk {
+    disk.instance = None;
+    disk.delete_with_instance = false;
+    disk.state = resting(&disk);
+    rested(disk)
+}
+
+/// The disk has its new size.
+pub(crate) fn finish_resize(mut disk: Disk, size_gib: u64) -> Disk {
+    disk.size_gib = size_gib;
+    disk.state = resting(&disk);
+    rested(disk)
+}
+
+/// The disk has its new medium.
+pub(crate) fn finish_change_type(mut disk: Disk, to: DiskType) -> Disk {
+    disk.disk_type = to;
+    disk.migrating = false;
+    disk.migrate_percent = 100;
+    rested(disk)
+}
+
+/// The disk has the snapshot's content.
+pub(crate) fn finish_roll_back(mut disk: Disk) -> Disk {
+    disk.rollback_percent = 100;
+    disk.state = resting(&disk);
+    rested(disk)
+}
+
+/// The disk is there.
+pub(crate) fn finish_create(mut disk: Disk) -> Disk {
+    disk.lifecycle = Lifecycle::Live;
+    rested(disk)
+}
+
+/// Whatever was done succeeded.
+pub(crate) fn rested(mut disk: Disk) -> Disk {
+    disk.error_prompt.clear();
+    disk
+}
+
+/// Whatever was begun has been taken back: the state is that of before, and the owner can read why.
+pub(crate) fn give_back(mut disk: Disk, why: &str) -> Disk {
+    disk.lifecycle = Lifecycle::Live;
+    disk.state = match disk.state {
+        // A disk that was to be deleted kept its state.
+        DiskState::ToRecycle => DiskState::ToRecycle,
+        DiskState::Attaching => {
+            disk.instance = None;
+            disk.delete_with_instance = false;
+            DiskState::Unattached
+        }
+        DiskState::Unattached
+        | DiskState::Attached
+        | DiskState::Detaching
+        | DiskState::Expanding
+        | DiskState::Rollbacking => resting(&disk),
+    };
+    if disk.migrating {
+        disk.migrating = false;
+        disk.migrate_percent = 0;
+    }
+    why.clone_into(&mut disk.error_prompt);
+    disk
+}
+
+/// The refusal for a disk whose snapshot is being taken: more telling than that it is busy.
+pub(crate) fn as_snapshot_creating(error: DiskError, creating: bool) -> DiskError {
+    let told = |disk: DiskId| DiskError::SnapshotCreating(disk);
+    match error {
+        DiskError::Busy { disk, state: DiskState::Unattached | DiskState::Attached } if creating => {
+            told(disk)
+        }
+        other => other,
+    }
+}

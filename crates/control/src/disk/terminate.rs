@@ -1,0 +1,142 @@
+//! TerminateDisks, InitializeDisks, and what becomes of disks whose paid time is over.
+
+use ashlar_db::{Disk, Lifecycle, Snapshot, Tagged, Transaction};
+use ashlar_types::{DiskId, DiskState, RenewFlag};
+
+use super::state::Termination;
+use super::{TerminateDisks, find_all, state, told_apart};
+use crate::caller::Caller;
+use crate::control::Control;
+use crate::error::{ControlError, SnapshotError};
+use crate::filter::check_ids;
+use crate::job::{Initialization, Work};
+use crate::wire_time::plus_months;
+
+impl Control {
+    /// Gives disks back: postpaid ones are gone at once; prepaid ones are isolated, and gone at the second
+    /// call. All of them, or none.
+    pub async fn terminate_disks(&self, caller: &Caller, wanted: TerminateDisks) -> Result<(), ControlError> {
+        check_ids("DiskIds", &wanted.disks, self.limits().disks_per_terminate)?;
+        let mut tx = self.db.write().await?;
+        let disks = find_all(&mut tx, caller, &wanted.disks).await?;
+
+        let mut recycled = Vec::new();
+        let mut deleted = Vec::new();
+        for disk in disks {
+            match state::begin_terminate(disk) {
+                Ok(Termination::Recycle(disk)) => recycled.push(disk),
+                Ok(Termination::Delete(disk)) => deleted.push(disk),
+                Err(error) => return Err(told_apart(&mut tx, error).await?),
+            }
+        }
+        for mut disk in recycled {
+            // What the first call says about snapshots holds for the second.
+            disk.delete_snapshot = wanted.delete_snapshot.unwrap_or(disk.delete_snapshot);
+            tx.disks().save(&disk).await?;
+            self.log_operation(&mut tx, caller, Tagged::Disk(disk.id), "TerminateDisks", None).await?;
+        }
+        if deleted.is_empty() {
+            return Ok(tx.commit().await?);
+        }
+        let snapshots = snapshots_that_go(&mut tx, &deleted, wanted.delete_snapshot).await?;
+        self.delete_disks(tx, caller, deleted, snapshots).await
+    }
+
+    async fn delete_disks(
+        &self,
+        mut tx: Transaction,
+        caller: &Caller,
+        disks: Vec<Disk>,
+        snapshots: Vec<Snapshot>,
+    ) -> Result<(), ControlError> {
+        let work = Work::TerminateDisks {
+            disks: disks.iter().map(|disk| disk.id).collect(),
+            snapshots: snapshots.iter().map(|snapshot| snapshot.id).collect(),
+        };
+        let job = self.write_job(&mut tx, &caller.region, &work).await?;
+        for snapshot in snapshots {
+            let id = Tagged::Snapshot(snapshot.id);
+            let going = Snapshot { lifecycle: Lifecycle::Deleting, job: Some(job), ..snapshot };
+            tx.snapshots().save(&going).await?;
+            self.log_operation(&mut tx, caller, id, "DeleteSnapshots", Some(job)).await?;
+        }
+        for disk in disks {
+            let id = Tagged::Disk(disk.id);
+            tx.disks().save(&Disk { job: Some(job), ..disk }).await?;
+            self.log_operation(&mut tx, caller, id, "TerminateDisks", Some(job)).await?;
+        }
+        tx.commit().await?;
+        self.await_job(job).await
+    }
+
+    /// Empties disks, or takes those made from a snapshot back to it: all of them, or none.
+    pub async fn initialize_disks(&self, caller: &Caller, ids: Vec<DiskId>) -> Result<(), ControlError> {
+        check_ids("DiskIds", &ids, self.limits().disks_per_initialize)?;
+        let mut tx = self.db.write().await?;
+        let disks = find_all(&mut tx, caller, &ids).await?;
+        let mut targets = Vec::with_capacity(disks.len());
+        for disk in &disks {
+            if let Err(error) = state::needs_unattached(disk) {
+                return Err(told_apart(&mut tx, error).await?);
+            }
+            if let Some(snapshot) = disk.source_snapshot {
+                let found = tx.snapshots().find(caller.account, &caller.region, snapshot).await?;
+                state::snapshot_ready(&found.ok_or(SnapshotError::NotFound(snapshot))?)?;
+            }
+            targets.push(Initialization { disk: disk.id, to: disk.source_snapshot });
+        }
+        let work = Work::InitializeDisks { targets };
+        self.commit_and_wait(tx, caller, disks, &work, "InitializeDisks").await
+    }
+
+    /// Renews or isolates prepaid disks whose paid time is over. A disk in a machine is left there until it is
+    /// detached: its data path is not cut by a date.
+    pub(crate) async fn expire_disks(&self) -> Result<(), ControlError> {
+        let now = self.now();
+        if self.db.read().await?.disks().expired(now).await?.is_empty() {
+            return Ok(());
+        }
+        let mut tx = self.db.write().await?;
+        for mut disk in tx.disks().expired(now).await? {
+            let (Some(deadline), Some(period)) = (disk.deadline, disk.period_months) else { continue };
+            match (disk.renew_flag, disk.state) {
+                (Some(RenewFlag::NotifyAndAutoRenew), DiskState::Unattached | DiskState::Attached) => {
+                    disk.deadline = Some(plus_months(deadline, period));
+                    tx.disks().save(&disk).await?;
+                }
+                (_, DiskState::Unattached) => {
+                    disk.state = DiskState::ToRecycle;
+                    tx.disks().save(&disk).await?;
+                }
+                (
+                    _,
+                    DiskState::Attaching
+                    | DiskState::Attached
+                    | DiskState::Detaching
+                    | DiskState::Expanding
+                    | DiskState::Rollbacking
+                    | DiskState::ToRecycle,
+                ) => {}
+            }
+        }
+        Ok(tx.commit().await?)
+    }
+}
+
+/// The snapshots that go with their disks: those with a deadline, where the call or the disk says so.
+async fn snapshots_that_go(
+    tx: &mut Transaction,
+    disks: &[Disk],
+    wanted: Option<bool>,
+) -> Result<Vec<Snapshot>, ControlError> {
+    let mut going = Vec::new();
+    for disk in disks.iter().filter(|disk| wanted.unwrap_or(disk.delete_snapshot)) {
+        for snapshot in tx.snapshots().of_disk(disk.id).await? {
+            if snapshot.deadline.is_some() {
+                state::snapshot_ready(&snapshot)?;
+                going.push(snapshot);
+            }
+        }
+    }
+    Ok(going)
+}

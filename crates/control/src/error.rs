@@ -1,0 +1,441 @@
+//! Why a call was refused or failed: one type for each family of reasons, each variant one meaning.
+//!
+//! `Display` is the text for the client: it names the parameter, the value and the mend. The cause that only
+//! the operator should read is [`source`](std::error::Error::source). Which wire code a reason becomes is
+//! decided in one table of the server.
+
+use std::fmt;
+
+use ashlar_db::DbError;
+use ashlar_types::{DiskId, DiskState, DiskType, InstanceId, ProjectId, SnapshotId, SnapshotState, Zone};
+
+/// Any reason why a call did not do what was asked. Nothing was changed, or what was begun was taken back.
+#[derive(Debug)]
+pub enum ControlError {
+    /// The request itself is wrong; it can never succeed as it is.
+    Parameter(ParameterError),
+    /// A disk forbids it.
+    Disk(DiskError),
+    /// A snapshot forbids it.
+    Snapshot(SnapshotError),
+    /// An instance forbids it.
+    Instance(InstanceError),
+    /// A quota forbids it.
+    Quota(QuotaError),
+    /// It was begun and did not succeed.
+    Job(JobError),
+    /// The control database failed; the client learns no more than that.
+    Db(DbError),
+}
+
+/// The request itself is wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ParameterError {
+    /// A parameter that these others make necessary is missing.
+    Missing {
+        /// The parameter.
+        parameter: &'static str,
+        /// What makes it necessary.
+        why: &'static str,
+    },
+    /// A value is outside what the parameter allows.
+    Invalid {
+        /// The parameter.
+        parameter: &'static str,
+        /// What was given.
+        value: String,
+        /// What would be right.
+        expected: String,
+    },
+    /// A list has too many members, or a text or number is over a documented limit.
+    LimitExceeded {
+        /// The parameter.
+        parameter: &'static str,
+        /// How many there are.
+        given: u64,
+        /// How many there may be.
+        at_most: u64,
+    },
+    /// Two parameters exclude each other.
+    Excludes {
+        /// The one.
+        parameter: &'static str,
+        /// The other.
+        other: &'static str,
+    },
+    /// There is no filter of this name.
+    UnknownFilter {
+        /// The name that was given.
+        name: String,
+    },
+    /// The parameter asks for something that this service does not do.
+    NotOffered {
+        /// The parameter.
+        parameter: &'static str,
+        /// What was given.
+        value: String,
+        /// Why, and what to do instead.
+        why: &'static str,
+    },
+    /// The client token was used with other parameters.
+    ClientTokenReused {
+        /// The token.
+        token: String,
+    },
+    /// The account has no such project.
+    ProjectNotFound(ProjectId),
+}
+
+/// A disk forbids it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DiskError {
+    /// The account has no such disk in this region.
+    NotFound(DiskId),
+    /// Another operation is under way. Trying again later helps.
+    Busy {
+        /// The disk.
+        disk: DiskId,
+        /// Its state.
+        state: DiskState,
+    },
+    /// A snapshot of it is being taken. Trying again later helps.
+    SnapshotCreating(DiskId),
+    /// It is being rolled back. Trying again later helps.
+    RollingBack(DiskId),
+    /// Its type is being changed. Trying again later helps.
+    Migrating(DiskId),
+    /// It is in an instance already, or in another than the one named.
+    AttachedTo {
+        /// The disk.
+        disk: DiskId,
+        /// The instance that it is in.
+        instance: InstanceId,
+    },
+    /// It is no elastic disk.
+    NotPortable(DiskId),
+    /// Its state or kind does not allow it, and waiting does not help.
+    NotSupported {
+        /// The disk.
+        disk: DiskId,
+        /// Its state.
+        state: DiskState,
+        /// Why, and what to do about it.
+        why: &'static str,
+    },
+}
+
+/// A snapshot forbids it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SnapshotError {
+    /// The account has no such snapshot in this region.
+    NotFound(SnapshotId),
+    /// It is still being taken. Trying again later helps.
+    Creating(SnapshotId),
+    /// Another operation is under way. Trying again later helps.
+    Busy {
+        /// The snapshot.
+        snapshot: SnapshotId,
+        /// Its state.
+        state: SnapshotState,
+    },
+    /// It was taken from another disk.
+    OfOtherDisk {
+        /// The snapshot.
+        snapshot: SnapshotId,
+        /// The disk it was taken from.
+        origin: DiskId,
+        /// The disk that was named.
+        disk: DiskId,
+    },
+    /// The disk is smaller than the snapshot.
+    SizeMismatch {
+        /// The snapshot.
+        snapshot: SnapshotId,
+        /// Its size in GiB.
+        snapshot_gib: u64,
+        /// The disk's size in GiB.
+        disk_gib: u64,
+    },
+    /// It does not allow it, and waiting does not help.
+    NotSupported {
+        /// The snapshot.
+        snapshot: SnapshotId,
+        /// Why, and what to do about it.
+        why: &'static str,
+    },
+}
+
+/// An instance forbids it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum InstanceError {
+    /// The account has no such instance in this region.
+    NotFound(InstanceId),
+    /// The disk and the instance are in different zones.
+    ZoneMismatch {
+        /// The disk.
+        disk: DiskId,
+        /// Where the disk is.
+        disk_zone: Zone,
+        /// The instance.
+        instance: InstanceId,
+        /// Where the instance is.
+        instance_zone: Zone,
+    },
+    /// It has as many disks as it may have.
+    DiskLimit {
+        /// The instance.
+        instance: InstanceId,
+        /// How many disks it would have.
+        wanted: u64,
+        /// How many it may have.
+        at_most: u64,
+    },
+    /// Its driver cannot stop or start a machine.
+    PowerNotSupported(InstanceId),
+    /// It cannot be removed while disks are attached.
+    HasDisks {
+        /// The instance.
+        instance: InstanceId,
+        /// How many.
+        disk_count: u64,
+    },
+    /// The id is taken.
+    Exists(InstanceId),
+}
+
+/// A quota forbids it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum QuotaError {
+    /// The disk has as many snapshots as it may have.
+    SnapshotsOfDisk {
+        /// The disk.
+        disk: DiskId,
+        /// How many it may have.
+        at_most: u64,
+    },
+    /// This type of disk is not offered, or not with this charge type.
+    DiskConfig {
+        /// The type.
+        disk_type: DiskType,
+        /// What about it is not offered.
+        why: &'static str,
+    },
+    /// More tags than a resource may have.
+    Tags {
+        /// How many were given.
+        given: u64,
+        /// How many there may be.
+        at_most: u64,
+    },
+}
+
+/// What became of a job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum JobErrorKind {
+    /// The pool is full. Nothing is left of the attempt; deleting something mends it.
+    NoSpace,
+    /// Something was still open. Nothing is left of the attempt; trying again later helps.
+    InUse,
+    /// The store failed. What could be taken back was.
+    StoreFailed,
+    /// The work is still going on; the state shows when it ends. Only a create call without success says so:
+    /// it is being taken back.
+    TimedOut,
+    /// The server is stopping; the work goes on at the next start.
+    Stopping,
+}
+
+/// A call's work was begun and did not succeed.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct JobError {
+    /// What the caller has to know.
+    pub kind: JobErrorKind,
+    /// What was being done and what went wrong, for the operator.
+    pub detail: String,
+}
+
+impl fmt::Display for ParameterError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing { parameter, why } => write!(f, "The parameter `{parameter}` is missing: {why}."),
+            Self::Invalid { parameter, value, expected } => {
+                write!(
+                    f,
+                    "The value `{value}` of the parameter `{parameter}` is not valid: expected {expected}."
+                )
+            }
+            Self::LimitExceeded { parameter, given, at_most } => {
+                write!(f, "The parameter `{parameter}` has {given}, over the limit of {at_most}.")
+            }
+            Self::Excludes { parameter, other } => {
+                write!(f, "The parameters `{parameter}` and `{other}` exclude each other: give one of them.")
+            }
+            Self::UnknownFilter { name } => write!(f, "The filter `{name}` is not supported."),
+            Self::NotOffered { parameter, value, why } => {
+                write!(f, "The value `{value}` of the parameter `{parameter}` is not supported: {why}.")
+            }
+            Self::ClientTokenReused { token } => {
+                write!(f, "The ClientToken `{token}` was used with other parameters: choose another one.")
+            }
+            Self::ProjectNotFound(project) => write!(f, "The project {project} does not exist."),
+        }
+    }
+}
+
+impl fmt::Display for DiskError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotFound(disk) => write!(f, "The disk `{disk}` does not exist."),
+            Self::Busy { disk, state } => {
+                write!(f, "The disk `{disk}` is busy (state {state}): try again later.")
+            }
+            Self::SnapshotCreating(disk) => {
+                write!(f, "A snapshot of the disk `{disk}` is being created: try again later.")
+            }
+            Self::RollingBack(disk) => write!(f, "The disk `{disk}` is being rolled back: try again later."),
+            Self::Migrating(disk) => {
+                write!(f, "The type of the disk `{disk}` is being changed: try again later.")
+            }
+            Self::AttachedTo { disk, instance } => {
+                write!(f, "The disk `{disk}` is attached to the instance `{instance}`: detach it first.")
+            }
+            Self::NotPortable(disk) => write!(f, "The disk `{disk}` is not an elastic disk."),
+            Self::NotSupported { disk, state, why } => {
+                write!(f, "The disk `{disk}` in state {state} does not support this operation: {why}.")
+            }
+        }
+    }
+}
+
+impl fmt::Display for SnapshotError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotFound(snapshot) => write!(f, "The snapshot `{snapshot}` does not exist."),
+            Self::Creating(snapshot) => {
+                write!(f, "The snapshot `{snapshot}` is being created: try again later.")
+            }
+            Self::Busy { snapshot, state } => {
+                write!(f, "The snapshot `{snapshot}` is busy (state {state}): try again later.")
+            }
+            Self::OfOtherDisk { snapshot, origin, disk } => write!(
+                f,
+                "The snapshot `{snapshot}` was taken from the disk `{origin}` and cannot be applied to `{disk}`: \
+                 create a disk from it instead."
+            ),
+            Self::SizeMismatch { snapshot, snapshot_gib, disk_gib } => write!(
+                f,
+                "The snapshot `{snapshot}` is of {snapshot_gib} GB and does not fit into {disk_gib} GB."
+            ),
+            Self::NotSupported { snapshot, why } => {
+                write!(f, "The snapshot `{snapshot}` does not support this operation: {why}.")
+            }
+        }
+    }
+}
+
+impl fmt::Display for InstanceError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotFound(instance) => write!(f, "The instance `{instance}` does not exist."),
+            Self::ZoneMismatch { disk, disk_zone, instance, instance_zone } => write!(
+                f,
+                "The disk `{disk}` is in the zone {disk_zone}, the instance `{instance}` in {instance_zone}: \
+                 both must be in one zone."
+            ),
+            Self::DiskLimit { instance, wanted, at_most } => write!(
+                f,
+                "The instance `{instance}` would have {wanted} disks; at most {at_most} can be attached."
+            ),
+            Self::PowerNotSupported(instance) => write!(
+                f,
+                "The instance `{instance}` cannot be stopped or started from here: stop it and detach the disk first."
+            ),
+            Self::HasDisks { instance, disk_count } => {
+                write!(f, "The instance `{instance}` has {disk_count} attached disks: detach them first.")
+            }
+            Self::Exists(instance) => write!(f, "The instance `{instance}` exists already."),
+        }
+    }
+}
+
+impl fmt::Display for QuotaError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::SnapshotsOfDisk { disk, at_most } => {
+                write!(f, "The disk `{disk}` has {at_most} snapshots already: delete one first.")
+            }
+            Self::DiskConfig { disk_type, why } => {
+                write!(f, "A disk of the type {disk_type} cannot be had: {why}.")
+            }
+            Self::Tags { given, at_most } => {
+                write!(f, "The parameter `Tags` has {given} tags; at most {at_most} can be bound.")
+            }
+        }
+    }
+}
+
+impl fmt::Display for JobError {
+    /// The text for the client: without the operator's detail.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.kind {
+            JobErrorKind::NoSpace => "The storage pool is full. Nothing was changed; delete something first.",
+            JobErrorKind::InUse => "The resource is still in use. Nothing was changed; try again later.",
+            JobErrorKind::StoreFailed => "The storage failed. What was begun has been taken back.",
+            JobErrorKind::TimedOut => {
+                "The work takes longer than the answer can wait and is being taken back."
+            }
+            JobErrorKind::Stopping => "The server is stopping. Ask for the state after its next start.",
+        })
+    }
+}
+
+impl std::error::Error for JobError {}
+
+impl fmt::Display for ControlError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Parameter(error) => error.fmt(f),
+            Self::Disk(error) => error.fmt(f),
+            Self::Snapshot(error) => error.fmt(f),
+            Self::Instance(error) => error.fmt(f),
+            Self::Quota(error) => error.fmt(f),
+            Self::Job(error) => error.fmt(f),
+            Self::Db(_) => f.write_str("The control database failed. Nothing was changed; try again later."),
+        }
+    }
+}
+
+impl std::error::Error for ControlError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Db(error) => Some(error),
+            Self::Parameter(_)
+            | Self::Disk(_)
+            | Self::Snapshot(_)
+            | Self::Instance(_)
+            | Self::Quota(_)
+            | Self::Job(_) => None,
+        }
+    }
+}
+
+macro_rules! family {
+    ($($variant:ident($family:ty),)+) => {
+        $(impl From<$family> for ControlError {
+            fn from(error: $family) -> Self {
+                Self::$variant(error)
+            }
+        })+
+    };
+}
+
+family! {
+    Parameter(ParameterError),
+    Disk(DiskError),
+    Snapshot(SnapshotError),
+    Instance(InstanceError),
+    Quota(QuotaError),
+    Job(JobError),
+    Db(DbError),
+}

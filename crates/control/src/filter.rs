@@ -1,0 +1,248 @@
+//! Filters, pages and directions of describe calls: from the words of a request to typed conditions.
+
+use std::fmt::Display;
+use std::str::FromStr;
+
+use ashlar_db::{DiskFilter, DiskOrderField, Order, Page, SnapshotFilter, Tag};
+use ashlar_types::ProjectId;
+
+use crate::error::{ControlError, ParameterError, QuotaError};
+use crate::settings::Limits;
+
+/// A filter as a request names it. Its values are alternatives.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Filter {
+    /// The name, as the reference page of the action lists it.
+    pub name: String,
+    /// The values, at least one.
+    pub values: Vec<String>,
+}
+
+/// A number of a project inside a filter, where all values are text.
+struct ProjectNumber(ProjectId);
+
+impl FromStr for ProjectNumber {
+    type Err = std::num::ParseIntError;
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.parse().map(|number| Self(ProjectId(number)))
+    }
+}
+
+/// `TRUE` or `FALSE` in any case.
+struct Truth(bool);
+
+impl FromStr for Truth {
+    type Err = ParameterError;
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.to_ascii_lowercase().as_str() {
+            "true" => Ok(Self(true)),
+            "false" => Ok(Self(false)),
+            _ => Err(invalid("Filters", text, "TRUE or FALSE")),
+        }
+    }
+}
+
+pub(crate) fn invalid(
+    parameter: &'static str,
+    value: impl Display,
+    expected: impl Into<String>,
+) -> ParameterError {
+    ParameterError::Invalid { parameter, value: value.to_string(), expected: expected.into() }
+}
+
+/// Refuses a list of more than `at_most` members.
+pub(crate) fn at_most(parameter: &'static str, given: usize, at_most: u64) -> Result<(), ParameterError> {
+    let given = given as u64;
+    if given > at_most {
+        return Err(ParameterError::LimitExceeded { parameter, given, at_most });
+    }
+    Ok(())
+}
+
+/// Refuses an empty list, a list that is too long, and a member given twice.
+pub(crate) fn check_ids<T: PartialEq + Display>(
+    parameter: &'static str,
+    ids: &[T],
+    limit: u64,
+) -> Result<(), ParameterError> {
+    if ids.is_empty() {
+        return Err(ParameterError::Missing { parameter, why: "name at least one" });
+    }
+    at_most(parameter, ids.len(), limit)?;
+    let twice = ids.iter().enumerate().find(|(at, id)| ids[..*at].contains(id));
+    twice.map_or(Ok(()), |(_, id)| Err(invalid(parameter, id, "each id once")))
+}
+
+/// Refuses names over the limit. Characters are free; the limit counts bytes.
+pub(crate) fn check_name(parameter: &'static str, name: &str, limits: &Limits) -> Result<(), ParameterError> {
+    if name.len() as u64 > limits.name_bytes {
+        return Err(invalid(parameter, name, format!("at most {} bytes", limits.name_bytes)));
+    }
+    if name.chars().any(char::is_control) {
+        return Err(invalid(parameter, name.escape_default(), "no control characters"));
+    }
+    Ok(())
+}
+
+/// Refuses too many tags, keys given twice, and keys or values that are too long.
+pub(crate) fn check_tags(tags: &[Tag], limits: &Limits) -> Result<(), ControlError> {
+    if tags.len() as u64 > limits.tags_per_resource {
+        let (given, at_most) = (tags.len() as u64, limits.tags_per_resource);
+        return Err(QuotaError::Tags { given, at_most }.into());
+    }
+    for (at, tag) in tags.iter().enumerate() {
+        let key_chars = tag.key.chars().count() as u64;
+        if !(1..=limits.tag_key_chars).contains(&key_chars) {
+            let expected = format!("1 to {} characters", limits.tag_key_chars);
+            return Err(invalid("Tags.Key", &tag.key, expected).into());
+        }
+        if tag.value.chars().count() as u64 > limits.tag_value_chars {
+            let expected = format!("at most {} characters", limits.tag_value_chars);
+            return Err(invalid("Tags.Value", &tag.value, expected).into());
+        }
+        if tags[..at].iter().any(|other| other.key == tag.key) {
+            return Err(invalid("Tags.Key", &tag.key, "each key once").into());
+        }
+    }
+    Ok(())
+}
+
+/// The page that `Offset` and `Limit` ask for.
+pub(crate) fn page(offset: Option<u64>, limit: Option<u64>, limits: &Limits) -> Result<Page, ParameterError> {
+    let limit = limit.unwrap_or(limits.describe_default);
+    if !(1..=limits.describe_max).contains(&limit) {
+        return Err(invalid("Limit", limit, format!("1 to {}", limits.describe_max)));
+    }
+    Ok(Page { offset: offset.unwrap_or(0), limit })
+}
+
+/// The direction that `Order` asks for. Newest first, as the service answers without it.
+pub(crate) fn order(word: Option<&str>) -> Result<Order, ParameterError> {
+    match word {
+        None | Some("DESC") => Ok(Order::Descending),
+        Some("ASC") => Ok(Order::Ascending),
+        Some(other) => Err(invalid("Order", other, "ASC or DESC")),
+    }
+}
+
+/// The field that `OrderField` asks for in a list of disks.
+pub(crate) fn disk_order_field(word: Option<&str>) -> Result<DiskOrderField, ParameterError> {
+    match word {
+        None | Some("CREATE_TIME") => Ok(DiskOrderField::CreateTime),
+        Some("DEADLINE") => Ok(DiskOrderField::Deadline),
+        Some(other) => Err(invalid("OrderField", other, "CREATE_TIME or DEADLINE")),
+    }
+}
+
+/// The same in a list of snapshots, which knows one field.
+pub(crate) fn check_snapshot_order_field(word: Option<&str>) -> Result<(), ParameterError> {
+    match word {
+        None | Some("CREATE_TIME") => Ok(()),
+        Some(other) => Err(invalid("OrderField", other, "CREATE_TIME")),
+    }
+}
+
+/// The values of a filter as typed ones.
+fn values<T: FromStr>(filter: &Filter) -> Result<Vec<T>, ParameterError>
+where
+    T::Err: Display,
+{
+    let parse = |text: &String| {
+        text.parse().map_err(|error| {
+            invalid("Filters", text, format!("a value that the filter `{}` knows ({error})", filter.name))
+        })
+    };
+    filter.values.iter().map(parse).collect()
+}
+
+fn projects(filter: &Filter) -> Result<Vec<ProjectId>, ParameterError> {
+    Ok(values::<ProjectNumber>(filter)?.into_iter().map(|ProjectNumber(project)| project).collect())
+}
+
+fn truths(filter: &Filter) -> Result<Vec<bool>, ParameterError> {
+    Ok(values::<Truth>(filter)?.into_iter().map(|Truth(truth)| truth).collect())
+}
+
+fn check_filters(filters: &[Filter], limits: &Limits) -> Result<(), ParameterError> {
+    at_most("Filters", filters.len(), limits.filters_per_call)?;
+    for (at, filter) in filters.iter().enumerate() {
+        if filter.values.is_empty() {
+            return Err(invalid("Filters", &filter.name, "at least one value for each filter"));
+        }
+        at_most("Filters.Values", filter.values.len(), limits.values_per_filter)?;
+        if filters[..at].iter().any(|other| other.name == filter.name) {
+            return Err(invalid("Filters", &filter.name, "each filter once"));
+        }
+    }
+    Ok(())
+}
+
+fn unknown(filter: &Filter) -> ParameterError {
+    ParameterError::UnknownFilter { name: filter.name.clone() }
+}
+
+/// The conditions of a DescribeDisks call.
+pub(crate) fn disk_filters(filters: &[Filter], limits: &Limits) -> Result<Vec<DiskFilter>, ParameterError> {
+    check_filters(filters, limits)?;
+    filters.iter().map(disk_filter).collect()
+}
+
+fn disk_filter(filter: &Filter) -> Result<DiskFilter, ParameterError> {
+    Ok(match filter.name.as_str() {
+        "disk-id" => DiskFilter::Id(values(filter)?),
+        "disk-usage" => DiskFilter::Usage(values(filter)?),
+        "disk-charge-type" => DiskFilter::ChargeType(values(filter)?),
+        "portable" => DiskFilter::Portable(truths(filter)?),
+        "project-id" => DiskFilter::Project(projects(filter)?),
+        "disk-name" => DiskFilter::Name(filter.values.clone()),
+        "disk-type" => DiskFilter::Type(values(filter)?),
+        "disk-state" => DiskFilter::State(values(filter)?),
+        "instance-id" => DiskFilter::Instance(values(filter)?),
+        "zone" => DiskFilter::Zone(values(filter)?),
+        "instance-ip-address" => DiskFilter::InstanceAddress(filter.values.clone()),
+        "instance-name" => DiskFilter::InstanceName(filter.values.clone()),
+        "tag-key" => DiskFilter::TagKey(filter.values.clone()),
+        "tag-value" => DiskFilter::TagValue(filter.values.clone()),
+        // Not in the reference, but Terraform's data source sends it. No disk lies in a dedicated cluster.
+        "dedicated-cluster-id" => DiskFilter::Nothing,
+        name => match tag_key(name) {
+            Some(key) => DiskFilter::Tag { key: key.to_owned(), values: filter.values.clone() },
+            None => return Err(unknown(filter)),
+        },
+    })
+}
+
+/// The conditions of a DescribeSnapshots call.
+pub(crate) fn snapshot_filters(
+    filters: &[Filter],
+    limits: &Limits,
+) -> Result<Vec<SnapshotFilter>, ParameterError> {
+    check_filters(filters, limits)?;
+    filters.iter().map(snapshot_filter).collect()
+}
+
+fn snapshot_filter(filter: &Filter) -> Result<SnapshotFilter, ParameterError> {
+    Ok(match filter.name.as_str() {
+        "snapshot-id" => SnapshotFilter::Id(values(filter)?),
+        "snapshot-name" => SnapshotFilter::Name(filter.values.clone()),
+        "snapshot-state" => SnapshotFilter::State(values(filter)?),
+        "disk-usage" => SnapshotFilter::Usage(values(filter)?),
+        "project-id" => SnapshotFilter::Project(projects(filter)?),
+        "disk-id" => SnapshotFilter::Disk(values(filter)?),
+        "zone" => SnapshotFilter::Zone(values(filter)?),
+        "encrypt" => SnapshotFilter::Encrypt(truths(filter)?),
+        "snapshot-type" => SnapshotFilter::Type(values(filter)?),
+        // These three are not on the reference page, but clients filter all resources by tags.
+        "tag-key" => SnapshotFilter::TagKey(filter.values.clone()),
+        "tag-value" => SnapshotFilter::TagValue(filter.values.clone()),
+        name => match tag_key(name) {
+            Some(key) => SnapshotFilter::Tag { key: key.to_owned(), values: filter.values.clone() },
+            None => return Err(unknown(filter)),
+        },
+    })
+}
+
+/// The key inside `tag:KEY`.
+fn tag_key(name: &str) -> Option<&str> {
+    name.strip_prefix("tag:").filter(|key| !key.is_empty())
+}

@@ -1,0 +1,122 @@
+//! Instances: machines that an operator registered.
+
+use std::net::IpAddr;
+
+use ashlar_db::{DbErrorKind, Instance, InstanceListing, Transaction};
+use ashlar_types::{AccountUin, InstanceId, Zone};
+
+use crate::caller::Caller;
+use crate::control::Control;
+use crate::error::{ControlError, InstanceError};
+use crate::filter::{check_ids, check_name, invalid};
+
+/// An instance to be registered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewInstance {
+    /// Where it stands.
+    pub zone: Zone,
+    /// What people call it, at most 60 bytes. Default: its id.
+    pub name: Option<String>,
+    /// Its id. Default: a random one.
+    pub id: Option<InstanceId>,
+    /// Its address, when it is known.
+    pub ip_address: Option<IpAddr>,
+}
+
+/// How many disks an instance has and may have. Reference: `cbs/data-types`, `AttachDetail`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AttachDetail {
+    /// The instance.
+    pub instance: InstanceId,
+    /// Disks that are in it, or on their way in or out.
+    pub attached_disk_count: u64,
+    /// How many it may have.
+    pub max_attach_count: u64,
+}
+
+impl Control {
+    /// Registers an instance.
+    pub async fn add_instance(
+        &self,
+        account: AccountUin,
+        wanted: NewInstance,
+    ) -> Result<Instance, ControlError> {
+        if let Some(name) = &wanted.name {
+            check_name("name", name, self.limits())?;
+        }
+        let id = wanted.id.unwrap_or_else(|| InstanceId::random(self.random.as_ref()));
+        let mut tx = self.db.write().await?;
+        if !tx.places().has_zone(&wanted.zone).await? {
+            return Err(invalid("zone", &wanted.zone, "an existing zone such as ap-guangzhou-3").into());
+        }
+        let name = wanted.name.filter(|name| !name.is_empty()).unwrap_or_else(|| id.to_string());
+        let instance = Instance {
+            id,
+            account,
+            zone: wanted.zone,
+            name,
+            ip_address: wanted.ip_address,
+            created: self.now(),
+        };
+        match tx.instances().insert(&instance).await {
+            Ok(()) => {}
+            Err(error) if error.kind() == DbErrorKind::Conflict => {
+                return Err(InstanceError::Exists(id).into());
+            }
+            Err(error) => return Err(error.into()),
+        }
+        tx.commit().await?;
+        Ok(instance)
+    }
+
+    /// All instances of an account, newest first.
+    pub async fn list_instances(&self, account: AccountUin) -> Result<Vec<InstanceListing>, ControlError> {
+        Ok(self.db.read().await?.instances().list(account).await?)
+    }
+
+    /// Removes an instance that has no disks.
+    pub async fn remove_instance(&self, account: AccountUin, id: InstanceId) -> Result<(), ControlError> {
+        let mut tx = self.db.write().await?;
+        let found = tx.instances().find(account, id).await?;
+        let disk_count = found.ok_or(InstanceError::NotFound(id))?.disk_count;
+        if disk_count > 0 {
+            return Err(InstanceError::HasDisks { instance: id, disk_count }.into());
+        }
+        tx.instances().delete(account, id).await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// Says for each of these instances how many disks it has and may have. Unknown ones are left out.
+    pub async fn describe_instances_disk_num(
+        &self,
+        caller: &Caller,
+        ids: Vec<InstanceId>,
+    ) -> Result<Vec<AttachDetail>, ControlError> {
+        check_ids("InstanceIds", &ids, self.limits().ids_per_call)?;
+        let mut tx = self.db.read().await?;
+        let mut details = Vec::with_capacity(ids.len());
+        for id in ids {
+            match find(&mut tx, caller, id).await {
+                Ok(found) => details.push(AttachDetail {
+                    instance: id,
+                    attached_disk_count: found.disk_count,
+                    max_attach_count: self.limits().disks_per_instance,
+                }),
+                Err(ControlError::Instance(InstanceError::NotFound(_))) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(details)
+    }
+}
+
+/// Finds an instance of the caller's in the region, or refuses.
+pub(crate) async fn find(
+    tx: &mut Transaction,
+    caller: &Caller,
+    id: InstanceId,
+) -> Result<InstanceListing, ControlError> {
+    let found = tx.instances().find(caller.account, id).await?;
+    let here = found.filter(|found| found.instance.zone.region() == caller.region);
+    here.ok_or_else(|| InstanceError::NotFound(id).into())
+}

@@ -1,0 +1,259 @@
+//! Jobs: work that outlives the call that asked for it, and the server that began it.
+//!
+//! A job is written in the transaction that changes the states ([`Work`] says what is to be done). It runs
+//! forward through its steps; a step that fails turns it round, and it runs through the steps that take back
+//! what was done. Every step may be run twice. The last step of either way is one transaction that sets the
+//! states and ends the job, so a job ends exactly once.
+//!
+//! Reading order: this file (what the jobs are), `effect` (what each step does to pools and exports),
+//! `ending` (what the last step does to the database), `runner` (who runs them).
+
+mod effect;
+mod ending;
+mod runner;
+mod text;
+
+#[cfg(test)]
+mod tests;
+
+use ashlar_types::{DiskId, DiskType, InstanceId, SnapshotId};
+use ashlar_volume::{ErrorKind, VolumeError};
+use serde::{Deserialize, Serialize};
+
+use crate::error::{JobError, JobErrorKind};
+
+pub(crate) use ashlar_db::JobId as JobHold;
+pub(crate) use runner::{Runner, StepHook};
+
+/// What a job does, as the journal keeps it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub(crate) enum Work {
+    CreateDisks {
+        #[serde(with = "text::list")]
+        disks: Vec<DiskId>,
+        size_gib: u64,
+        #[serde(with = "text::option")]
+        from: Option<SnapshotId>,
+    },
+    AttachDisks {
+        #[serde(with = "text::list")]
+        disks: Vec<DiskId>,
+        #[serde(with = "text")]
+        instance: InstanceId,
+    },
+    DetachDisks {
+        #[serde(with = "text::list")]
+        disks: Vec<DiskId>,
+        #[serde(with = "text")]
+        instance: InstanceId,
+    },
+    ResizeDisk {
+        #[serde(with = "text")]
+        disk: DiskId,
+        size_gib: u64,
+    },
+    TerminateDisks {
+        #[serde(with = "text::list")]
+        disks: Vec<DiskId>,
+        #[serde(with = "text::list")]
+        snapshots: Vec<SnapshotId>,
+    },
+    InitializeDisks {
+        targets: Vec<Initialization>,
+    },
+    ChangeDiskType {
+        #[serde(with = "text")]
+        disk: DiskId,
+        #[serde(with = "text")]
+        disk_type: DiskType,
+    },
+    CreateSnapshot {
+        #[serde(with = "text")]
+        disk: DiskId,
+        #[serde(with = "text")]
+        snapshot: SnapshotId,
+    },
+    ApplySnapshot {
+        #[serde(with = "text")]
+        disk: DiskId,
+        #[serde(with = "text")]
+        snapshot: SnapshotId,
+    },
+    DeleteSnapshots {
+        #[serde(with = "text::list")]
+        snapshots: Vec<SnapshotId>,
+    },
+}
+
+/// A disk and the snapshot that it goes back to; none empties it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Initialization {
+    #[serde(with = "text")]
+    pub(crate) disk: DiskId,
+    #[serde(with = "text::option")]
+    pub(crate) to: Option<SnapshotId>,
+}
+
+/// The steps of all jobs, under the names that the journal keeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Step {
+    MakeVolumes,
+    DeleteVolumes,
+    ResizeVolume,
+    ResetVolumes,
+    RollBackVolume,
+    PublishExports,
+    WithdrawExports,
+    TakeSnapshot,
+    WithdrawSnapshots,
+    DeleteSnapshots,
+    PublishSnapshots,
+    /// The last step of the way forward: the states say what was done.
+    Settle,
+    /// The last step of the way back: the states are given back.
+    GiveBack,
+}
+
+impl Step {
+    pub(crate) const ALL: [Step; 13] = [
+        Step::MakeVolumes,
+        Step::DeleteVolumes,
+        Step::ResizeVolume,
+        Step::ResetVolumes,
+        Step::RollBackVolume,
+        Step::PublishExports,
+        Step::WithdrawExports,
+        Step::TakeSnapshot,
+        Step::WithdrawSnapshots,
+        Step::DeleteSnapshots,
+        Step::PublishSnapshots,
+        Step::Settle,
+        Step::GiveBack,
+    ];
+
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Step::MakeVolumes => "make_volumes",
+            Step::DeleteVolumes => "delete_volumes",
+            Step::ResizeVolume => "resize_volume",
+            Step::ResetVolumes => "reset_volumes",
+            Step::RollBackVolume => "roll_back_volume",
+            Step::PublishExports => "publish_exports",
+            Step::WithdrawExports => "withdraw_exports",
+            Step::TakeSnapshot => "take_snapshot",
+            Step::WithdrawSnapshots => "withdraw_snapshots",
+            Step::DeleteSnapshots => "delete_snapshots",
+            Step::PublishSnapshots => "publish_snapshots",
+            Step::Settle => "settle",
+            Step::GiveBack => "give_back",
+        }
+    }
+
+    pub(crate) fn from_name(name: &str) -> Option<Step> {
+        Step::ALL.into_iter().find(|step| step.name() == name)
+    }
+}
+
+impl Work {
+    /// What sort of job it is, in the journal and in logs.
+    pub(crate) const fn kind(&self) -> &'static str {
+        match self {
+            Work::CreateDisks { .. } => "create_disks",
+            Work::AttachDisks { .. } => "attach_disks",
+            Work::DetachDisks { .. } => "detach_disks",
+            Work::ResizeDisk { .. } => "resize_disk",
+            Work::TerminateDisks { .. } => "terminate_disks",
+            Work::InitializeDisks { .. } => "initialize_disks",
+            Work::ChangeDiskType { .. } => "change_disk_type",
+            Work::CreateSnapshot { .. } => "create_snapshot",
+            Work::ApplySnapshot { .. } => "apply_snapshot",
+            Work::DeleteSnapshots { .. } => "delete_snapshots",
+        }
+    }
+
+    /// The way forward.
+    pub(crate) const fn steps(&self) -> &'static [Step] {
+        match self {
+            Work::CreateDisks { .. } => &[Step::MakeVolumes, Step::Settle],
+            Work::AttachDisks { .. } => &[Step::PublishExports, Step::Settle],
+            Work::DetachDisks { .. } => &[Step::WithdrawExports, Step::Settle],
+            Work::ResizeDisk { .. } => &[Step::ResizeVolume, Step::Settle],
+            Work::TerminateDisks { .. } => {
+                &[Step::WithdrawSnapshots, Step::DeleteSnapshots, Step::DeleteVolumes, Step::Settle]
+            }
+            Work::InitializeDisks { .. } => &[Step::ResetVolumes, Step::Settle],
+            // All media of a region lie in one pool: no byte moves, only the record changes.
+            Work::ChangeDiskType { .. } => &[Step::Settle],
+            Work::CreateSnapshot { .. } => &[Step::TakeSnapshot, Step::PublishSnapshots, Step::Settle],
+            Work::ApplySnapshot { .. } => &[Step::RollBackVolume, Step::Settle],
+            Work::DeleteSnapshots { .. } => &[Step::WithdrawSnapshots, Step::DeleteSnapshots, Step::Settle],
+        }
+    }
+
+    /// The way back.
+    pub(crate) const fn undo_steps(&self) -> &'static [Step] {
+        match self {
+            Work::CreateDisks { .. } => &[Step::DeleteVolumes, Step::GiveBack],
+            Work::AttachDisks { .. } => &[Step::WithdrawExports, Step::GiveBack],
+            Work::DetachDisks { .. } => &[Step::PublishExports, Step::GiveBack],
+            // What was deleted stays deleted; what is left is shown again.
+            Work::TerminateDisks { .. } | Work::DeleteSnapshots { .. } => {
+                &[Step::PublishSnapshots, Step::GiveBack]
+            }
+            Work::CreateSnapshot { .. } => &[Step::WithdrawSnapshots, Step::DeleteSnapshots, Step::GiveBack],
+            // A store's call has changed nothing when it fails.
+            Work::ResizeDisk { .. }
+            | Work::InitializeDisks { .. }
+            | Work::ChangeDiskType { .. }
+            | Work::ApplySnapshot { .. } => &[Step::GiveBack],
+        }
+    }
+
+    /// The disks that the job works on.
+    pub(crate) fn disks(&self) -> Vec<DiskId> {
+        match self {
+            Work::CreateDisks { disks, .. }
+            | Work::AttachDisks { disks, .. }
+            | Work::DetachDisks { disks, .. }
+            | Work::TerminateDisks { disks, .. } => disks.clone(),
+            Work::InitializeDisks { targets } => targets.iter().map(|target| target.disk).collect(),
+            Work::ResizeDisk { disk, .. }
+            | Work::ChangeDiskType { disk, .. }
+            | Work::CreateSnapshot { disk, .. }
+            | Work::ApplySnapshot { disk, .. } => vec![*disk],
+            Work::DeleteSnapshots { .. } => Vec::new(),
+        }
+    }
+
+    /// The snapshots that the job makes or deletes.
+    pub(crate) fn snapshots(&self) -> Vec<SnapshotId> {
+        match self {
+            Work::TerminateDisks { snapshots, .. } | Work::DeleteSnapshots { snapshots } => snapshots.clone(),
+            Work::CreateSnapshot { snapshot, .. } => vec![*snapshot],
+            Work::CreateDisks { .. }
+            | Work::AttachDisks { .. }
+            | Work::DetachDisks { .. }
+            | Work::ResizeDisk { .. }
+            | Work::InitializeDisks { .. }
+            | Work::ChangeDiskType { .. }
+            | Work::ApplySnapshot { .. } => Vec::new(),
+        }
+    }
+}
+
+impl From<&VolumeError> for JobError {
+    fn from(error: &VolumeError) -> Self {
+        let kind = match error.kind() {
+            ErrorKind::NoSpace => JobErrorKind::NoSpace,
+            ErrorKind::InUse => JobErrorKind::InUse,
+            ErrorKind::NotFound
+            | ErrorKind::AlreadyExists
+            | ErrorKind::InvalidArgument
+            | ErrorKind::Latched
+            | ErrorKind::Corrupt
+            | ErrorKind::Io => JobErrorKind::StoreFailed,
+        };
+        Self { kind, detail: error.to_string() }
+    }
+}

@@ -1,0 +1,191 @@
+//! What the steps do to pools and exports. Every one may be run twice: what is done already is a success.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ashlar_db::JobPhase;
+use ashlar_types::{DiskId, GIB_BYTES, Region, SnapshotId};
+use ashlar_volume::{ErrorKind, VolumeError, VolumeStore};
+
+use super::{Step, Work};
+use crate::control::Control;
+
+/// What the last step has to know of the pool.
+#[derive(Debug, Default)]
+pub(crate) struct Survey {
+    /// Which of the job's volumes there are.
+    pub(crate) volumes: Vec<DiskId>,
+    /// Which of the job's snapshots there are.
+    pub(crate) snapshots: Vec<SnapshotId>,
+    /// How many bytes each of these snapshots holds: the job's own and those that a deletion made heirs.
+    pub(crate) held_bytes: Vec<(SnapshotId, u64)>,
+}
+
+/// Runs one step. Blocks.
+pub(crate) fn run(control: &Control, region: &Region, work: &Work, step: Step) -> Result<(), VolumeError> {
+    let store = control.stores.store(region)?;
+    let wait = Duration::from_millis(control.limits().withdraw_wait_ms);
+    match step {
+        Step::MakeVolumes => make_volumes(store.as_ref(), work),
+        Step::DeleteVolumes => {
+            work.disks().iter().try_for_each(|disk| gone(store.delete_volume(&(*disk).into())))
+        }
+        Step::ResizeVolume => resize_volume(store.as_ref(), work),
+        Step::ResetVolumes => reset_volumes(store.as_ref(), work),
+        Step::RollBackVolume => roll_back_volume(store.as_ref(), work),
+        Step::PublishExports => publish_exports(control, &store, work),
+        Step::WithdrawExports => {
+            work.disks().iter().try_for_each(|disk| control.exports.withdraw(*disk, wait))
+        }
+        Step::TakeSnapshot => take_snapshot(store.as_ref(), work),
+        Step::WithdrawSnapshots => work
+            .snapshots()
+            .iter()
+            .try_for_each(|snapshot| control.exports.withdraw_snapshot(*snapshot, wait)),
+        Step::DeleteSnapshots => {
+            work.snapshots().iter().try_for_each(|snapshot| gone(store.delete_snapshot(&(*snapshot).into())))
+        }
+        Step::PublishSnapshots => publish_snapshots(control, &store, work),
+        // These two are transactions; `ending` has them.
+        Step::Settle | Step::GiveBack => Err(misplaced(work, step)),
+    }
+}
+
+/// Looks at the pool before the last step.
+pub(crate) fn survey(
+    control: &Control,
+    region: &Region,
+    work: &Work,
+    phase: JobPhase,
+    heirs: &[SnapshotId],
+) -> Result<Survey, VolumeError> {
+    let mut survey = Survey::default();
+    match (work, phase) {
+        (Work::TerminateDisks { .. } | Work::DeleteSnapshots { .. } | Work::CreateSnapshot { .. }, _) => {}
+        // The others end without a look at the pool, so a latched pool cannot hold them up.
+        (
+            Work::CreateDisks { .. }
+            | Work::AttachDisks { .. }
+            | Work::DetachDisks { .. }
+            | Work::ResizeDisk { .. }
+            | Work::InitializeDisks { .. }
+            | Work::ChangeDiskType { .. }
+            | Work::ApplySnapshot { .. },
+            _,
+        ) => return Ok(survey),
+    }
+    let store = control.stores.store(region)?;
+    for disk in work.disks() {
+        if there(store.volume(&disk.into()))?.is_some() {
+            survey.volumes.push(disk);
+        }
+    }
+    for snapshot in work.snapshots() {
+        if let Some(info) = there(store.snapshot(&snapshot.into()))? {
+            survey.snapshots.push(snapshot);
+            survey.held_bytes.push((snapshot, info.held_bytes));
+        }
+    }
+    for snapshot in heirs {
+        if let Some(info) = there(store.snapshot(&(*snapshot).into()))? {
+            survey.held_bytes.push((*snapshot, info.held_bytes));
+        }
+    }
+    Ok(survey)
+}
+
+fn make_volumes(store: &dyn VolumeStore, work: &Work) -> Result<(), VolumeError> {
+    let Work::CreateDisks { disks, size_gib, from } = work else {
+        return Err(misplaced(work, Step::MakeVolumes));
+    };
+    let size_bytes = size_gib * GIB_BYTES;
+    for disk in disks {
+        // The id was free in the pool when the job was written: a volume of this name is this job's own.
+        made(match from {
+            Some(snapshot) => store.clone_volume(&(*disk).into(), &(*snapshot).into(), size_bytes),
+            None => store.create_volume(&(*disk).into(), size_bytes),
+        })?;
+    }
+    Ok(())
+}
+
+fn resize_volume(store: &dyn VolumeStore, work: &Work) -> Result<(), VolumeError> {
+    let Work::ResizeDisk { disk, size_gib } = work else {
+        return Err(misplaced(work, Step::ResizeVolume));
+    };
+    store.resize_volume(&(*disk).into(), size_gib * GIB_BYTES)
+}
+
+fn reset_volumes(store: &dyn VolumeStore, work: &Work) -> Result<(), VolumeError> {
+    let Work::InitializeDisks { targets } = work else {
+        return Err(misplaced(work, Step::ResetVolumes));
+    };
+    targets.iter().try_for_each(|target| match target.to {
+        Some(snapshot) => store.roll_back(&target.disk.into(), &snapshot.into()),
+        None => store.clear_volume(&target.disk.into()),
+    })
+}
+
+fn roll_back_volume(store: &dyn VolumeStore, work: &Work) -> Result<(), VolumeError> {
+    let Work::ApplySnapshot { disk, snapshot } = work else {
+        return Err(misplaced(work, Step::RollBackVolume));
+    };
+    store.roll_back(&(*disk).into(), &(*snapshot).into())
+}
+
+fn publish_exports(control: &Control, store: &Arc<dyn VolumeStore>, work: &Work) -> Result<(), VolumeError> {
+    let (Work::AttachDisks { disks, instance } | Work::DetachDisks { disks, instance }) = work else {
+        return Err(misplaced(work, Step::PublishExports));
+    };
+    disks.iter().try_for_each(|disk| control.exports.publish(*disk, *instance, Arc::clone(store)))
+}
+
+fn take_snapshot(store: &dyn VolumeStore, work: &Work) -> Result<(), VolumeError> {
+    let Work::CreateSnapshot { disk, snapshot } = work else {
+        return Err(misplaced(work, Step::TakeSnapshot));
+    };
+    made(store.create_snapshot(&(*disk).into(), &(*snapshot).into()))
+}
+
+fn publish_snapshots(
+    control: &Control,
+    store: &Arc<dyn VolumeStore>,
+    work: &Work,
+) -> Result<(), VolumeError> {
+    for snapshot in work.snapshots() {
+        // On the way back from a deletion some may be gone already.
+        if there(store.snapshot(&snapshot.into()))?.is_some() {
+            control.exports.publish_snapshot(snapshot, Arc::clone(store))?;
+        }
+    }
+    Ok(())
+}
+
+fn made(result: Result<(), VolumeError>) -> Result<(), VolumeError> {
+    match result {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+        other => other,
+    }
+}
+
+fn gone(result: Result<(), VolumeError>) -> Result<(), VolumeError> {
+    match result {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
+}
+
+fn there<T>(result: Result<T, VolumeError>) -> Result<Option<T>, VolumeError> {
+    match result {
+        Ok(info) => Ok(Some(info)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn misplaced(work: &Work, step: Step) -> VolumeError {
+    VolumeError::new(
+        ErrorKind::InvalidArgument,
+        format!("step {} does not belong to a job {}", step.name(), work.kind()),
+    )
+}

@@ -1,0 +1,145 @@
+//! The last step of a job: one transaction that sets the states and lets go of everything.
+
+use ashlar_db::{DbError, Disk, JobId, JobPhase, Lifecycle, OperationState, Snapshot, Tagged, Transaction};
+use ashlar_types::{DiskId, SnapshotId, SnapshotState, UnixMillis};
+
+use super::Work;
+use super::effect::Survey;
+use crate::disk::state;
+use crate::error::JobError;
+
+/// A job that comes to its end.
+pub(super) struct Ending<'a> {
+    pub(super) job: JobId,
+    pub(super) work: &'a Work,
+    pub(super) survey: &'a Survey,
+    pub(super) now: UnixMillis,
+}
+
+impl Ending<'_> {
+    /// The work is done: the states say so.
+    pub(super) async fn settle(&self, tx: &mut Transaction) -> Result<(), DbError> {
+        for disk in tx.disks().of_job(self.job).await? {
+            let id = disk.id;
+            match self.settled(disk) {
+                Some(disk) => tx.disks().save(&disk).await?,
+                None => forget_disk(tx, id).await?,
+            }
+        }
+        for snapshot in tx.snapshots().of_job(self.job).await? {
+            match self.work {
+                Work::CreateSnapshot { .. } | Work::ApplySnapshot { .. } => {
+                    tx.snapshots().save(&self.ready(snapshot)).await?;
+                }
+                Work::TerminateDisks { .. } | Work::DeleteSnapshots { .. } => {
+                    forget_snapshot(tx, snapshot.id).await?;
+                }
+                Work::CreateDisks { .. } | Work::InitializeDisks { .. } => {}
+                Work::AttachDisks { .. }
+                | Work::DetachDisks { .. }
+                | Work::ResizeDisk { .. }
+                | Work::ChangeDiskType { .. } => {}
+            }
+        }
+        self.note_held_bytes(tx).await?;
+        tx.operations().end_of_job(self.job, OperationState::Success, "", self.now).await?;
+        tx.jobs().end(self.job, JobPhase::Succeeded, self.now).await
+    }
+
+    /// The work has been taken back: the states are those of before, and say why.
+    pub(super) async fn give_back(&self, tx: &mut Transaction, error: &JobError) -> Result<(), DbError> {
+        let why = error.to_string();
+        for disk in tx.disks().of_job(self.job).await? {
+            if self.is_left(&disk) {
+                tx.disks().save(&state::give_back(disk, &why)).await?;
+            } else {
+                forget_disk(tx, disk.id).await?;
+            }
+        }
+        for snapshot in tx.snapshots().of_job(self.job).await? {
+            if self.is_left_snapshot(&snapshot) {
+                tx.snapshots().save(&self.ready(snapshot)).await?;
+            } else {
+                forget_snapshot(tx, snapshot.id).await?;
+            }
+        }
+        self.note_held_bytes(tx).await?;
+        // A create call that failed may be tried again with its token.
+        tx.client_tokens().delete_of_job(self.job).await?;
+        tx.operations().end_of_job(self.job, OperationState::Failed, &why, self.now).await?;
+        tx.jobs().end(self.job, JobPhase::Failed, self.now).await
+    }
+
+    /// The disk after its work; none if the work was to delete it.
+    fn settled(&self, disk: Disk) -> Option<Disk> {
+        match self.work {
+            Work::CreateDisks { .. } => Some(state::finish_create(disk)),
+            Work::AttachDisks { .. } => Some(state::finish_attach(disk)),
+            Work::DetachDisks { .. } => Some(state::leave_instance(disk)),
+            Work::ResizeDisk { size_gib, .. } => Some(state::finish_resize(disk, *size_gib)),
+            Work::ChangeDiskType { disk_type, .. } => Some(state::finish_change_type(disk, *disk_type)),
+            Work::ApplySnapshot { .. } => Some(state::finish_roll_back(disk)),
+            Work::InitializeDisks { .. } | Work::CreateSnapshot { .. } | Work::DeleteSnapshots { .. } => {
+                Some(state::rested(disk))
+            }
+            Work::TerminateDisks { .. } => None,
+        }
+    }
+
+    /// Whether there is anything to give back: not for disks that never came to be or are deleted already.
+    fn is_left(&self, disk: &Disk) -> bool {
+        match self.work {
+            Work::CreateDisks { .. } => false,
+            Work::TerminateDisks { .. } => self.survey.volumes.contains(&disk.id),
+            Work::AttachDisks { .. }
+            | Work::DetachDisks { .. }
+            | Work::ResizeDisk { .. }
+            | Work::InitializeDisks { .. }
+            | Work::ChangeDiskType { .. }
+            | Work::CreateSnapshot { .. }
+            | Work::ApplySnapshot { .. }
+            | Work::DeleteSnapshots { .. } => true,
+        }
+    }
+
+    fn is_left_snapshot(&self, snapshot: &Snapshot) -> bool {
+        match self.work {
+            Work::CreateSnapshot { .. } => false,
+            Work::TerminateDisks { .. } | Work::DeleteSnapshots { .. } => {
+                self.survey.snapshots.contains(&snapshot.id)
+            }
+            Work::CreateDisks { .. }
+            | Work::AttachDisks { .. }
+            | Work::DetachDisks { .. }
+            | Work::ResizeDisk { .. }
+            | Work::InitializeDisks { .. }
+            | Work::ChangeDiskType { .. }
+            | Work::ApplySnapshot { .. } => true,
+        }
+    }
+
+    fn ready(&self, mut snapshot: Snapshot) -> Snapshot {
+        snapshot.lifecycle = Lifecycle::Live;
+        snapshot.state = SnapshotState::Normal;
+        snapshot.percent = 100;
+        snapshot.modified = self.now;
+        snapshot
+    }
+
+    async fn note_held_bytes(&self, tx: &mut Transaction) -> Result<(), DbError> {
+        for (snapshot, held_bytes) in &self.survey.held_bytes {
+            tx.snapshots().set_held_bytes(*snapshot, *held_bytes).await?;
+        }
+        Ok(())
+    }
+}
+
+async fn forget_disk(tx: &mut Transaction, disk: DiskId) -> Result<(), DbError> {
+    tx.tags().delete(Tagged::Disk(disk)).await?;
+    tx.disks().delete(disk).await
+}
+
+async fn forget_snapshot(tx: &mut Transaction, snapshot: SnapshotId) -> Result<(), DbError> {
+    tx.tags().delete(Tagged::Snapshot(snapshot)).await?;
+    tx.snapshots().delete(snapshot).await
+}

@@ -1,0 +1,361 @@
+//! Snapshots: taking, listing, changing, applying, deleting.
+
+use ashlar_db::{
+    LatestOperation, Lifecycle, Listed, Snapshot, SnapshotFilter, SnapshotListing, SnapshotQuery, Tag,
+    Tagged, Transaction,
+};
+use ashlar_types::{DiskId, DiskUsage, SnapshotId, SnapshotState, UnixMillis};
+
+use crate::caller::{Caller, RequestId};
+use crate::control::Control;
+use crate::disk::{self, state, told_apart};
+use crate::error::{ControlError, InstanceError, ParameterError, QuotaError, SnapshotError};
+use crate::filter::{
+    Filter, at_most, check_ids, check_name, check_snapshot_order_field, check_tags, invalid, order, page,
+    snapshot_filters,
+};
+use crate::job::Work;
+use crate::wire_time::parse_iso;
+
+/// What a snapshot is called when nobody says.
+const UNNAMED: &str = "Unnamed";
+
+/// What CreateSnapshot asks for. Reference: `cbs/CreateSnapshot`, both editions.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CreateSnapshot {
+    /// The disk; necessary, because there are no backup points to take it from.
+    pub disk: Option<DiskId>,
+    /// The name, at most 60 bytes. Default: "Unnamed".
+    pub name: Option<String>,
+    /// When it is deleted by itself, ISO 8601, in the future. Default: never.
+    pub deadline: Option<String>,
+    /// A backup point. There are none in this build, so any is not found.
+    pub disk_backup_id: Option<String>,
+    /// Tags for the snapshot.
+    pub tags: Vec<Tag>,
+    /// What the snapshot counts as. Default: as its disk. A data disk's cannot be a system disk's.
+    pub disk_usage: Option<DiskUsage>,
+}
+
+/// What DescribeSnapshots asks for. Reference: `cbs/DescribeSnapshots`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DescribeSnapshots {
+    /// These snapshots; excludes filters.
+    pub snapshots: Vec<SnapshotId>,
+    /// Snapshots that meet all of these.
+    pub filters: Vec<Filter>,
+    /// How many to leave out. Default: 0.
+    pub offset: Option<u64>,
+    /// How many to show, 1 to 100. Default: 20.
+    pub limit: Option<u64>,
+    /// ASC or DESC. Default: DESC.
+    pub order: Option<String>,
+    /// CREATE_TIME.
+    pub order_field: Option<String>,
+}
+
+/// A snapshot as DescribeSnapshots shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SnapshotView {
+    /// The snapshot itself.
+    pub snapshot: Snapshot,
+    /// The name of its project.
+    pub project_name: String,
+    /// Its tags, by key.
+    pub tags: Vec<Tag>,
+    /// What was done to it last.
+    pub latest_operation: Option<LatestOperation>,
+}
+
+/// What ModifySnapshotAttribute asks for. Reference: `cbs/ModifySnapshotAttribute`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ModifySnapshotAttribute {
+    /// The snapshot.
+    pub snapshot: SnapshotId,
+    /// A new name, at most 60 bytes.
+    pub name: Option<String>,
+    /// True keeps it for ever; false needs a deadline beside it, unless it has one.
+    pub is_permanent: Option<bool>,
+    /// When it is deleted by itself, ISO 8601, in the future.
+    pub deadline: Option<String>,
+}
+
+/// What ApplySnapshot asks for. Reference: `cbs/ApplySnapshot`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ApplySnapshot {
+    /// The snapshot.
+    pub snapshot: SnapshotId,
+    /// The disk that it was taken from.
+    pub disk: DiskId,
+    /// Whether to shut the instance down before. No driver of this build can.
+    pub auto_stop_instance: Option<bool>,
+    /// Whether to start the instance afterwards. No driver of this build can.
+    pub auto_start_instance: Option<bool>,
+}
+
+/// The sum over an account's snapshots. Reference: `cbs/GetSnapOverview`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SnapshotOverview {
+    /// How many there are.
+    pub total_count: u64,
+    /// Bytes that they hold together.
+    pub total_bytes: u64,
+    /// Bytes that cost nothing.
+    pub free_quota_bytes: u64,
+    /// Bytes beyond that.
+    pub billed_bytes: u64,
+}
+
+impl Control {
+    /// Takes a snapshot of a disk and gives its id. It is seen at once, as CREATING, and ready when NORMAL.
+    pub async fn create_snapshot(
+        &self,
+        caller: &Caller,
+        wanted: CreateSnapshot,
+    ) -> Result<SnapshotId, ControlError> {
+        let disk_id = self.check_new_snapshot(&wanted)?;
+        let deadline = wanted.deadline.as_deref().map(|text| self.future(text)).transpose()?;
+        let id = self.free_snapshot_id(&caller.region).await?;
+
+        let mut tx = self.db.write().await?;
+        let disk = disk::find(&mut tx, caller, disk_id).await?;
+        if let Err(error) = state::begin_snapshot(&disk) {
+            return Err(told_apart(&mut tx, error).await?);
+        }
+        let usage = wanted.disk_usage.unwrap_or(disk.usage);
+        if usage == DiskUsage::SystemDisk && disk.usage == DiskUsage::DataDisk {
+            return Err(invalid("DiskUsage", usage, "DATA_DISK for a snapshot of a data disk").into());
+        }
+        let at_most = self.limits().snapshots_per_disk;
+        if tx.snapshots().of_disk(disk.id).await?.len() as u64 >= at_most {
+            return Err(QuotaError::SnapshotsOfDisk { disk: disk.id, at_most }.into());
+        }
+
+        let work = Work::CreateSnapshot { disk: disk.id, snapshot: id };
+        let job = self.write_job(&mut tx, &caller.region, &work).await?;
+        let now = self.now();
+        let snapshot = Snapshot {
+            id,
+            account: caller.account,
+            zone: disk.zone.clone(),
+            project: disk.project,
+            disk: disk.id,
+            name: wanted.name.filter(|name| !name.is_empty()).unwrap_or_else(|| UNNAMED.to_owned()),
+            lifecycle: Lifecycle::Live,
+            state: SnapshotState::Creating,
+            percent: 0,
+            size_gib: disk.size_gib,
+            held_bytes: 0,
+            usage,
+            deadline,
+            job: Some(job),
+            created: now,
+            modified: now,
+        };
+        tx.snapshots().insert(&snapshot).await?;
+        tx.tags().insert(Tagged::Snapshot(id), &wanted.tags).await?;
+        tx.disks().save(&ashlar_db::Disk { job: Some(job), ..disk }).await?;
+        for resource in [Tagged::Snapshot(id), Tagged::Disk(disk_id)] {
+            self.log_operation(&mut tx, caller, resource, "CreateSnapshot", Some(job)).await?;
+        }
+        tx.commit().await?;
+        self.await_job(job).await?;
+        Ok(id)
+    }
+
+    /// Everything that the request alone can tell; gives the disk.
+    fn check_new_snapshot(&self, wanted: &CreateSnapshot) -> Result<DiskId, ControlError> {
+        if let Some(backup) = wanted.disk_backup_id.as_deref().filter(|id| !id.is_empty()) {
+            let expected = "an existing backup point; there are none";
+            return Err(invalid("DiskBackupId", backup, expected).into());
+        }
+        if let Some(name) = &wanted.name {
+            check_name("SnapshotName", name, self.limits())?;
+        }
+        check_tags(&wanted.tags, self.limits())?;
+        let why = "name the disk to take the snapshot of";
+        Ok(wanted.disk.ok_or(ParameterError::Missing { parameter: "DiskId", why })?)
+    }
+
+    /// A deadline that lies ahead.
+    fn future(&self, text: &str) -> Result<UnixMillis, ParameterError> {
+        let expected = "an ISO 8601 time in the future, such as 2022-01-08T09:47:55+00:00";
+        let time = parse_iso(text).filter(|time| *time > self.now());
+        time.ok_or_else(|| invalid("Deadline", text, expected))
+    }
+
+    /// Shows the caller's snapshots of a region, newest first unless asked otherwise. Unknown ids are left out.
+    pub async fn describe_snapshots(
+        &self,
+        caller: &Caller,
+        wanted: DescribeSnapshots,
+    ) -> Result<Listed<SnapshotView>, ControlError> {
+        let query = self.snapshot_query(caller, &wanted)?;
+        let mut tx = self.db.read().await?;
+        let listed = tx.snapshots().list(&query).await?;
+        let id_of = |listing: &SnapshotListing| Tagged::Snapshot(listing.snapshot.id);
+        let ids: Vec<Tagged> = listed.items.iter().map(id_of).collect();
+        let mut tags = tx.tags().of(&ids).await?;
+        let mut latest = tx.operations().latest(&ids).await?;
+        let view = |listing: SnapshotListing| {
+            let id = id_of(&listing);
+            SnapshotView {
+                snapshot: listing.snapshot,
+                project_name: listing.project_name,
+                tags: tags.remove(&id).unwrap_or_default(),
+                latest_operation: latest.remove(&id),
+            }
+        };
+        let items = listed.items.into_iter().map(view).collect();
+        Ok(Listed { total_count: listed.total_count, items })
+    }
+
+    fn snapshot_query(
+        &self,
+        caller: &Caller,
+        wanted: &DescribeSnapshots,
+    ) -> Result<SnapshotQuery, ControlError> {
+        if !wanted.snapshots.is_empty() && !wanted.filters.is_empty() {
+            return Err(ParameterError::Excludes { parameter: "SnapshotIds", other: "Filters" }.into());
+        }
+        at_most("SnapshotIds", wanted.snapshots.len(), self.limits().ids_per_call)?;
+        check_snapshot_order_field(wanted.order_field.as_deref())?;
+        let mut filters = snapshot_filters(&wanted.filters, self.limits())?;
+        if !wanted.snapshots.is_empty() {
+            filters.push(SnapshotFilter::Id(wanted.snapshots.clone()));
+        }
+        Ok(SnapshotQuery {
+            account: caller.account,
+            region: caller.region.clone(),
+            filters,
+            order: order(wanted.order.as_deref())?,
+            page: page(wanted.offset, wanted.limit, self.limits())?,
+        })
+    }
+
+    /// Changes a snapshot's name or how long it is kept.
+    pub async fn modify_snapshot_attribute(
+        &self,
+        caller: &Caller,
+        wanted: ModifySnapshotAttribute,
+    ) -> Result<(), ControlError> {
+        let ModifySnapshotAttribute { snapshot: id, name, is_permanent, deadline } = wanted;
+        if let Some(name) = &name {
+            check_name("SnapshotName", name, self.limits())?;
+        }
+        let deadline = deadline.as_deref().map(|text| self.future(text)).transpose()?;
+        if name.is_none() && is_permanent.is_none() && deadline.is_none() {
+            let why = "name at least one attribute to change";
+            return Err(ParameterError::Missing { parameter: "SnapshotName", why }.into());
+        }
+
+        let mut tx = self.db.write().await?;
+        let mut snapshot = find(&mut tx, caller, id).await?;
+        match (is_permanent, deadline) {
+            (Some(true), Some(_)) => {
+                let (parameter, other) = ("IsPermanent", "Deadline");
+                return Err(ParameterError::Excludes { parameter, other }.into());
+            }
+            (Some(true), None) => snapshot.deadline = None,
+            (Some(false) | None, Some(deadline)) => snapshot.deadline = Some(deadline),
+            (Some(false), None) if snapshot.deadline.is_none() => {
+                let why = "a snapshot that is not kept for ever needs one";
+                return Err(ParameterError::Missing { parameter: "Deadline", why }.into());
+            }
+            (Some(false) | None, None) => {}
+        }
+        snapshot.name = name.unwrap_or(snapshot.name);
+        snapshot.modified = self.now();
+        tx.snapshots().save(&snapshot).await?;
+        let resource = Tagged::Snapshot(id);
+        self.log_operation(&mut tx, caller, resource, "ModifySnapshotAttribute", None).await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// Rolls a disk back to a snapshot of its own.
+    pub async fn apply_snapshot(&self, caller: &Caller, wanted: ApplySnapshot) -> Result<(), ControlError> {
+        let mut tx = self.db.write().await?;
+        let snapshot = find(&mut tx, caller, wanted.snapshot).await?;
+        let disk = disk::find(&mut tx, caller, wanted.disk).await?;
+        let wants_power = wanted.auto_stop_instance == Some(true) || wanted.auto_start_instance == Some(true);
+        if let Some(instance) = disk.instance.filter(|_| wants_power) {
+            return Err(InstanceError::PowerNotSupported(instance).into());
+        }
+        let (disk, snapshot) = match state::begin_roll_back(disk, snapshot) {
+            Ok(begun) => begun,
+            Err(ControlError::Disk(error)) => return Err(told_apart(&mut tx, error).await?),
+            Err(error) => return Err(error),
+        };
+        let work = Work::ApplySnapshot { disk: disk.id, snapshot: snapshot.id };
+        let job = self.write_job(&mut tx, &caller.region, &work).await?;
+        tx.disks().save(&ashlar_db::Disk { job: Some(job), ..disk }).await?;
+        tx.snapshots().save(&Snapshot { job: Some(job), ..snapshot }).await?;
+        for resource in [Tagged::Disk(wanted.disk), Tagged::Snapshot(wanted.snapshot)] {
+            self.log_operation(&mut tx, caller, resource, "ApplySnapshot", Some(job)).await?;
+        }
+        tx.commit().await?;
+        self.await_job(job).await
+    }
+
+    /// Deletes snapshots: all of them, or none. There are no images that could be bound to them, so
+    /// `DeleteBindImages` makes no difference.
+    pub async fn delete_snapshots(&self, caller: &Caller, ids: Vec<SnapshotId>) -> Result<(), ControlError> {
+        check_ids("SnapshotIds", &ids, self.limits().ids_per_call)?;
+        let mut tx = self.db.write().await?;
+        let mut snapshots = Vec::with_capacity(ids.len());
+        for id in &ids {
+            let snapshot = find(&mut tx, caller, *id).await?;
+            state::snapshot_ready(&snapshot)?;
+            snapshots.push(snapshot);
+        }
+        let work = Work::DeleteSnapshots { snapshots: ids };
+        let job = self.write_job(&mut tx, &caller.region, &work).await?;
+        for snapshot in snapshots {
+            let resource = Tagged::Snapshot(snapshot.id);
+            let going = Snapshot { lifecycle: Lifecycle::Deleting, job: Some(job), ..snapshot };
+            tx.snapshots().save(&going).await?;
+            self.log_operation(&mut tx, caller, resource, "DeleteSnapshots", Some(job)).await?;
+        }
+        tx.commit().await?;
+        self.await_job(job).await
+    }
+
+    /// Sums up the caller's snapshots of a region.
+    pub async fn snapshot_overview(&self, caller: &Caller) -> Result<SnapshotOverview, ControlError> {
+        let totals = self.db.read().await?.snapshots().totals(caller.account, &caller.region).await?;
+        let free_quota_bytes = self.limits().free_snapshot_gib * ashlar_types::GIB_BYTES;
+        Ok(SnapshotOverview {
+            total_count: totals.count,
+            total_bytes: totals.held_bytes,
+            free_quota_bytes,
+            billed_bytes: totals.held_bytes.saturating_sub(free_quota_bytes),
+        })
+    }
+
+    /// Deletes the snapshots whose deadline has passed.
+    pub(crate) async fn expire_snapshots(&self) -> Result<(), ControlError> {
+        let expired = self.db.read().await?.snapshots().expired(self.now()).await?;
+        for snapshot in expired {
+            let caller = Caller {
+                account: snapshot.account,
+                region: snapshot.zone.region(),
+                request_id: RequestId("deadline".to_owned()),
+            };
+            match self.delete_snapshots(&caller, vec![snapshot.id]).await {
+                // Somebody else was quicker; the next round looks again.
+                Ok(()) | Err(ControlError::Snapshot(_)) => {}
+                // The journal keeps what failed on its way; other snapshots are not held up by it.
+                Err(ControlError::Job(error)) => {
+                    tracing::warn!(snapshot = %snapshot.id, detail = %error.detail, "not deleted at its deadline");
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+}
+
+async fn find(tx: &mut Transaction, caller: &Caller, id: SnapshotId) -> Result<Snapshot, ControlError> {
+    let found = tx.snapshots().find(caller.account, &caller.region, id).await?;
+    found.ok_or_else(|| SnapshotError::NotFound(id).into())
+}

@@ -1,0 +1,126 @@
+//! The two buffers of a session: bytes received and not yet used, replies not yet sent.
+//!
+//! Both are allocated once. They come from zeroed pages that the system maps when first touched, so an idle
+//! connection takes almost nothing, and no request pays for zeroing.
+
+use std::io;
+
+use crate::socket::Socket;
+
+/// A write of 1 MiB, the largest that common clients send, with requests around it.
+const RECEIVE_BYTES: usize = (1 << 20) + (64 << 10);
+
+/// The longest data that is read into the reply buffer at a time. Longer reads go in pieces of it, which
+/// stay in the processor's cache between the copy in and the copy out.
+pub(crate) const PIECE_BYTES: usize = 256 << 10;
+
+/// A piece and some hundreds of small replies.
+const REPLY_BYTES: usize = PIECE_BYTES + (64 << 10);
+
+fn zeroed(length: usize) -> Box<[u8]> {
+    vec![0; length].into_boxed_slice()
+}
+
+/// Received bytes. A message that is longer than the buffer makes it grow for as long as it is there.
+pub(crate) struct ReceiveBuffer {
+    bytes: Box<[u8]>,
+    start: usize,
+    end: usize,
+}
+
+impl ReceiveBuffer {
+    pub(crate) fn new() -> Self {
+        Self { bytes: zeroed(RECEIVE_BYTES), start: 0, end: 0 }
+    }
+
+    /// The bytes that were received and not consumed.
+    pub(crate) fn pending(&self) -> &[u8] {
+        &self.bytes[self.start..self.end]
+    }
+
+    /// Drops the first `count` pending bytes.
+    pub(crate) fn consume(&mut self, count: usize) {
+        self.start += count;
+        debug_assert!(self.start <= self.end, "more consumed than was received");
+        if self.start == self.end {
+            (self.start, self.end) = (0, 0);
+        }
+    }
+
+    /// Makes room for a message of `message_bytes` that begins with the first pending byte.
+    pub(crate) fn make_room(&mut self, message_bytes: usize) {
+        let wanted = message_bytes.max(RECEIVE_BYTES);
+        let pending = self.start..self.end;
+        if self.bytes.len() < message_bytes || (self.bytes.len() > wanted && pending.len() <= wanted) {
+            let mut other = zeroed(wanted);
+            other[..pending.len()].copy_from_slice(&self.bytes[pending.clone()]);
+            self.bytes = other;
+        } else if self.start + message_bytes > self.bytes.len() {
+            self.bytes.copy_within(pending.clone(), 0);
+        } else {
+            return;
+        }
+        (self.start, self.end) = (0, pending.len());
+    }
+
+    /// Waits for bytes, as many as fit; 0 is the end of the stream.
+    pub(crate) fn fill(&mut self, socket: &Socket) -> io::Result<usize> {
+        let received = socket.receive(&mut self.bytes[self.end..])?;
+        self.end += received;
+        Ok(received)
+    }
+}
+
+/// Replies that wait to be sent in one call.
+pub(crate) struct ReplyBuffer {
+    bytes: Box<[u8]>,
+    filled: usize,
+}
+
+impl ReplyBuffer {
+    pub(crate) fn new() -> Self {
+        Self { bytes: zeroed(REPLY_BYTES), filled: 0 }
+    }
+
+    /// Sends what waits.
+    pub(crate) fn send(&mut self, socket: &Socket) -> io::Result<()> {
+        let waiting = std::mem::take(&mut self.filled);
+        socket.send_all(&self.bytes[..waiting])
+    }
+
+    /// Room for `count` bytes behind the last reply; what was there is of no meaning. What waits is sent if
+    /// need be. `count` is at most a piece and a header. [`keep`](Self::keep) makes it a reply.
+    pub(crate) fn room(&mut self, count: usize, socket: &Socket) -> io::Result<&mut [u8]> {
+        if self.filled + count > self.bytes.len() {
+            self.send(socket)?;
+        }
+        Ok(&mut self.bytes[self.filled..self.filled + count])
+    }
+
+    /// Adds the first `count` bytes of the last [`room`](Self::room).
+    pub(crate) fn keep(&mut self, count: usize) {
+        self.filled += count;
+    }
+
+    /// Adds a reply made of two parts, or sends it where it is too long to wait.
+    pub(crate) fn push(&mut self, head: &[u8], tail: &[u8], socket: &Socket) -> io::Result<()> {
+        let count = head.len() + tail.len();
+        if count > PIECE_BYTES {
+            self.send(socket)?;
+            return socket.send_all_of_two(head, tail);
+        }
+        let room = self.room(count, socket)?;
+        room[..head.len()].copy_from_slice(head);
+        room[head.len()..].copy_from_slice(tail);
+        self.keep(count);
+        Ok(())
+    }
+}
+
+/// Whether all bytes are zero. Data mostly says no at its first bytes.
+pub(crate) fn is_zero(bytes: &[u8]) -> bool {
+    bytes.chunks(256).all(|part| part.iter().fold(0, |any, byte| any | byte) == 0)
+}
+
+#[cfg(test)]
+mod tests;

@@ -37,6 +37,8 @@ const EXTERNAL_ROOMS: &[(&str, &[&str])] = &[
     ("hyper", &["ashlar-server"]),
     ("hyper-util", &["ashlar-server"]),
     ("clap", &["ashlar-server"]),
+    // The data plane is synchronous, the wire and the words of the house know no runtime.
+    ("tokio", &["ashlar-control", "ashlar-db", "ashlar-server"]),
     ("anyhow", &[]),
 ];
 

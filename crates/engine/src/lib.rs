@@ -1,1 +1,39 @@
-//! The local volume store: layers, map, journal, recovery, check
+//! The local volume store: a directory of plain files that holds volumes, snapshots and clones.
+//!
+//! A volume is a chain of layers. A layer owns chunks of one sparse data file and says, block by block, what it
+//! holds; what it lacks is found in its parent. A snapshot freezes the top layer and puts an empty one on it.
+//! Metadata is committed through a journal and checkpointed into a map (`FORMAT.md`, `docs/design/`).
+//!
+//! The order of reading:
+//! - `file`: the medium, real or simulated;
+//! - `format`: every byte on it;
+//! - `delta`, `state`, `journal`, `map`, `commit`: metadata and how it becomes durable;
+//! - `leaf`, `volume`: the way of a read and a write;
+//! - `catalog`, `store`, `device`: volumes and snapshots by name;
+//! - `background`, `recovery`, `check`: what happens when nobody looks.
+
+mod allocator;
+mod background;
+mod catalog;
+mod check;
+mod commit;
+mod core;
+mod delta;
+mod device;
+mod file;
+mod format;
+mod journal;
+mod leaf;
+mod map;
+mod options;
+mod pool;
+mod recovery;
+mod state;
+mod store;
+mod volume;
+mod wake;
+
+pub use check::{CheckReport, check, check_in};
+pub use file::{Directory, File, FileRole, simulated};
+pub use options::{Background, PoolOptions};
+pub use pool::Pool;

@@ -1,0 +1,245 @@
+//! Proving off-line that a pool keeps its invariants.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::Arc;
+
+use ashlar_volume::{BLOCK_BYTES, ErrorKind, VolumeError};
+
+use crate::background::allocated_blocks;
+use crate::delta::LeafPatch;
+use crate::file::{Directory, File, FileRole, RealDirectory};
+use crate::format::{
+    BLOCKS_PER_CHUNK, CHUNK_BYTES, ChunkIndex, ChunkNumber, Fragment, LayerId, LeafChunks, LeafIndex,
+};
+use crate::map::Map;
+use crate::recovery::{self, Durable};
+
+#[cfg(test)]
+mod tests;
+
+/// Memory for pages of the map while it is checked.
+const MAP_CACHE_BYTES: usize = 16 << 20;
+
+/// What a check has found.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct CheckReport {
+    /// One sentence for each broken invariant; empty: the pool is sound.
+    pub findings: Vec<String>,
+    /// Volumes that were checked.
+    pub volumes: usize,
+    /// Snapshots that were checked.
+    pub snapshots: usize,
+    /// Bytes of blocks that layers hold.
+    pub referenced_bytes: u64,
+    /// Bytes that the data file takes and nobody refers to. After a crash or a deletion background work gives them
+    /// back; in a cleanly closed pool they are a finding.
+    pub unreferenced_bytes: u64,
+    /// Journal records that the next opening replays.
+    pub journal_records: u64,
+}
+
+/// Checks the pool in a directory. Changes nothing.
+///
+/// `NotFound`: there is no pool. `InUse`: a server has it. `Corrupt`: so much is broken that nothing can be listed.
+pub fn check(directory: &Path) -> Result<CheckReport, VolumeError> {
+    check_in(Arc::new(RealDirectory::open_existing(directory)?))
+}
+
+/// Checks the pool on any medium.
+pub fn check_in(directory: Arc<dyn Directory>) -> Result<CheckReport, VolumeError> {
+    if !recovery::is_created(&*directory)? {
+        return Err(VolumeError::new(ErrorKind::NotFound, "there is no pool in this directory"));
+    }
+    let map = Map::open_read_only(recovery::open_file(&*directory, FileRole::Map)?, MAP_CACHE_BYTES)?;
+    let durable = recovery::read(&*directory, &map)?;
+    let data = recovery::open_file(&*directory, FileRole::Data)?;
+    let named = durable.names.volumes.values().chain(durable.names.snapshots.values());
+    let mut checker = Checker {
+        durable: &durable,
+        map: &map,
+        data: &*data,
+        report: CheckReport::default(),
+        sizes: named.map(|record| (record.layer, record.size_bytes)).collect(),
+        owners: BTreeMap::new(),
+    };
+    checker.check_names();
+    checker.check_leaves()?;
+    checker.check_allocation();
+    checker.check_data_file()?;
+    Ok(checker.report)
+}
+
+struct Checker<'a> {
+    durable: &'a Durable,
+    map: &'a Map,
+    data: &'a dyn File,
+    report: CheckReport,
+    /// The size of each layer that has a name.
+    sizes: BTreeMap<LayerId, u64>,
+    /// Which blocks of each chunk are referred to.
+    owners: BTreeMap<ChunkNumber, u16>,
+}
+
+impl Checker<'_> {
+    fn find(&mut self, finding: String) {
+        self.report.findings.push(finding);
+    }
+
+    /// Names lead to layers, each layer of a volume is its own, parents exist and never form a ring.
+    fn check_names(&mut self) {
+        let names = &self.durable.names;
+        self.report.volumes = names.volumes.len();
+        self.report.snapshots = names.snapshots.len();
+        self.report.journal_records = self.durable.tail.records;
+        let mut users: BTreeMap<LayerId, String> = BTreeMap::new();
+        let volumes = names.volumes.iter().map(|(name, record)| (format!("volume `{name}`"), record));
+        let snapshots = names.snapshots.iter().map(|(name, record)| (format!("snapshot `{name}`"), record));
+        for (name, record) in volumes.chain(snapshots) {
+            if !names.layers.contains_key(&record.layer) {
+                self.find(format!("{name} lies in layer {}, which does not exist", record.layer.0));
+            }
+            if record.size_bytes == 0 || !record.size_bytes.is_multiple_of(BLOCK_BYTES) {
+                self.find(format!("{name} has an impossible size of {} bytes", record.size_bytes));
+            }
+            if let Some(other) = users.insert(record.layer, name.clone()) {
+                self.find(format!("{name} and {other} lie in the same layer {}", record.layer.0));
+            }
+        }
+        let tops: BTreeSet<_> = names.volumes.values().map(|record| record.layer).collect();
+        for (layer, record) in &names.layers {
+            let Some(parent) = record.parent else { continue };
+            if !names.layers.contains_key(&parent) {
+                self.find(format!("layer {} hangs on layer {}, which does not exist", layer.0, parent.0));
+            }
+            if tops.contains(&parent) {
+                self.find(format!(
+                    "layer {} hangs on layer {}, which a volume still writes to",
+                    layer.0, parent.0
+                ));
+            }
+            // A parent is always older than its child: ids that only rise cannot form a ring.
+            if parent >= *layer {
+                self.find(format!("layer {} hangs on layer {}, which is not older", layer.0, parent.0));
+            }
+            if *layer >= self.durable.superblock.next_layer {
+                self.find(format!("layer {} has an id that is still to be given out", layer.0));
+            }
+        }
+    }
+
+    fn check_leaves(&mut self) -> Result<(), VolumeError> {
+        let delta = &self.durable.tail.delta;
+        let mut keys: BTreeSet<_> = self.map.leaf_keys()?.into_iter().collect();
+        keys.extend(delta.chunks.keys().map(|(layer, chunk)| (*layer, chunk.leaf())));
+        let mut held: BTreeMap<LayerId, u64> = BTreeMap::new();
+        for (layer, leaf) in keys {
+            let mut patch = LeafPatch::default();
+            patch.push(delta, layer, leaf);
+            let stored = self.map.leaves(leaf, &[layer])?.pop().unwrap_or_default();
+            *held.entry(layer).or_default() += self.check_leaf(layer, leaf, &patch.apply(stored));
+        }
+        for layer in self.durable.names.layers.keys() {
+            let counted = held.remove(layer).unwrap_or(0);
+            let recorded = self.durable.names.held_blocks.get(layer).copied().unwrap_or(0);
+            if counted != recorded {
+                self.find(format!("layer {} holds {counted} blocks, its counter says {recorded}", layer.0));
+            }
+        }
+        for (layer, blocks) in held.into_iter().filter(|(_, blocks)| *blocks > 0) {
+            self.find(format!("{blocks} blocks belong to layer {}, which does not exist", layer.0));
+        }
+        Ok(())
+    }
+
+    /// Checks the entries of a leaf; answers how many blocks they hold.
+    fn check_leaf(&mut self, layer: LayerId, leaf: LeafIndex, chunks: &LeafChunks) -> u64 {
+        let mut held = 0;
+        for (slot, fragments) in chunks {
+            let mut seen = 0;
+            for fragment in fragments {
+                let at = || format!("layer {}, chunk {}", layer.0, leaf.chunk(*slot).0);
+                if fragment.mask() == 0 || seen & fragment.mask() != 0 {
+                    self.find(format!("{}: the masks of its fragments are empty or overlap", at()));
+                }
+                seen |= fragment.mask();
+                if fragment.is_zeroes() {
+                    continue;
+                }
+                held += u64::from(fragment.mask().count_ones());
+                if self.owners.insert(fragment.chunk(), fragment.mask()).is_some() {
+                    self.find(format!(
+                        "{}: chunk {} of the file has another owner too",
+                        at(),
+                        fragment.chunk().0
+                    ));
+                }
+            }
+            self.check_within_size(layer, leaf.chunk(*slot), seen);
+        }
+        held
+    }
+
+    fn check_within_size(&mut self, layer: LayerId, chunk: ChunkIndex, mask: u16) {
+        let Some(size_bytes) = self.sizes.get(&layer).copied() else { return };
+        let blocks = u64::from(u16::BITS - mask.leading_zeros());
+        if chunk.0 * CHUNK_BYTES + blocks * BLOCK_BYTES > size_bytes {
+            self.find(format!(
+                "layer {}, chunk {}: blocks beyond the size of {size_bytes}",
+                layer.0, chunk.0
+            ));
+        }
+    }
+
+    /// The allocation table names exactly the chunks that layers own.
+    fn check_allocation(&mut self) {
+        let allocated: BTreeSet<_> = self.durable.allocation.allocated().map(ChunkNumber).collect();
+        let owned: BTreeSet<_> = self.owners.keys().copied().collect();
+        let missing: Vec<_> = owned.difference(&allocated).copied().collect();
+        let idle: Vec<_> = allocated.difference(&owned).copied().collect();
+        for chunk in missing {
+            self.find(format!("chunk {} of the file is in use but counts as free", chunk.0));
+        }
+        for chunk in idle {
+            self.find(format!("chunk {} of the file belongs to nobody but counts as allocated", chunk.0));
+        }
+    }
+
+    /// The data file holds every block that is referred to, and, after a clean close, nothing else.
+    fn check_data_file(&mut self) -> Result<(), VolumeError> {
+        let io = |error| VolumeError::io("check the data file", error);
+        let length_bytes = self.data.length_bytes().map_err(io)?;
+        let owners = std::mem::take(&mut self.owners);
+        for (chunk, mask) in &owners {
+            let blocks = u64::from(u16::BITS - mask.leading_zeros());
+            if chunk.offset_bytes() + blocks * BLOCK_BYTES > length_bytes {
+                self.find(format!("the data file ends before chunk {}, which is in use", chunk.0));
+            }
+            self.report.referenced_bytes += block_bytes(Fragment::new(*chunk, *mask));
+        }
+        let mut next = 0;
+        while let Some(range) = self.data.next_allocated(next, length_bytes).map_err(io)? {
+            for number in range.start / CHUNK_BYTES..range.end.div_ceil(CHUNK_BYTES) {
+                let chunk = ChunkNumber(number);
+                let known = owners.get(&chunk).copied().unwrap_or(0);
+                if known != u16::MAX {
+                    let lost = allocated_blocks(self.data, chunk).map_err(io)? & !known;
+                    self.report.unreferenced_bytes += block_bytes(Fragment::new(chunk, lost));
+                }
+            }
+            next = range.end.next_multiple_of(CHUNK_BYTES);
+        }
+        if recovery::was_clean(self.durable) && self.report.unreferenced_bytes > 0 {
+            self.find(format!(
+                "{} bytes of the data file belong to nobody, though the pool was closed cleanly",
+                self.report.unreferenced_bytes
+            ));
+        }
+        Ok(())
+    }
+}
+
+fn block_bytes(fragment: Fragment) -> u64 {
+    const _: () = assert!(BLOCKS_PER_CHUNK == 16);
+    u64::from(fragment.mask().count_ones()) * BLOCK_BYTES
+}

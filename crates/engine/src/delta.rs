@@ -1,0 +1,153 @@
+//! A set of changes to the metadata, keyed so that a later change replaces an earlier one.
+//!
+//! Deltas stack: the state of the pool is the map's checkpoint with the deltas since then on top.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ashlar_volume::{VolumeId, VolumeSnapshotId};
+
+use crate::format::{
+    CHUNKS_PER_LEAF, ChunkIndex, ChunkNumber, Fragment, LayerId, LayerRecord, LeafChunks, LeafIndex,
+    NameRecord,
+};
+
+/// Whether a chunk of the data file belongs to a layer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ChunkState {
+    /// Some layer holds blocks in it.
+    Allocated,
+    /// Nobody does.
+    Free,
+}
+
+/// Changes that become durable together.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub(crate) struct Delta {
+    /// Leaves whose older content is gone. Entries of `chunks` for the same leaf came later.
+    pub(crate) dropped_leaves: BTreeSet<(LayerId, LeafIndex)>,
+    /// All fragments of a layer's chunk; none: the layer holds nothing there.
+    pub(crate) chunks: BTreeMap<(LayerId, ChunkIndex), Box<[Fragment]>>,
+    pub(crate) chunk_states: BTreeMap<ChunkNumber, ChunkState>,
+    /// Blocks that a layer holds, in all.
+    pub(crate) held_blocks: BTreeMap<LayerId, u64>,
+    /// `None`: deleted.
+    pub(crate) layers: BTreeMap<LayerId, Option<LayerRecord>>,
+    /// `None`: deleted.
+    pub(crate) volumes: BTreeMap<VolumeId, Option<NameRecord>>,
+    /// `None`: deleted.
+    pub(crate) snapshots: BTreeMap<VolumeSnapshotId, Option<NameRecord>>,
+    /// Blocks that nobody refers to once this delta is durable, in chunks that stay. Not stored.
+    pub(crate) freed_blocks: Vec<Fragment>,
+}
+
+impl Delta {
+    /// Whether there is nothing to make durable.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.dropped_leaves.is_empty()
+            && self.chunks.is_empty()
+            && self.chunk_states.is_empty()
+            && self.held_blocks.is_empty()
+            && self.layers.is_empty()
+            && self.volumes.is_empty()
+            && self.snapshots.is_empty()
+    }
+
+    /// Whether making it durable gives space back.
+    pub(crate) fn frees_space(&self) -> bool {
+        !self.freed_blocks.is_empty() || self.chunk_states.values().any(|state| *state == ChunkState::Free)
+    }
+
+    /// Roughly the bytes of the journal record that it makes, with one or two fragments a chunk.
+    pub(crate) fn estimated_bytes(&self) -> usize {
+        self.chunks.len() * 40
+            + (self.dropped_leaves.len() + self.chunk_states.len()) * 13
+            + self.held_blocks.len() * 17
+            + (self.layers.len() + self.volumes.len() + self.snapshots.len()) * 64
+    }
+
+    pub(crate) fn put_chunk(&mut self, layer: LayerId, chunk: ChunkIndex, fragments: Box<[Fragment]>) {
+        self.chunks.insert((layer, chunk), fragments);
+    }
+
+    pub(crate) fn drop_leaf(&mut self, layer: LayerId, leaf: LeafIndex) {
+        let inside: Vec<_> =
+            self.leaf_range(layer, leaf).map(|(slot, _)| (layer, leaf.chunk(slot))).collect();
+        for key in inside {
+            self.chunks.remove(&key);
+        }
+        self.dropped_leaves.insert((layer, leaf));
+    }
+
+    pub(crate) fn leaf_range(
+        &self,
+        layer: LayerId,
+        leaf: LeafIndex,
+    ) -> impl Iterator<Item = (u16, &Box<[Fragment]>)> {
+        let first = leaf.chunk(0);
+        let range = (layer, first)..(layer, ChunkIndex(first.0 + CHUNKS_PER_LEAF));
+        self.chunks.range(range).map(|((_, chunk), fragments)| (chunk.slot(), fragments))
+    }
+
+    /// The first leaf of the layer from `from` on that this delta puts chunks into.
+    pub(crate) fn next_leaf(&self, layer: LayerId, from: LeafIndex) -> Option<LeafIndex> {
+        let range = (layer, from.chunk(0))..=(layer, ChunkIndex(u64::MAX));
+        self.chunks
+            .range(range)
+            .find(|(_, fragments)| !fragments.is_empty())
+            .map(|((_, chunk), _)| chunk.leaf())
+    }
+
+    /// Puts a later delta on top of this one.
+    pub(crate) fn absorb(&mut self, later: Self) {
+        for (layer, leaf) in later.dropped_leaves {
+            self.drop_leaf(layer, leaf);
+        }
+        self.chunks.extend(later.chunks);
+        self.chunk_states.extend(later.chunk_states);
+        self.held_blocks.extend(later.held_blocks);
+        self.layers.extend(later.layers);
+        self.volumes.extend(later.volumes);
+        self.snapshots.extend(later.snapshots);
+        self.freed_blocks.extend(later.freed_blocks);
+    }
+}
+
+/// What a stack of deltas does to one leaf of one layer.
+#[derive(Debug, Default)]
+pub(crate) struct LeafPatch {
+    drops_older: bool,
+    chunks: LeafChunks,
+}
+
+impl LeafPatch {
+    /// Puts what `delta` says of the leaf on top.
+    pub(crate) fn push(&mut self, delta: &Delta, layer: LayerId, leaf: LeafIndex) {
+        if delta.dropped_leaves.contains(&(layer, leaf)) {
+            self.drops_older = true;
+            self.chunks.clear();
+        }
+        for (slot, fragments) in delta.leaf_range(layer, leaf) {
+            self.chunks.insert(slot, fragments.clone());
+        }
+    }
+
+    /// Whether the leaf that lies below does not matter.
+    pub(crate) const fn drops_older(&self) -> bool {
+        self.drops_older
+    }
+
+    /// The leaf with the patch on top of what the map has.
+    pub(crate) fn apply(self, mut stored: LeafChunks) -> LeafChunks {
+        if self.drops_older {
+            stored.clear();
+        }
+        for (slot, fragments) in self.chunks {
+            if fragments.is_empty() {
+                stored.remove(&slot);
+            } else {
+                stored.insert(slot, fragments);
+            }
+        }
+        stored
+    }
+}

@@ -1,0 +1,84 @@
+//! The only way to the medium: a pool sees one [`Directory`] with a handful of [`File`]s.
+//!
+//! Two implementations: `real` (system calls) and [`simulated`] (a disk that loses power). Everything above
+//! is the same code on both.
+
+use std::fmt;
+use std::io;
+use std::ops::Range;
+use std::sync::Arc;
+
+mod real;
+pub mod simulated;
+
+pub(crate) use real::RealDirectory;
+
+/// What a file of the pool is for; also decides its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum FileRole {
+    /// The chunks: the bytes of all volumes.
+    Data,
+    /// The records of committed changes that the map does not hold yet.
+    Journal,
+    /// The checkpoint of all metadata.
+    Map,
+    /// A map that is being created. It becomes [`FileRole::Map`] when it is complete.
+    MapBeingCreated,
+}
+
+impl FileRole {
+    /// The name of the file in the pool's directory.
+    #[must_use]
+    pub const fn file_name(self) -> &'static str {
+        match self {
+            Self::Data => "data",
+            Self::Journal => "journal",
+            Self::Map => "map.redb",
+            Self::MapBeingCreated => "map.redb.new",
+        }
+    }
+}
+
+/// The directory of one pool.
+pub trait Directory: Send + Sync + fmt::Debug {
+    /// Whether the file exists.
+    fn exists(&self, role: FileRole) -> io::Result<bool>;
+
+    /// Opens the file for reading and writing; creates it empty where it is missing.
+    fn open(&self, role: FileRole) -> io::Result<Arc<dyn File>>;
+
+    /// Gives a file the name of another role, in place of what had it. Atomic, and durable when it returns.
+    fn rename(&self, from: FileRole, to: FileRole) -> io::Result<()>;
+
+    /// Bytes that the file system below can still give.
+    fn available_bytes(&self) -> io::Result<u64>;
+}
+
+/// One file of a pool. Calls may come from many threads at once.
+pub trait File: Send + Sync + fmt::Debug {
+    /// The length in bytes.
+    fn length_bytes(&self) -> io::Result<u64>;
+
+    /// Cuts the file or extends it with a hole.
+    fn set_length(&self, length_bytes: u64) -> io::Result<()>;
+
+    /// Fills the buffer. `UnexpectedEof` where the file ends before it.
+    fn read_at(&self, offset_bytes: u64, buffer: &mut [u8]) -> io::Result<()>;
+
+    /// Like [`read_at`](Self::read_at) if the bytes are in memory; otherwise `false`, and the buffer's content
+    /// is unspecified.
+    fn try_read_at(&self, offset_bytes: u64, buffer: &mut [u8]) -> io::Result<bool>;
+
+    /// Writes all bytes; extends the file where needed.
+    fn write_at(&self, offset_bytes: u64, data: &[u8]) -> io::Result<()>;
+
+    /// Makes everything durable that was written before, with the length.
+    fn sync_data(&self) -> io::Result<()>;
+
+    /// Gives the space of the range back; it reads as zeroes. The length stays.
+    fn punch_hole(&self, offset_bytes: u64, length_bytes: u64) -> io::Result<()>;
+
+    /// The first allocated range that ends after `from_bytes`, clipped to begin there, if it begins before
+    /// `to_bytes`.
+    fn next_allocated(&self, from_bytes: u64, to_bytes: u64) -> io::Result<Option<Range<u64>>>;
+}

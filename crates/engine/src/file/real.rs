@@ -1,0 +1,135 @@
+//! Files of the operating system.
+
+use std::io::{self, IoSliceMut};
+use std::ops::Range;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use ashlar_volume::{ErrorKind, VolumeError};
+use rustix::fs::{Advice, FallocateFlags, FlockOperation, SeekFrom};
+use rustix::io::{Errno, ReadWriteFlags};
+
+use super::{Directory, File, FileRole};
+
+const LOCK_FILE_NAME: &str = "lock";
+
+/// A directory that this process alone has open.
+#[derive(Debug)]
+pub(crate) struct RealDirectory {
+    path: PathBuf,
+    handle: std::fs::File,
+    /// Holds the advisory lock for as long as it lives.
+    _lock: std::fs::File,
+}
+
+impl RealDirectory {
+    /// Opens the directory, creates it where it is missing, and locks it. `InUse` if somebody else has it.
+    pub(crate) fn open(path: &Path) -> Result<Self, VolumeError> {
+        let shown = path.display();
+        std::fs::create_dir_all(path)
+            .map_err(|error| VolumeError::io(format!("create the pool directory `{shown}`"), error))?;
+        Self::open_existing(path)
+    }
+
+    /// Like [`open`](Self::open), but a missing directory is an error.
+    pub(crate) fn open_existing(path: &Path) -> Result<Self, VolumeError> {
+        let shown = path.display();
+        let failed = |what: &str| {
+            let context = format!("{what} of the pool directory `{shown}`");
+            move |error: io::Error| VolumeError::io(context, error)
+        };
+        let handle = std::fs::File::open(path).map_err(failed("opening"))?;
+        let lock = std::fs::File::options()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(path.join(LOCK_FILE_NAME))
+            .map_err(failed("opening the lock file"))?;
+        match rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(Self { path: path.to_owned(), handle, _lock: lock }),
+            Err(Errno::WOULDBLOCK) => Err(VolumeError::new(
+                ErrorKind::InUse,
+                format!("the pool directory `{shown}` is in use by another process: stop it first"),
+            )),
+            Err(errno) => Err(failed("locking")(errno.into())),
+        }
+    }
+}
+
+impl Directory for RealDirectory {
+    fn exists(&self, role: FileRole) -> io::Result<bool> {
+        self.path.join(role.file_name()).try_exists()
+    }
+
+    fn open(&self, role: FileRole) -> io::Result<Arc<dyn File>> {
+        let path = self.path.join(role.file_name());
+        let file = std::fs::File::options().read(true).write(true).create(true).truncate(false).open(path)?;
+        if role == FileRole::Data {
+            // Read-ahead fills the cache with large folios, which make later 4 KiB writes seven times slower.
+            rustix::fs::fadvise(&file, 0, None, Advice::Random)?;
+        }
+        Ok(Arc::new(RealFile(file)))
+    }
+
+    fn rename(&self, from: FileRole, to: FileRole) -> io::Result<()> {
+        std::fs::rename(self.path.join(from.file_name()), self.path.join(to.file_name()))?;
+        self.handle.sync_all()
+    }
+
+    fn available_bytes(&self) -> io::Result<u64> {
+        let space = rustix::fs::fstatvfs(&self.handle)?;
+        Ok(space.f_bavail.saturating_mul(space.f_frsize))
+    }
+}
+
+#[derive(Debug)]
+struct RealFile(std::fs::File);
+
+impl File for RealFile {
+    fn length_bytes(&self) -> io::Result<u64> {
+        Ok(self.0.metadata()?.len())
+    }
+
+    fn set_length(&self, length_bytes: u64) -> io::Result<()> {
+        self.0.set_len(length_bytes)
+    }
+
+    fn read_at(&self, offset_bytes: u64, buffer: &mut [u8]) -> io::Result<()> {
+        self.0.read_exact_at(buffer, offset_bytes)
+    }
+
+    fn try_read_at(&self, offset_bytes: u64, buffer: &mut [u8]) -> io::Result<bool> {
+        let wanted = buffer.len();
+        let mut slices = [IoSliceMut::new(buffer)];
+        match rustix::io::preadv2(&self.0, &mut slices, offset_bytes, ReadWriteFlags::NOWAIT) {
+            Ok(read) => Ok(read == wanted),
+            Err(Errno::AGAIN | Errno::OPNOTSUPP | Errno::INTR) => Ok(false),
+            Err(errno) => Err(errno.into()),
+        }
+    }
+
+    fn write_at(&self, offset_bytes: u64, data: &[u8]) -> io::Result<()> {
+        self.0.write_all_at(data, offset_bytes)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.0.sync_data()
+    }
+
+    fn punch_hole(&self, offset_bytes: u64, length_bytes: u64) -> io::Result<()> {
+        let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+        Ok(rustix::fs::fallocate(&self.0, flags, offset_bytes, length_bytes)?)
+    }
+
+    fn next_allocated(&self, from_bytes: u64, to_bytes: u64) -> io::Result<Option<Range<u64>>> {
+        let start = match rustix::fs::seek(&self.0, SeekFrom::Data(from_bytes)) {
+            Ok(start) if start < to_bytes => start,
+            Ok(_) | Err(Errno::NXIO) => return Ok(None),
+            Err(errno) => return Err(errno.into()),
+        };
+        let end = rustix::fs::seek(&self.0, SeekFrom::Hole(start))?;
+        Ok(Some(start..end))
+    }
+}

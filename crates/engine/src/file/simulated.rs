@@ -1,0 +1,374 @@
+//! A disk in memory that loses power.
+//!
+//! What was written and not synced may, after a power cut, be there or not, piece by piece: a piece is
+//! 4096 bytes of the data file and 512 bytes of the others. Pieces are kept or lost independently of the order in
+//! which they were written, except that two writes to one piece never swap. The same seed loses the same pieces.
+//! These are the assumptions about the medium that `FORMAT.md` states.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::ops::Range;
+use std::sync::Arc;
+
+use ashlar_types::{RandomSource, SeededRandom};
+use parking_lot::Mutex;
+
+use super::{Directory, File, FileRole};
+
+const PAGE_BYTES: u64 = 4096;
+
+/// Where the simulated power fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Survival {
+    /// Nothing unsynced survives.
+    Nothing,
+    /// Everything survives, as when only the process is killed.
+    Everything,
+    /// Each piece survives or not by the toss of a coin.
+    Some,
+}
+
+/// A directory on the simulated disk. Clones share the disk.
+#[derive(Debug, Clone)]
+pub struct SimulatedDisk(Arc<Mutex<Disk>>);
+
+#[derive(Debug)]
+struct Disk {
+    files: BTreeMap<FileRole, Contents>,
+    /// Changing calls that are still answered; afterwards the power is off.
+    calls_left: Option<u64>,
+    is_off: bool,
+    calls: u64,
+    capacity_bytes: u64,
+}
+
+#[derive(Debug, Default)]
+struct Contents {
+    now: Image,
+    durable: Image,
+    unsynced: Vec<Change>,
+}
+
+#[derive(Debug, Default, Clone)]
+struct Image {
+    pages: BTreeMap<u64, Box<[u8]>>,
+    length_bytes: u64,
+}
+
+#[derive(Debug)]
+enum Change {
+    Write { offset_bytes: u64, data: Vec<u8> },
+    Punch { offset_bytes: u64, length_bytes: u64 },
+    SetLength(u64),
+}
+
+impl SimulatedDisk {
+    /// An empty disk of the given capacity.
+    #[must_use]
+    pub fn new(capacity_bytes: u64) -> Self {
+        Self(Arc::new(Mutex::new(Disk {
+            files: BTreeMap::new(),
+            calls_left: None,
+            is_off: false,
+            calls: 0,
+            capacity_bytes,
+        })))
+    }
+
+    /// Lets `calls` more changing calls pass; the power fails in the one after.
+    pub fn cut_power_after(&self, calls: u64) {
+        self.0.lock().calls_left = Some(calls);
+    }
+
+    /// Whether the power has failed.
+    #[must_use]
+    pub fn is_off(&self) -> bool {
+        self.0.lock().is_off
+    }
+
+    /// Changing calls answered so far.
+    #[must_use]
+    pub fn calls(&self) -> u64 {
+        self.0.lock().calls
+    }
+
+    /// Turns the power off, decides by `seed` what survives, and turns it on again. Whoever had files open
+    /// must have let go of them.
+    pub fn restart(&self, seed: u64, survival: Survival) {
+        let random = SeededRandom::new(seed);
+        let mut disk = self.0.lock();
+        for (role, contents) in &mut disk.files {
+            contents.lose_power(*role, &random, survival);
+        }
+        disk.is_off = false;
+        disk.calls_left = None;
+    }
+
+    /// Changes how much the disk can hold.
+    pub fn set_capacity(&self, capacity_bytes: u64) {
+        self.0.lock().capacity_bytes = capacity_bytes;
+    }
+
+    /// Bytes that the file takes on the disk.
+    #[must_use]
+    pub fn allocated_bytes(&self, role: FileRole) -> u64 {
+        self.0.lock().files.get(&role).map_or(0, |contents| contents.now.pages.len() as u64 * PAGE_BYTES)
+    }
+}
+
+impl Disk {
+    fn allocated_bytes(&self) -> u64 {
+        self.files.values().map(|contents| contents.now.pages.len() as u64 * PAGE_BYTES).sum()
+    }
+
+    /// Counts one changing call. The call in which the power fails still reaches the disk's cache.
+    fn step(&mut self) -> io::Result<bool> {
+        if self.is_off {
+            return Err(io::Error::other("simulated power cut"));
+        }
+        self.calls += 1;
+        match &mut self.calls_left {
+            Some(0) => {
+                self.is_off = true;
+                Ok(false)
+            }
+            Some(left) => {
+                *left -= 1;
+                Ok(true)
+            }
+            None => Ok(true),
+        }
+    }
+
+    fn change(&mut self, role: FileRole, change: Change) -> io::Result<()> {
+        let has_power = self.step()?;
+        if let Change::Write { offset_bytes, data } = &change {
+            let new_pages = self.file(role)?.now.missing_pages(*offset_bytes, data.len() as u64);
+            if self.allocated_bytes() + new_pages * PAGE_BYTES > self.capacity_bytes {
+                return Err(io::Error::from(io::ErrorKind::StorageFull));
+            }
+        }
+        let contents = self.file(role)?;
+        contents.now.apply(&change);
+        contents.unsynced.push(change);
+        if has_power { Ok(()) } else { Err(io::Error::other("simulated power cut")) }
+    }
+
+    fn file(&mut self, role: FileRole) -> io::Result<&mut Contents> {
+        self.files.get_mut(&role).ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))
+    }
+}
+
+impl Contents {
+    fn lose_power(&mut self, role: FileRole, random: &SeededRandom, survival: Survival) {
+        let piece_bytes = if role == FileRole::Data { PAGE_BYTES } else { 512 };
+        let survives = || match survival {
+            Survival::Nothing => false,
+            Survival::Everything => true,
+            Survival::Some => random.below(2) == 0,
+        };
+        for change in self.unsynced.drain(..) {
+            match change {
+                Change::Write { offset_bytes, data } => {
+                    for piece in pieces(offset_bytes, data.len() as u64, piece_bytes) {
+                        if survives() {
+                            let from = (piece.start - offset_bytes) as usize;
+                            let to = (piece.end - offset_bytes) as usize;
+                            self.durable.write(piece.start, &data[from..to]);
+                        }
+                    }
+                }
+                Change::Punch { offset_bytes, length_bytes } => {
+                    for piece in pieces(offset_bytes, length_bytes, PAGE_BYTES) {
+                        if survives() {
+                            self.durable.punch(piece.start, piece.end - piece.start);
+                        }
+                    }
+                }
+                Change::SetLength(length_bytes) => {
+                    if survives() {
+                        self.durable.set_length(length_bytes);
+                    }
+                }
+            }
+        }
+        self.now = self.durable.clone();
+    }
+
+    fn sync(&mut self) {
+        for change in self.unsynced.drain(..) {
+            self.durable.apply(&change);
+        }
+    }
+}
+
+/// Cuts a range at multiples of `piece_bytes`.
+fn pieces(offset_bytes: u64, length_bytes: u64, piece_bytes: u64) -> impl Iterator<Item = Range<u64>> {
+    let end = offset_bytes + length_bytes;
+    let mut start = offset_bytes;
+    std::iter::from_fn(move || {
+        (start < end).then(|| {
+            let piece = start..end.min((start / piece_bytes + 1) * piece_bytes);
+            start = piece.end;
+            piece
+        })
+    })
+}
+
+impl Image {
+    fn apply(&mut self, change: &Change) {
+        match change {
+            Change::Write { offset_bytes, data } => self.write(*offset_bytes, data),
+            Change::Punch { offset_bytes, length_bytes } => self.punch(*offset_bytes, *length_bytes),
+            Change::SetLength(length_bytes) => self.set_length(*length_bytes),
+        }
+    }
+
+    fn write(&mut self, offset_bytes: u64, data: &[u8]) {
+        for piece in pieces(offset_bytes, data.len() as u64, PAGE_BYTES) {
+            let page = self
+                .pages
+                .entry(piece.start / PAGE_BYTES)
+                .or_insert_with(|| vec![0; PAGE_BYTES as usize].into_boxed_slice());
+            let at = (piece.start % PAGE_BYTES) as usize;
+            let from = &data[(piece.start - offset_bytes) as usize..(piece.end - offset_bytes) as usize];
+            page[at..at + from.len()].copy_from_slice(from);
+        }
+        self.length_bytes = self.length_bytes.max(offset_bytes + data.len() as u64);
+    }
+
+    fn punch(&mut self, offset_bytes: u64, length_bytes: u64) {
+        for piece in pieces(offset_bytes, length_bytes, PAGE_BYTES) {
+            if piece.end - piece.start == PAGE_BYTES {
+                self.pages.remove(&(piece.start / PAGE_BYTES));
+            } else if let Some(page) = self.pages.get_mut(&(piece.start / PAGE_BYTES)) {
+                let at = (piece.start % PAGE_BYTES) as usize;
+                page[at..at + (piece.end - piece.start) as usize].fill(0);
+            }
+        }
+    }
+
+    fn set_length(&mut self, length_bytes: u64) {
+        let end = self.length_bytes.max(length_bytes).next_multiple_of(PAGE_BYTES);
+        self.punch(length_bytes, end - length_bytes);
+        self.length_bytes = length_bytes;
+    }
+
+    fn read(&self, offset_bytes: u64, buffer: &mut [u8]) -> io::Result<()> {
+        let length_bytes = buffer.len() as u64;
+        if offset_bytes + length_bytes > self.length_bytes {
+            return Err(io::Error::from(io::ErrorKind::UnexpectedEof));
+        }
+        for piece in pieces(offset_bytes, length_bytes, PAGE_BYTES) {
+            let into =
+                &mut buffer[(piece.start - offset_bytes) as usize..(piece.end - offset_bytes) as usize];
+            match self.pages.get(&(piece.start / PAGE_BYTES)) {
+                Some(page) => {
+                    let at = (piece.start % PAGE_BYTES) as usize;
+                    into.copy_from_slice(&page[at..at + into.len()]);
+                }
+                None => into.fill(0),
+            }
+        }
+        Ok(())
+    }
+
+    fn missing_pages(&self, offset_bytes: u64, length_bytes: u64) -> u64 {
+        pieces(offset_bytes, length_bytes, PAGE_BYTES)
+            .filter(|piece| !self.pages.contains_key(&(piece.start / PAGE_BYTES)))
+            .count() as u64
+    }
+}
+
+impl Directory for SimulatedDisk {
+    fn exists(&self, role: FileRole) -> io::Result<bool> {
+        Ok(self.0.lock().files.contains_key(&role))
+    }
+
+    fn open(&self, role: FileRole) -> io::Result<Arc<dyn File>> {
+        let mut disk = self.0.lock();
+        if !disk.files.contains_key(&role) {
+            disk.step()?;
+            disk.files.insert(role, Contents::default());
+        }
+        Ok(Arc::new(SimulatedFile { disk: self.clone(), role }))
+    }
+
+    fn rename(&self, from: FileRole, to: FileRole) -> io::Result<()> {
+        let mut disk = self.0.lock();
+        if !disk.step()? {
+            return Err(io::Error::other("simulated power cut"));
+        }
+        let contents = disk.files.remove(&from).ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))?;
+        disk.files.insert(to, contents);
+        Ok(())
+    }
+
+    fn available_bytes(&self) -> io::Result<u64> {
+        let disk = self.0.lock();
+        Ok(disk.capacity_bytes.saturating_sub(disk.allocated_bytes()))
+    }
+}
+
+#[derive(Debug)]
+struct SimulatedFile {
+    disk: SimulatedDisk,
+    role: FileRole,
+}
+
+impl SimulatedFile {
+    fn change(&self, change: Change) -> io::Result<()> {
+        self.disk.0.lock().change(self.role, change)
+    }
+}
+
+impl File for SimulatedFile {
+    fn length_bytes(&self) -> io::Result<u64> {
+        Ok(self.disk.0.lock().file(self.role)?.now.length_bytes)
+    }
+
+    fn set_length(&self, length_bytes: u64) -> io::Result<()> {
+        self.change(Change::SetLength(length_bytes))
+    }
+
+    fn read_at(&self, offset_bytes: u64, buffer: &mut [u8]) -> io::Result<()> {
+        let mut disk = self.disk.0.lock();
+        if disk.is_off {
+            return Err(io::Error::other("simulated power cut"));
+        }
+        disk.file(self.role)?.now.read(offset_bytes, buffer)
+    }
+
+    fn try_read_at(&self, offset_bytes: u64, buffer: &mut [u8]) -> io::Result<bool> {
+        self.read_at(offset_bytes, buffer).map(|()| true)
+    }
+
+    fn write_at(&self, offset_bytes: u64, data: &[u8]) -> io::Result<()> {
+        self.change(Change::Write { offset_bytes, data: data.to_vec() })
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        let mut disk = self.disk.0.lock();
+        if !disk.step()? {
+            return Err(io::Error::other("simulated power cut"));
+        }
+        disk.file(self.role)?.sync();
+        Ok(())
+    }
+
+    fn punch_hole(&self, offset_bytes: u64, length_bytes: u64) -> io::Result<()> {
+        self.change(Change::Punch { offset_bytes, length_bytes })
+    }
+
+    fn next_allocated(&self, from_bytes: u64, to_bytes: u64) -> io::Result<Option<Range<u64>>> {
+        let mut disk = self.disk.0.lock();
+        let contents = disk.file(self.role)?;
+        let mut pages = contents.now.pages.range(from_bytes / PAGE_BYTES..to_bytes.div_ceil(PAGE_BYTES));
+        let Some((first, _)) = pages.next() else { return Ok(None) };
+        let mut end = first + 1;
+        while contents.now.pages.contains_key(&end) {
+            end += 1;
+        }
+        Ok(Some((first * PAGE_BYTES).max(from_bytes)..end * PAGE_BYTES))
+    }
+}

@@ -1,0 +1,176 @@
+//! The journal: two segments of one preallocated file, used in turn.
+//!
+//! Records are appended to one segment until a checkpoint begins; then the other segment takes the new ones,
+//! and the old one is free again when the checkpoint is durable. Which records count is decided by their
+//! generation and sequence alone, so a segment is reused without being erased.
+
+use std::io;
+use std::sync::Arc;
+
+use ashlar_volume::{ErrorKind, VolumeError};
+
+use crate::delta::Delta;
+use crate::file::File;
+use crate::format::{RECORD_HEADER_BYTES, crc32c, decode_delta, decode_record_header, encode_record};
+
+const SEGMENTS: u64 = 2;
+
+/// The end of the journal, where records are appended.
+#[derive(Debug)]
+pub(crate) struct Journal {
+    file: Arc<dyn File>,
+    segment_bytes: u64,
+    generation: u64,
+    /// The sequence of the last record.
+    sequence: u64,
+    segment: u64,
+    /// Where in the segment the next record goes.
+    offset_bytes: u64,
+}
+
+/// What a journal file holds beyond a checkpoint.
+#[derive(Debug, Default)]
+pub(crate) struct Tail {
+    /// The records' changes, merged.
+    pub(crate) delta: Delta,
+    /// The sequence of the last record, or of the checkpoint if there is none.
+    pub(crate) sequence: u64,
+    /// How many records there are.
+    pub(crate) records: u64,
+}
+
+impl Journal {
+    /// Writes zeroes over the whole file, so that appending never changes the file system's metadata.
+    pub(crate) fn prepare(file: &dyn File, segment_bytes: u64) -> io::Result<()> {
+        const STEP_BYTES: usize = 1 << 20;
+        let zeroes = vec![0; STEP_BYTES];
+        let length_bytes = SEGMENTS * segment_bytes;
+        let mut offset_bytes = 0;
+        while offset_bytes < length_bytes {
+            let step = (length_bytes - offset_bytes).min(STEP_BYTES as u64);
+            file.write_at(offset_bytes, &zeroes[..step as usize])?;
+            offset_bytes += step;
+        }
+        file.sync_data()
+    }
+
+    /// A journal that continues after `sequence` in a new generation, whose checkpoint is durable already.
+    pub(crate) const fn new(file: Arc<dyn File>, segment_bytes: u64, generation: u64, sequence: u64) -> Self {
+        Self { file, segment_bytes, generation, sequence, segment: 0, offset_bytes: 0 }
+    }
+
+    /// The sequence of the last record.
+    pub(crate) const fn sequence(&self) -> u64 {
+        self.sequence
+    }
+
+    /// The opening of the pool that the journal's records belong to.
+    pub(crate) const fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// Bytes of one segment.
+    pub(crate) const fn segment_bytes(&self) -> u64 {
+        self.segment_bytes
+    }
+
+    /// Whether it is time to begin a checkpoint.
+    pub(crate) const fn is_half_full(&self) -> bool {
+        self.offset_bytes * 2 > self.segment_bytes
+    }
+
+    /// Bytes that a record of the payload takes.
+    const fn record_bytes(payload: &[u8]) -> u64 {
+        (RECORD_HEADER_BYTES + payload.len()).next_multiple_of(4096) as u64
+    }
+
+    /// Whether a record with this payload can be appended now.
+    pub(crate) const fn fits(&self, payload: &[u8]) -> bool {
+        self.offset_bytes + Self::record_bytes(payload) <= self.segment_bytes
+    }
+
+    /// Whether a record with this payload can be appended to an empty segment.
+    pub(crate) const fn fits_a_segment(&self, payload: &[u8]) -> bool {
+        Self::record_bytes(payload) <= self.segment_bytes
+    }
+
+    /// Appends a record that [`fits`](Self::fits) and makes it durable.
+    pub(crate) fn append(&mut self, payload: &[u8]) -> io::Result<()> {
+        let record = encode_record(self.generation, self.sequence + 1, payload);
+        self.file.write_at(self.segment * self.segment_bytes + self.offset_bytes, &record)?;
+        self.file.sync_data()?;
+        self.offset_bytes += record.len() as u64;
+        self.sequence += 1;
+        Ok(())
+    }
+
+    /// Gives out a sequence number for a commit that goes straight into the map.
+    pub(crate) const fn skip_record(&mut self) {
+        self.sequence += 1;
+    }
+
+    /// Goes on in the other segment, whose records must all be in a durable checkpoint.
+    pub(crate) const fn rotate(&mut self) {
+        self.segment = (self.segment + 1) % SEGMENTS;
+        self.offset_bytes = 0;
+    }
+
+    /// Reads the records of `generation` that follow `applied_sequence`.
+    ///
+    /// At most the last record can be torn, because a record is written only when the one before it is durable. So
+    /// reading ends at the first that does not check, and nothing acknowledged can follow it.
+    pub(crate) fn read_tail(
+        file: &dyn File,
+        segment_bytes: u64,
+        generation: u64,
+        applied_sequence: u64,
+    ) -> Result<Tail, VolumeError> {
+        let io = |error| VolumeError::io("read the journal", error);
+        let length_bytes = file.length_bytes().map_err(io)?;
+        if length_bytes < SEGMENTS * segment_bytes {
+            return Err(VolumeError::new(
+                ErrorKind::Corrupt,
+                format!("the journal has {length_bytes} bytes, not {}", SEGMENTS * segment_bytes),
+            ));
+        }
+        let mut found = Vec::new();
+        for segment in 0..SEGMENTS {
+            let mut bytes = vec![0; segment_bytes as usize];
+            file.read_at(segment * segment_bytes, &mut bytes).map_err(io)?;
+            scan_segment(&bytes, generation, &mut found);
+        }
+        found.retain(|(sequence, _)| *sequence > applied_sequence);
+        found.sort_by_key(|(sequence, _)| *sequence);
+
+        let mut tail = Tail { sequence: applied_sequence, ..Tail::default() };
+        for (sequence, payload) in found {
+            if sequence != tail.sequence + 1 {
+                break;
+            }
+            tail.delta.absorb(decode_delta(&payload)?);
+            tail.sequence = sequence;
+            tail.records += 1;
+        }
+        Ok(tail)
+    }
+}
+
+/// Collects the sequence and payload of each record from the segment's beginning on that checks and belongs to the
+/// generation.
+fn scan_segment(bytes: &[u8], generation: u64, found: &mut Vec<(u64, Vec<u8>)>) {
+    let mut rest = bytes;
+    let mut previous = None;
+    while let Some(header) = rest.first_chunk().and_then(decode_record_header) {
+        let end = RECORD_HEADER_BYTES + header.payload_bytes as usize;
+        let follows = previous.is_none_or(|previous: u64| header.sequence == previous + 1);
+        if header.generation != generation || !follows || rest.len() < header.record_bytes() {
+            return;
+        }
+        if crc32c(&rest[8..end]) != header.crc {
+            return;
+        }
+        found.push((header.sequence, rest[RECORD_HEADER_BYTES..end].to_vec()));
+        previous = Some(header.sequence);
+        rest = &rest[header.record_bytes()..];
+    }
+}

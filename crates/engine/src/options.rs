@@ -1,0 +1,41 @@
+//! What an operator or a test can choose of a pool.
+
+/// Who does the work that nobody waits for: checkpoints, merging of deleted snapshots, giving space back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Background {
+    /// A thread of the pool.
+    Thread,
+    /// The caller, by [`Pool::run_background_step`](crate::Pool::run_background_step). For simulations.
+    Manual,
+}
+
+/// Settings of a pool. `Default` is right for a server.
+#[derive(Debug, Clone)]
+pub struct PoolOptions {
+    /// Bytes of each of the journal's two segments; a multiple of 4096, from 64 KiB to 1 GiB. Counts when the pool is
+    /// created.
+    pub journal_segment_bytes: u64,
+    /// Bytes of memory for pages of the map.
+    pub map_cache_bytes: usize,
+    /// Resolved leaves to keep in memory; each describes 32 MiB of an open volume and takes 8 to 12 KiB.
+    pub leaves_cached_max: usize,
+    /// Bytes of the file system that volumes may not fill, so that the metadata can still be committed.
+    pub reserve_bytes: u64,
+    /// Bytes of uncommitted metadata at which a write commits by itself.
+    pub pending_bytes_max: usize,
+    /// Who does the background work.
+    pub background: Background,
+}
+
+impl Default for PoolOptions {
+    fn default() -> Self {
+        Self {
+            journal_segment_bytes: 8 << 20,
+            map_cache_bytes: 8 << 20,
+            leaves_cached_max: 4096,
+            reserve_bytes: 64 << 20,
+            pending_bytes_max: 1 << 20,
+            background: Background::Thread,
+        }
+    }
+}

@@ -54,7 +54,16 @@ def qemu_io(uri, *commands, read_only=False, status=0):
 def fio(uri, *options):
     """Runs `fio` with its nbd engine on an export and returns the job of its JSON output."""
     need("fio")
-    done = run("fio", "--name=job", "--ioengine=nbd", f"--uri={uri}", "--thread", "--output-format=json", *options)
+    done = run(
+        "fio",
+        "--name=job",
+        "--ioengine=nbd",
+        f"--uri={uri}",
+        "--thread",
+        "--verify_state_save=0",
+        "--output-format=json",
+        *options,
+    )
     report = json.loads(done.stdout[done.stdout.index("{") :])
     job = report["jobs"][0]
     assert job["error"] == 0, done.stdout

@@ -7,7 +7,7 @@ use crate::control::Control;
 use crate::error::ControlError;
 
 /// The account that the first start makes.
-pub const KEY_ACCOUNT_FIRST: AccountUin = AccountUin(100_000_000_001);
+pub const FIRST_ACCOUNT: AccountUin = AccountUin(100_000_000_001);
 
 const APP_ID_FIRST: AppId = AppId(1_250_000_001);
 
@@ -26,7 +26,7 @@ const KEY_RANDOM_LENGTH: usize = 32;
 pub struct FirstKey {
     /// The account.
     pub account: Account,
-    /// Its oldest key.
+    /// Its oldest key that may be used.
     pub key: ApiKey,
     /// Whether this call made them.
     pub created: bool,
@@ -34,11 +34,11 @@ pub struct FirstKey {
 
 impl Control {
     /// Makes the records of a new installation, unless they are there: regions, zones, an account with its
-    /// default project, and a key. Gives the account and its oldest key.
+    /// default project, and a key. Gives the account and its oldest key that may be used.
     pub async fn ensure_first_records(&self) -> Result<FirstKey, ControlError> {
         let mut tx = self.db.write().await?;
         if let Some(account) = tx.accounts().list().await?.into_iter().next() {
-            let oldest = tx.accounts().keys(account.uin).await?.into_iter().next();
+            let oldest = tx.accounts().keys(account.uin).await?.into_iter().find(|key| key.enabled);
             if let Some(key) = oldest {
                 return Ok(FirstKey { account, key, created: false });
             }
@@ -47,7 +47,7 @@ impl Control {
             return Ok(FirstKey { account, key, created: true });
         }
         insert_places(&mut tx).await?;
-        let account = Account { uin: KEY_ACCOUNT_FIRST, app_id: APP_ID_FIRST, created: self.now() };
+        let account = Account { uin: FIRST_ACCOUNT, app_id: APP_ID_FIRST, created: self.now() };
         tx.accounts().insert(&account).await?;
         tx.accounts().insert_project(account.uin, ProjectId(0), "default").await?;
         let key = self.new_key(&mut tx, &account).await?;

@@ -8,6 +8,7 @@ use ashlar_volume::{ErrorKind, VolumeError, VolumeStore};
 
 use crate::caller::Caller;
 use crate::error::{ControlError, JobError};
+use crate::expectation::pool_expectation;
 use crate::job::{JobHold, Runner, StepHook};
 use crate::seams::{Exports, Stores};
 use crate::settings::{Limits, Settings};
@@ -82,6 +83,11 @@ impl Control {
     async fn publish_exports(&self) -> Result<(), ControlError> {
         let mut tx = self.db.read().await?;
         let attached = tx.disks().attached().await?;
+        let mut snapshots = Vec::new();
+        for region in tx.places().regions().await? {
+            let expected = pool_expectation(&self.db, &region).await?;
+            snapshots.extend(expected.snapshots.into_iter().map(|snapshot| (region.clone(), snapshot)));
+        }
         drop(tx);
         let this = self.clone();
         self.blocking(move || {
@@ -90,6 +96,9 @@ impl Control {
                     let store = this.stores.store(&disk.zone.region())?;
                     this.exports.publish(disk.id, instance, store)?;
                 }
+            }
+            for (region, snapshot) in snapshots {
+                this.exports.publish_snapshot(snapshot, this.stores.store(&region)?)?;
             }
             Ok(())
         })

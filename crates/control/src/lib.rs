@@ -10,6 +10,7 @@ mod caller;
 mod control;
 mod disk;
 mod error;
+mod expectation;
 mod filter;
 mod instance;
 mod job;
@@ -22,7 +23,7 @@ mod wire_time;
 #[cfg(test)]
 mod tests;
 
-pub use account::{FirstKey, KEY_ACCOUNT_FIRST};
+pub use account::{FIRST_ACCOUNT, FirstKey};
 pub use caller::{Caller, RequestId};
 pub use control::{Control, ControlParts};
 pub use disk::{
@@ -32,6 +33,7 @@ pub use disk::{
 pub use error::{
     ControlError, DiskError, InstanceError, JobError, JobErrorKind, ParameterError, QuotaError, SnapshotError,
 };
+pub use expectation::{PoolExpectation, pool_expectation};
 pub use filter::Filter;
 pub use instance::{AttachDetail, NewInstance};
 pub use quota::{DescribeDiskConfigQuota, DiskConfig};

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use ashlar_attach::{AttachError, AttachErrorKind, ExportTable, Withdrawal};
 use ashlar_types::{DiskId, InstanceId, Region, SnapshotId};
-use ashlar_volume::{VolumeError, VolumeStore};
+use ashlar_volume::{ErrorKind, VolumeError, VolumeStore};
 
 /// Where the pools are. A region is a pool.
 pub trait Stores: Send + Sync {
@@ -32,4 +33,45 @@ pub trait Exports: Send + Sync {
 
     /// Ends what has the snapshot open and lets nobody open it any more, as [`withdraw`](Self::withdraw).
     fn withdraw_snapshot(&self, snapshot: SnapshotId, wait: Duration) -> Result<(), VolumeError>;
+}
+
+impl Exports for ExportTable {
+    fn publish(
+        &self,
+        disk: DiskId,
+        instance: InstanceId,
+        store: Arc<dyn VolumeStore>,
+    ) -> Result<(), VolumeError> {
+        ExportTable::publish(self, disk, instance, store).map_err(|error| refused(&error))
+    }
+
+    fn withdraw(&self, disk: DiskId, wait: Duration) -> Result<(), VolumeError> {
+        let_go(&disk, ExportTable::withdraw(self, disk, wait))
+    }
+
+    fn publish_snapshot(&self, snapshot: SnapshotId, store: Arc<dyn VolumeStore>) -> Result<(), VolumeError> {
+        ExportTable::publish_snapshot(self, snapshot, store).map_err(|error| refused(&error))
+    }
+
+    fn withdraw_snapshot(&self, snapshot: SnapshotId, wait: Duration) -> Result<(), VolumeError> {
+        let_go(&snapshot, ExportTable::withdraw_snapshot(self, snapshot, wait))
+    }
+}
+
+fn refused(error: &AttachError) -> VolumeError {
+    let kind = match error.kind() {
+        AttachErrorKind::NotFound => ErrorKind::NotFound,
+        AttachErrorKind::PublishedElsewhere | AttachErrorKind::StillOpen => ErrorKind::InUse,
+        AttachErrorKind::Store => ErrorKind::Io,
+    };
+    VolumeError::new(kind, error.to_string())
+}
+
+fn let_go(name: &dyn std::fmt::Display, withdrawal: Withdrawal) -> Result<(), VolumeError> {
+    match withdrawal {
+        Withdrawal::LetGo => Ok(()),
+        Withdrawal::StillOpen { sessions } => {
+            Err(VolumeError::new(ErrorKind::InUse, format!("`{name}` is still open in {sessions} sessions")))
+        }
+    }
 }

@@ -291,16 +291,21 @@ impl Disks<'_> {
         rows.iter().map(|row| disk_of(&Columns(row))).collect()
     }
 
-    /// The ids of all disks of a region, seen or not, by id: what `check` compares with the pool.
-    pub async fn ids(&mut self, region: &Region) -> Result<Vec<DiskId>, DbError> {
-        let rows = sqlx::query("SELECT disk_id FROM disks WHERE region = $1 ORDER BY disk_id")
+    /// All disks of a region, seen or not, by id: what `check` compares with the pool.
+    pub async fn of_region(&mut self, region: &Region) -> Result<Vec<(DiskId, Lifecycle)>, DbError> {
+        let rows = sqlx::query("SELECT disk_id, lifecycle FROM disks WHERE region = $1 ORDER BY disk_id")
             .bind(region.as_str())
             .fetch_all(&mut *self.0)
             .await?;
-        rows.iter().map(|row| Columns(row).word("disk_id")).collect()
+        rows.iter()
+            .map(|row| {
+                let columns = Columns(row);
+                Ok((columns.word("disk_id")?, columns.word("lifecycle")?))
+            })
+            .collect()
     }
 
-    /// The ids of live, idle prepaid disks whose paid time has ended, of all accounts.
+    /// The live, idle prepaid disks whose paid time has ended, of all accounts.
     pub async fn expired(&mut self, now: UnixMillis) -> Result<Vec<Disk>, DbError> {
         let sql = "SELECT * FROM disks WHERE deadline_ms <= $1 AND lifecycle = 'LIVE' AND job_id IS NULL
              ORDER BY disk_id";

@@ -227,13 +227,13 @@ impl Snapshots<'_> {
         rows.iter().map(|row| snapshot_of(&Columns(row))).collect()
     }
 
-    /// The ids of all snapshots of a region, seen or not, by id: what `check` compares with the pool.
-    pub async fn ids(&mut self, region: &Region) -> Result<Vec<SnapshotId>, DbError> {
-        let rows = sqlx::query("SELECT snapshot_id FROM snapshots WHERE region = $1 ORDER BY snapshot_id")
+    /// All snapshots of a region, seen or not, by id: what `check` compares with the pool.
+    pub async fn of_region(&mut self, region: &Region) -> Result<Vec<Snapshot>, DbError> {
+        let rows = sqlx::query("SELECT * FROM snapshots WHERE region = $1 ORDER BY snapshot_id")
             .bind(region.as_str())
             .fetch_all(&mut *self.0)
             .await?;
-        rows.iter().map(|row| Columns(row).word("snapshot_id")).collect()
+        rows.iter().map(|row| snapshot_of(&Columns(row))).collect()
     }
 
     /// The live, idle snapshots whose time is over, of all accounts.

@@ -1,1 +1,1 @@
-
+//! The queries against a file of their own.

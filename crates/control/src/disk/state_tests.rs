@@ -1,1 +1,1 @@
-
+//! The life of a disk as a table.

@@ -1,1 +1,1 @@
-
+//! Every job failed, halted and repeated at every step.

@@ -86,8 +86,8 @@ impl OptionCode {
             6 => Self::Info,
             7 => Self::Go,
             8 => Self::StructuredReply,
-            10 => Self::ListMetaContext,
-            11 => Self::SetMetaContext,
+            9 => Self::ListMetaContext,
+            10 => Self::SetMetaContext,
             _ => return None,
         })
     }

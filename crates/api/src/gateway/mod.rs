@@ -7,8 +7,6 @@ mod key;
 mod rate;
 mod replay;
 mod request;
-#[cfg(test)]
-mod tests;
 
 use std::collections::BTreeSet;
 use std::error::Error;

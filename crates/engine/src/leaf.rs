@@ -7,10 +7,7 @@ use crate::format::{BLOCKS_PER_CHUNK, CHUNKS_PER_LEAF, ChunkNumber, Fragment, Le
 #[cfg(test)]
 mod tests;
 
-/// Blocks of a leaf.
-pub(crate) const BLOCKS_PER_LEAF: u64 = CHUNKS_PER_LEAF * BLOCKS_PER_CHUNK;
-
-/// A block of a leaf: `0..BLOCKS_PER_LEAF`.
+/// A block of a leaf, counted from the leaf's beginning.
 pub(crate) type BlockInLeaf = u64;
 
 /// One chunk of the leaf. 16 bytes, because millions may be in memory.

@@ -361,6 +361,9 @@ impl File for SimulatedFile {
     }
 
     fn next_allocated(&self, from_bytes: u64, to_bytes: u64) -> io::Result<Option<Range<u64>>> {
+        if from_bytes >= to_bytes {
+            return Ok(None);
+        }
         let mut disk = self.disk.0.lock();
         let contents = disk.file(self.role)?;
         let mut pages = contents.now.pages.range(from_bytes / PAGE_BYTES..to_bytes.div_ceil(PAGE_BYTES));

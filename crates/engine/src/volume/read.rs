@@ -44,12 +44,14 @@ impl OpenVolume {
         extents_max: usize,
     ) -> Result<Vec<Extent>, VolumeError> {
         self.check_range(offset_bytes, length_bytes)?;
+        if extents_max == 0 {
+            return Err(VolumeError::new(ErrorKind::InvalidArgument, "extents_max 0: expected at least 1"));
+        }
         let shape = self.shape.read();
         let mut extents: Vec<Extent> = Vec::new();
         for piece in leaf_pieces(offset_bytes, length_bytes.min(DESCRIBED_BYTES_MAX)) {
-            let is_full = self.with_leaf(&shape, piece, |leaf| {
-                describe_piece(leaf, piece, &mut extents, extents_max.max(1))
-            })?;
+            let is_full =
+                self.with_leaf(&shape, piece, |leaf| describe_piece(leaf, piece, &mut extents, extents_max))?;
             if is_full {
                 break;
             }

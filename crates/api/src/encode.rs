@@ -204,10 +204,10 @@ mod tests {
         #[test]
         fn any_number_reads_back(float in any::<f64>(), signed in any::<i64>(), unsigned in any::<u64>()) {
             let mut out = String::new();
-            vec![float].encode(&mut out);
-            let expected = if float.is_finite() { float } else { 0.0 };
-            let read = serde_json::from_str::<Vec<f64>>(&out).unwrap();
-            prop_assert!((read[0] - expected).abs() <= expected.abs() * 1e-15);
+            float.encode(&mut out);
+            prop_assert!(serde_json::from_str::<f64>(&out).is_ok(), "{}", out);
+            // The standard library reads the nearest number, serde_json one that may be a step beside it.
+            prop_assert_eq!(out.parse::<f64>().unwrap(), if float.is_finite() { float } else { 0.0 });
             let mut out = String::new();
             signed.encode(&mut out);
             prop_assert_eq!(serde_json::from_str::<i64>(&out).unwrap(), signed);

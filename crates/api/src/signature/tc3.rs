@@ -109,7 +109,8 @@ struct Reading {
 /// The signature of a request under `secret_key`, with headers as the client libraries sign them.
 #[must_use]
 pub fn sign(secret_key: &str, date: &str, service: &str, request: &SignedRequest<'_>) -> String {
-    sign_as(secret_key, date, service, request, Reading { lower_case_all: false, host_with_port: true })
+    let reading = Reading { lower_case_all: false, host_with_port: true };
+    Signer::new(secret_key, date, service, request).sign(reading)
 }
 
 /// Whether `authorization` holds a signature of `request` under `secret_key`, in any reading that a real
@@ -117,44 +118,52 @@ pub fn sign(secret_key: &str, date: &str, service: &str, request: &SignedRequest
 #[must_use]
 pub fn verify(secret_key: &str, authorization: &Authorization<'_>, request: &SignedRequest<'_>) -> bool {
     let Authorization { date, service, signature, .. } = *authorization;
+    let signer = Signer::new(secret_key, date, service, request);
     [(false, true), (false, false), (true, true), (true, false)]
         .map(|(lower_case_all, host_with_port)| Reading { lower_case_all, host_with_port })
         .into_iter()
-        .any(|reading| equal(&sign_as(secret_key, date, service, request, reading), signature))
+        .any(|reading| equal(&signer.sign(reading), signature))
 }
 
-fn sign_as(
-    secret_key: &str,
-    date: &str,
-    service: &str,
-    request: &SignedRequest<'_>,
-    reading: Reading,
-) -> String {
-    let text = format!(
-        "{ALGORITHM}\n{}\n{date}/{service}{SCOPE_END}\n{}",
-        request.timestamp,
-        hex::encode(Sha256::digest(canonical_request(request, reading)))
-    );
-    let day_key = hmac_sha256(format!("TC3{secret_key}").as_bytes(), date.as_bytes());
-    let service_key = hmac_sha256(&day_key, service.as_bytes());
-    let signing_key = hmac_sha256(&service_key, b"tc3_request");
-    hex::encode(hmac_sha256(&signing_key, text.as_bytes()))
+/// What all readings of a request share, so that a large payload is hashed once.
+struct Signer<'a> {
+    request: &'a SignedRequest<'a>,
+    date: &'a str,
+    service: &'a str,
+    payload_hash: String,
+    signing_key: Vec<u8>,
 }
 
-fn canonical_request(request: &SignedRequest<'_>, reading: Reading) -> Vec<u8> {
-    let mut canonical = format!("{}\n/\n{}\n", request.method, request.query).into_bytes();
-    for (name, value) in request.headers {
-        canonical.extend_from_slice(name.to_ascii_lowercase().as_bytes());
-        canonical.push(b':');
-        canonical.extend_from_slice(&canonical_value(name, value.trim_ascii(), reading));
-        canonical.push(b'\n');
+impl<'a> Signer<'a> {
+    fn new(secret_key: &str, date: &'a str, service: &'a str, request: &'a SignedRequest<'a>) -> Self {
+        let day_key = hmac_sha256(format!("TC3{secret_key}").as_bytes(), date.as_bytes());
+        let service_key = hmac_sha256(&day_key, service.as_bytes());
+        let signing_key = hmac_sha256(&service_key, b"tc3_request");
+        let payload_hash = hex::encode(Sha256::digest(request.payload));
+        Self { request, date, service, payload_hash, signing_key }
     }
-    canonical.push(b'\n');
-    let names: Vec<String> = request.headers.iter().map(|(name, _)| name.to_ascii_lowercase()).collect();
-    canonical.extend_from_slice(names.join(";").as_bytes());
-    canonical.push(b'\n');
-    canonical.extend_from_slice(hex::encode(Sha256::digest(request.payload)).as_bytes());
-    canonical
+
+    fn sign(&self, reading: Reading) -> String {
+        let Self { request, date, service, signing_key, .. } = self;
+        let canonical_hash = hex::encode(Sha256::digest(self.canonical_request(reading)));
+        let text =
+            format!("{ALGORITHM}\n{}\n{date}/{service}{SCOPE_END}\n{canonical_hash}", request.timestamp);
+        hex::encode(hmac_sha256(signing_key, text.as_bytes()))
+    }
+
+    fn canonical_request(&self, reading: Reading) -> Vec<u8> {
+        let request = self.request;
+        let mut canonical = format!("{}\n/\n{}\n", request.method, request.query).into_bytes();
+        for (name, value) in request.headers {
+            canonical.extend_from_slice(name.to_ascii_lowercase().as_bytes());
+            canonical.push(b':');
+            canonical.extend_from_slice(&canonical_value(name, value.trim_ascii(), reading));
+            canonical.push(b'\n');
+        }
+        let names: Vec<String> = request.headers.iter().map(|(name, _)| name.to_ascii_lowercase()).collect();
+        canonical.extend_from_slice(format!("\n{}\n{}", names.join(";"), self.payload_hash).as_bytes());
+        canonical
+    }
 }
 
 fn canonical_value(name: &str, value: &[u8], reading: Reading) -> Vec<u8> {
@@ -202,8 +211,9 @@ mod tests {
 
     #[test]
     fn the_canonical_request_is_the_page_s() {
-        let canonical =
-            canonical_request(&example(), Reading { lower_case_all: false, host_with_port: true });
+        let request = example();
+        let signer = Signer::new(KEY, "2019-02-25", "cvm", &request);
+        let canonical = signer.canonical_request(Reading { lower_case_all: false, host_with_port: true });
         assert_eq!(
             String::from_utf8(canonical).unwrap(),
             "POST\n/\n\ncontent-type:application/json; charset=utf-8\nhost:cvm.tencentcloudapi.com\n\n\

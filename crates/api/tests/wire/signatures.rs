@@ -106,6 +106,26 @@ fn a_signed_request_with_one_byte_changed_is_refused() {
 }
 
 #[test]
+fn what_would_be_signed_and_then_ignored_is_refused() {
+    let bench = Bench::new();
+    let mut another_day = Tc3::json("DescribeDisks", "{}");
+    another_day.scope_date = Some("2019-02-24");
+    assert_eq!(code(&bench, another_day.sign()), "AuthFailure.SignatureFailure");
+    let post_with_query = Tc3 { query: "Limit=5".to_owned(), ..Tc3::json("DescribeDisks", "{}") };
+    assert_eq!(code(&bench, post_with_query.sign()), "InvalidParameter");
+    for unsigned_payload in [false, true] {
+        let get_with_body =
+            Tc3 { body: b"{}".to_vec(), unsigned_payload, ..Tc3::get("DescribeDisks", "Limit=5") };
+        assert_eq!(code(&bench, get_with_body.sign()), "InvalidParameter");
+    }
+    let get = RawRequest { body: b"Limit=5".to_vec(), ..V1::new("GET", "DescribeDisks", &[]).sign() };
+    assert_eq!(code(&bench, get), "InvalidParameter");
+    let post = RawRequest { target: "/?Limit=5".to_owned(), ..V1::new("POST", "DescribeDisks", &[]).sign() };
+    assert_eq!(code(&bench, post), "InvalidParameter");
+    assert_eq!(bench.take_calls(), []);
+}
+
+#[test]
 fn a_v1_request_with_any_parameter_changed_is_refused() {
     let bench = Bench::new();
     let v1 = |method| {

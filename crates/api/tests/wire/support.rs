@@ -161,6 +161,8 @@ pub(crate) struct Tc3 {
     pub(crate) timestamp_seconds: i64,
     pub(crate) region: Option<&'static str>,
     pub(crate) unsigned_payload: bool,
+    /// Another day than the timestamp's, for the credential scope.
+    pub(crate) scope_date: Option<&'static str>,
 }
 
 impl Tc3 {
@@ -178,6 +180,7 @@ impl Tc3 {
             timestamp_seconds: NOW_SECONDS,
             region: Some("ap-guangzhou"),
             unsigned_payload: false,
+            scope_date: None,
         }
     }
 
@@ -196,7 +199,7 @@ impl Tc3 {
             UnixMillis(self.timestamp_seconds * 1000),
             ashlar_api::UtcOffset::UTC,
         );
-        let date = date.to_string();
+        let date = self.scope_date.map_or_else(|| date.to_string(), str::to_owned);
         let headers = [("content-type", self.content_type.as_bytes()), ("host", HOST.as_bytes())];
         let payload = if self.unsigned_payload { b"UNSIGNED-PAYLOAD" } else { self.body.as_slice() };
         let signed = SignedRequest {

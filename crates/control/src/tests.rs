@@ -1,1 +1,8 @@
 //! Whole calls against a database file, an in-memory pool and a clock that stands.
+
+mod account;
+mod disk;
+pub(crate) mod harness;
+mod instance;
+mod random_calls;
+mod snapshot;

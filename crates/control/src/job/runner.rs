@@ -3,6 +3,7 @@
 //! The journal alone says what is to be done; what is held here is only who is at it, and who waits.
 
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -43,6 +44,9 @@ pub(crate) enum Fault {
 pub(crate) trait StepHook: Send + Sync {
     /// Asked each time a step of a job is about to run.
     fn at(&self, work: &Work, step: Step) -> Fault;
+
+    /// Told when a `Halt` has stopped everything.
+    fn halted(&self);
 }
 
 /// What the server holds of its jobs besides the journal.
@@ -70,6 +74,12 @@ impl Runner {
     pub(crate) async fn stop(&self) {
         self.stopping.send_replace(true);
         // The sender lives in `self`: the wait cannot fail.
+        let _ = self.running_count.subscribe().wait_for(|count| *count == 0).await;
+    }
+
+    /// Waits until nobody runs a job here.
+    #[cfg(test)]
+    pub(crate) async fn idle(&self) {
         let _ = self.running_count.subscribe().wait_for(|count| *count == 0).await;
     }
 
@@ -252,7 +262,7 @@ impl Control {
     /// Runs a step in the stores and notes the next one; when that one is the last, it follows at once: the
     /// journal needs no line in between, because the step may be run twice.
     async fn run_effects(&self, record: &JobRecord, work: &Work, step: Step) -> Result<Next, ControlError> {
-        let outcome = self.run_effect(record, work, step).await?;
+        let outcome = self.run_effect(record, work, step).await;
         if self.runner.is_stopping() {
             return Err(stopping(record.id).into());
         }
@@ -280,17 +290,12 @@ impl Control {
         }
     }
 
-    /// Runs a step in the stores. The outer error is the end of the server as tests play it.
-    async fn run_effect(
-        &self,
-        record: &JobRecord,
-        work: &Work,
-        step: Step,
-    ) -> Result<Result<(), JobError>, ControlError> {
+    /// Runs a step in the stores, with the faults that tests play.
+    async fn run_effect(&self, record: &JobRecord, work: &Work, step: Step) -> Result<(), JobError> {
         let fault = self.runner.fault(work, step);
         match fault {
-            Fault::HaltBefore => return Err(self.halt(record.id)),
-            Fault::FailBefore => return Ok(Err(played())),
+            Fault::HaltBefore => match self.halt().await {},
+            Fault::FailBefore => return Err(played()),
             Fault::None | Fault::FailAfter | Fault::HaltAfter | Fault::Twice => {}
         }
         let mut outcome = self.in_stores(record, work, step).await;
@@ -298,9 +303,9 @@ impl Control {
             outcome = self.in_stores(record, work, step).await;
         }
         match fault {
-            Fault::HaltAfter => Err(self.halt(record.id)),
-            Fault::FailAfter => Ok(outcome.and(Err(played()))),
-            Fault::None | Fault::Twice | Fault::HaltBefore | Fault::FailBefore => Ok(outcome),
+            Fault::HaltAfter => match self.halt().await {},
+            Fault::FailAfter => outcome.and(Err(played())),
+            Fault::None | Fault::Twice | Fault::HaltBefore | Fault::FailBefore => outcome,
         }
     }
 
@@ -319,7 +324,7 @@ impl Control {
     async fn run_last_step(&self, record: &JobRecord, work: &Work, step: Step) -> Result<Next, ControlError> {
         let fault = self.runner.fault(work, step);
         if fault == Fault::HaltBefore {
-            return Err(self.halt(record.id));
+            match self.halt().await {}
         }
         let survey = self.survey(record, work, step).await?;
         let mut tx = self.db.write().await?;
@@ -337,7 +342,7 @@ impl Control {
         };
         tx.commit().await?;
         if fault == Fault::HaltAfter {
-            return Err(self.halt(record.id));
+            match self.halt().await {}
         }
         Ok(Next::Ended(end))
     }
@@ -388,10 +393,12 @@ impl Control {
         Ok(Next::Again)
     }
 
-    /// The end of the server as tests play it: nothing begins any more.
-    fn halt(&self, job: JobId) -> ControlError {
-        self.runner.stopping.send_replace(true);
-        stopping(job).into()
+    /// The end of the server as tests play it: this job never goes on here.
+    async fn halt(&self) -> Infallible {
+        if let Some(hook) = &self.runner.hook {
+            hook.halted();
+        }
+        std::future::pending().await
     }
 }
 

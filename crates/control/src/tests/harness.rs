@@ -1,0 +1,270 @@
+//! A whole control plane over an in-memory pool, and what must always hold for it.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use ashlar_attach::{ExportName, ExportTable};
+use ashlar_db::{Db, Lifecycle, Listed};
+use ashlar_types::{
+    Clock as _, DiskChargeType, DiskId, DiskState, DiskType, InstanceId, ManualClock, Region, SeededRandom, SnapshotId,
+    SnapshotState, UnixMillis,
+};
+use ashlar_volume::model::ModelStore;
+use ashlar_volume::{BlockDevice, ErrorKind, VolumeError, VolumeStore};
+use parking_lot::Mutex;
+
+use crate::job::StepHook;
+use crate::*;
+
+/// 2026-01-01T00:00:00Z.
+pub(crate) const BEGIN: UnixMillis = UnixMillis(1_767_225_600_000);
+
+/// One pool for every region, which can be told to refuse.
+#[derive(Default)]
+pub(crate) struct TestStores {
+    store: ModelStore,
+    /// Every call for a pool is refused with this kind while it is set.
+    pub(crate) refusal: Mutex<Option<ErrorKind>>,
+}
+
+impl Stores for TestStores {
+    fn store(&self, region: &Region) -> Result<Arc<dyn VolumeStore>, VolumeError> {
+        match *self.refusal.lock() {
+            Some(kind) => Err(VolumeError::new(kind, format!("the pool of {region} refuses"))),
+            None => Ok(Arc::new(self.store.clone())),
+        }
+    }
+}
+
+/// Everything that survives a restart, and the control plane that runs on it.
+pub(crate) struct World {
+    pub(crate) control: Control,
+    pub(crate) stores: Arc<TestStores>,
+    pub(crate) exports: ExportTable,
+    pub(crate) clock: Arc<ManualClock>,
+    random: Arc<SeededRandom>,
+    pub(crate) settings: Settings,
+    directory: tempfile::TempDir,
+}
+
+impl World {
+    pub(crate) async fn new() -> Self {
+        Self::with(Settings::default(), None, 1).await
+    }
+
+    pub(crate) async fn with(settings: Settings, hook: Option<Arc<dyn StepHook>>, seed: u64) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let stores = Arc::new(TestStores::default());
+        let clock = Arc::new(ManualClock::new(BEGIN));
+        let random = Arc::new(SeededRandom::new(seed));
+        let exports = ExportTable::new();
+        let db = Db::open(&directory.path().join("control.db")).await.unwrap();
+        let parts = ControlParts {
+            db,
+            stores: stores.clone(),
+            exports: Arc::new(exports.clone()),
+            clock: clock.clone(),
+            random: random.clone(),
+            settings: settings.clone(),
+        };
+        let control = Control::with_hook(parts, hook);
+        control.ensure_first_records().await.unwrap();
+        control.start().await.unwrap();
+        Self { control, stores, exports, clock, random, settings, directory }
+    }
+
+    /// The same after the death of the server: a new one on the same database and pool. Every job that the old
+    /// one left has ended when this returns.
+    pub(crate) async fn restarted(self) -> Self {
+        let exports = ExportTable::new();
+        let parts = ControlParts {
+            db: Db::open(&self.directory.path().join("control.db")).await.unwrap(),
+            stores: self.stores.clone(),
+            exports: Arc::new(exports.clone()),
+            clock: self.clock.clone(),
+            random: self.random.clone(),
+            settings: self.settings.clone(),
+        };
+        let control = Control::new(parts);
+        control.start().await.unwrap();
+        control.runner.idle().await;
+        Self { control, exports, ..self }
+    }
+
+    pub(crate) fn store(&self) -> &ModelStore {
+        &self.stores.store
+    }
+
+    pub(crate) async fn instance(&self, zone: &str) -> InstanceId {
+        let wanted = NewInstance { zone: zone.parse().unwrap(), name: None, id: None, ip_address: None };
+        self.control.add_instance(FIRST_ACCOUNT, wanted).await.unwrap().id
+    }
+
+    pub(crate) async fn disk(&self) -> DiskId {
+        self.control.create_disks(&caller(), new_disks()).await.unwrap()[0]
+    }
+
+    pub(crate) async fn prepaid_disk(&self, renew_flag: Option<ashlar_types::RenewFlag>) -> DiskId {
+        let prepaid = DiskChargePrepaid { period_months: 1, renew_flag, cur_instance_deadline: None };
+        let wanted = CreateDisks {
+            charge_type: DiskChargeType::Prepaid,
+            prepaid: Some(prepaid),
+            ..new_disks()
+        };
+        self.control.create_disks(&caller(), wanted).await.unwrap()[0]
+    }
+
+    pub(crate) async fn attached_disk(&self, instance: InstanceId) -> DiskId {
+        let disk = self.disk().await;
+        self.attach(disk, instance).await.unwrap();
+        disk
+    }
+
+    pub(crate) async fn attach(&self, disk: DiskId, instance: InstanceId) -> Result<(), ControlError> {
+        let wanted =
+            AttachDisks { instance, disks: vec![disk], delete_with_instance: None, attach_mode: None };
+        self.control.attach_disks(&caller(), wanted).await
+    }
+
+    pub(crate) async fn detach(&self, disk: DiskId) -> Result<(), ControlError> {
+        self.control.detach_disks(&caller(), DetachDisks { disks: vec![disk], instance: None }).await
+    }
+
+    pub(crate) async fn terminate(&self, disk: DiskId) -> Result<(), ControlError> {
+        let wanted = TerminateDisks { disks: vec![disk], delete_snapshot: None };
+        self.control.terminate_disks(&caller(), wanted).await
+    }
+
+    pub(crate) async fn snapshot(&self, disk: DiskId) -> SnapshotId {
+        let wanted = CreateSnapshot { disk: Some(disk), ..CreateSnapshot::default() };
+        self.control.create_snapshot(&caller(), wanted).await.unwrap()
+    }
+
+    pub(crate) async fn apply(&self, snapshot: SnapshotId, disk: DiskId) -> Result<(), ControlError> {
+        let wanted =
+            ApplySnapshot { snapshot, disk, auto_stop_instance: None, auto_start_instance: None };
+        self.control.apply_snapshot(&caller(), wanted).await
+    }
+
+    pub(crate) async fn disks(&self) -> Listed<DiskView> {
+        let wanted = DescribeDisks { limit: Some(100), ..DescribeDisks::default() };
+        self.control.describe_disks(&caller(), wanted).await.unwrap()
+    }
+
+    pub(crate) async fn snapshots(&self) -> Listed<SnapshotView> {
+        let wanted = DescribeSnapshots { limit: Some(100), ..DescribeSnapshots::default() };
+        self.control.describe_snapshots(&caller(), wanted).await.unwrap()
+    }
+
+    pub(crate) async fn view(&self, disk: DiskId) -> DiskView {
+        let wanted = DescribeDisks { disks: vec![disk], ..DescribeDisks::default() };
+        self.control.describe_disks(&caller(), wanted).await.unwrap().items.remove(0)
+    }
+
+    pub(crate) async fn snapshot_view(&self, snapshot: SnapshotId) -> SnapshotView {
+        let wanted = DescribeSnapshots { snapshots: vec![snapshot], ..DescribeSnapshots::default() };
+        self.control.describe_snapshots(&caller(), wanted).await.unwrap().items.remove(0)
+    }
+
+    /// Everything that a client can see, to show that a refused call changed nothing.
+    pub(crate) async fn seen(&self) -> (Listed<DiskView>, Listed<SnapshotView>) {
+        (self.disks().await, self.snapshots().await)
+    }
+
+    pub(crate) fn device(&self, disk: DiskId) -> Arc<dyn BlockDevice> {
+        self.store().open_volume(&disk.into()).unwrap()
+    }
+
+    pub(crate) fn write(&self, disk: DiskId, byte: u8) {
+        self.device(disk).write(0, &[byte; 4096]).unwrap();
+    }
+
+    pub(crate) fn read(&self, disk: DiskId) -> u8 {
+        let mut buffer = [0; 4096];
+        self.device(disk).read(0, &mut buffer).unwrap();
+        buffer[4095]
+    }
+
+    /// What must hold whenever no job is under way: records, pool and exports agree, and every state is one
+    /// that a client can leave.
+    pub(crate) async fn check_rest(&self) {
+        let mut tx = self.control.db.read().await.unwrap();
+        assert_eq!(tx.jobs().unfinished().await.unwrap(), vec![], "every job ends");
+        let expected = pool_expectation(&self.control.db, &caller().region).await.unwrap();
+        assert!(expected.volumes_in_flux.is_empty() && expected.snapshots_in_flux.is_empty());
+        assert_eq!(names(&expected.volumes), names(&self.store().volumes().unwrap()));
+        assert_eq!(names(&expected.snapshots), names(&self.store().snapshots().unwrap()));
+
+        let mut exported: BTreeSet<ExportName> =
+            expected.snapshots.iter().copied().map(ExportName::Snapshot).collect();
+        for id in &expected.volumes {
+            let disk = tx.disks().find(FIRST_ACCOUNT, &caller().region, *id).await.unwrap().unwrap();
+            assert_eq!((disk.job, disk.lifecycle, disk.migrating), (None, Lifecycle::Live, false));
+            match disk.state {
+                DiskState::Attached => {
+                    assert_eq!(self.exports.instance(*id), disk.instance, "only its instance may open it");
+                    exported.insert(ExportName::Disk(*id));
+                }
+                DiskState::Unattached | DiskState::ToRecycle => assert_eq!(disk.instance, None),
+                other @ (DiskState::Attaching
+                | DiskState::Detaching
+                | DiskState::Expanding
+                | DiskState::Rollbacking) => panic!("{id} is stuck in {other}"),
+            }
+            let size_bytes = self.store().volume(&(*id).into()).unwrap().size_bytes;
+            assert_eq!(size_bytes, disk.size_gib << 30);
+        }
+        assert_eq!(self.exports.list().into_iter().collect::<BTreeSet<_>>(), exported);
+        for view in self.snapshots().await.items {
+            assert_eq!((view.snapshot.state, view.snapshot.percent), (SnapshotState::Normal, 100));
+            assert_eq!(view.snapshot.job, None);
+        }
+    }
+
+    pub(crate) fn iso_after_ms(&self, duration_ms: i64) -> String {
+        wire_time_iso(self.clock.now().plus_ms(duration_ms))
+    }
+}
+
+fn names<T: ToString>(ids: impl IntoIterator<Item = T>) -> BTreeSet<String> {
+    ids.into_iter().map(|id| id.to_string()).collect()
+}
+
+pub(crate) fn caller() -> Caller {
+    Caller {
+        account: FIRST_ACCOUNT,
+        region: "ap-guangzhou".parse().unwrap(),
+        request_id: RequestId("6a57da9a-2049-4182-8de3-5a1f8014ccfd".to_owned()),
+    }
+}
+
+/// A postpaid disk of 10 GiB in zone 3.
+pub(crate) fn new_disks() -> CreateDisks {
+    CreateDisks {
+        placement: Placement {
+            zone: "ap-guangzhou-3".parse().unwrap(),
+            project: None,
+            cage_id: None,
+            cdc_id: None,
+            dedicated_cluster_id: None,
+        },
+        charge_type: DiskChargeType::PostpaidByHour,
+        disk_type: DiskType::CloudPremium,
+        name: None,
+        tags: vec![],
+        snapshot: None,
+        count: None,
+        throughput_performance_mib: None,
+        size_gib: Some(10),
+        shareable: None,
+        client_token: None,
+        encrypt: None,
+        kms_key_id: None,
+        encrypt_type: None,
+        prepaid: None,
+        delete_snapshot: None,
+        auto_mount: None,
+        backup_quota: None,
+        burst_performance: None,
+    }
+}

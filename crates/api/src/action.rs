@@ -80,7 +80,7 @@ macro_rules! actions {
         /// itself, and answers what has happened.
         pub trait CloudApi: Send + Sync {
             $($(
-                #[doc = concat!("See [`", stringify!($name), "`](", stringify!($($module)::+::$name), ").")]
+                #[doc = concat!("See the request, `", stringify!($name), "`.")]
                 fn $method(
                     &self,
                     caller: &Caller,

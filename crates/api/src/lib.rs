@@ -3,7 +3,7 @@
 //! [`Gateway::handle`] takes a raw request through the checks in their order (size and protocol, signature
 //! and time, replay, rate, action and version, region, decoding), calls one method of [`CloudApi`], and
 //! gives the answer's bytes. The wire types of each product have a module ([`cbs`]); each is declared once,
-//! and decoding, encoding and the description ([`schema`]) follow from the declaration.
+//! and decoding, encoding and the description ([`schema()`]) follow from the declaration.
 
 mod action;
 mod caller;

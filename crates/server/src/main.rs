@@ -1,2 +1,51 @@
-//! The `ashlar` binary.
-fn main() {}
+//! The binary `ashlar`: configuration, listeners, the API's handlers, shutdown, the administrative commands.
+//!
+//! The order of reading: `cli` and `config` (what was asked for), `serve` (how the parts are put together and
+//! taken apart), `http` and `cbs` (the way of a call), `admin` and `check` (the operator's commands).
+
+mod admin;
+mod cbs;
+mod check;
+mod cli;
+mod clock;
+mod config;
+mod data_dir;
+mod exports;
+mod failure;
+mod http;
+mod keys;
+mod logging;
+mod output;
+mod pools;
+mod random;
+mod serve;
+mod stop;
+mod unix_socket;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::cli::{Cli, Command};
+use crate::config::process_environment;
+use crate::failure::Failure;
+
+fn main() -> ExitCode {
+    match run(Cli::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            output::failure(&failure);
+            ExitCode::from(failure.exit_code())
+        }
+    }
+}
+
+fn run(command: Command) -> Result<(), Failure> {
+    // Whatever is made below is for this user alone.
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
+    match command {
+        Command::Serve(flags) => serve::run(flags, &process_environment),
+        Command::Instance(command) => admin::client::run(command, &process_environment),
+        Command::Check(flags) => check::run(flags, &process_environment),
+    }
+}

@@ -1,0 +1,8 @@
+//! The administrative commands: a client in the command line, a listener in the server, one protocol.
+//!
+//! One line of JSON goes each way over the unix socket in the data directory, then the connection ends. Who
+//! may open the socket may administrate: it belongs to the user who runs the server, with mode 0600.
+
+pub(crate) mod client;
+pub(crate) mod listener;
+pub(crate) mod protocol;

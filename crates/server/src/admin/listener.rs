@@ -1,0 +1,158 @@
+//! The server's end of the administrative socket.
+
+use std::fmt::Display;
+use std::str::FromStr;
+use std::time::Duration;
+
+use ashlar_control::{Control, ControlError, Instance, NewInstance};
+use ashlar_types::AccountUin;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use super::protocol::{AdminCommand, Answer, InstanceRecord, REQUEST_BYTES_MAX, Request, VERSION};
+use crate::stop::Stop;
+
+/// How long one exchange may take.
+const EXCHANGE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long accepting pauses when the process has no file descriptors left.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Carries the commands out, for the account of the first start.
+#[derive(Clone)]
+pub(crate) struct Administrator {
+    /// The rules.
+    pub(crate) control: Control,
+    /// Whose instances these are.
+    pub(crate) account: AccountUin,
+}
+
+/// Answers administrative commands until `stop`, then finishes those under way.
+pub(crate) async fn run(listener: UnixListener, administrator: Administrator, mut stop: Stop) {
+    let mut exchanges = JoinSet::new();
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            () = stop.wanted() => break,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, _)) => {
+                let administrator = administrator.clone();
+                exchanges.spawn(timeout(EXCHANGE_TIMEOUT, exchange(stream, administrator)));
+            }
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept an administrative command");
+                let _ = timeout(ACCEPT_PAUSE, stop.wanted()).await;
+            }
+        }
+        while exchanges.try_join_next().is_some() {}
+    }
+    drop(listener);
+    while exchanges.join_next().await.is_some() {}
+}
+
+async fn exchange(stream: UnixStream, administrator: Administrator) {
+    let (reader, mut writer) = stream.into_split();
+    let mut line = Vec::new();
+    let answer = match BufReader::new(reader.take(REQUEST_BYTES_MAX)).read_until(b'\n', &mut line).await {
+        Ok(0) | Err(_) => return,
+        Ok(_) => match parse(&line) {
+            Ok(command) => {
+                administrator.obey(command).await.unwrap_or_else(|message| Answer::Refused { message })
+            }
+            Err(message) => Answer::Refused { message },
+        },
+    };
+    let Ok(mut text) = serde_json::to_vec(&answer) else { return };
+    text.push(b'\n');
+    if let Err(error) = writer.write_all(&text).await {
+        tracing::debug!(%error, "an administrator left before the answer");
+    }
+}
+
+fn parse(line: &[u8]) -> Result<AdminCommand, String> {
+    if !line.ends_with(b"\n") {
+        return Err(format!("the request is longer than {REQUEST_BYTES_MAX} bytes or breaks off"));
+    }
+    // The version first: a request of another one may have any shape.
+    #[derive(serde::Deserialize)]
+    struct Versioned {
+        version: u32,
+    }
+    match serde_json::from_slice(line) {
+        Ok(Versioned { version: VERSION }) => {}
+        Ok(Versioned { version }) => {
+            return Err(format!(
+                "the server speaks version {VERSION} of the administrative protocol, this command version {version}: \
+                 use the binary that the server runs"
+            ));
+        }
+        Err(error) => return Err(format!("this is no administrative request: {error}")),
+    }
+    serde_json::from_slice::<Request>(line)
+        .map(|request| request.command)
+        .map_err(|error| format!("this is no administrative request: {error}"))
+}
+
+impl Administrator {
+    /// Does what is asked; a refusal is a line for people.
+    async fn obey(&self, command: AdminCommand) -> Result<Answer, String> {
+        match command {
+            AdminCommand::AddInstance { zone, name, id } => {
+                let id = id.as_deref().map(parsed).transpose()?;
+                let wanted = NewInstance { zone: parsed(&zone)?, name, id, ip_address: None };
+                let added = self.control.add_instance(self.account, wanted).await.map_err(refusal)?;
+                Ok(Answer::Instance(record(added)))
+            }
+            AdminCommand::ListInstances => {
+                let listed = self.control.list_instances(self.account).await.map_err(refusal)?;
+                Ok(Answer::Instances(listed.into_iter().map(|listing| record(listing.instance)).collect()))
+            }
+            AdminCommand::RemoveInstance { id } => {
+                self.control.remove_instance(self.account, parsed(&id)?).await.map_err(refusal)?;
+                Ok(Answer::Removed { instance_id: id })
+            }
+        }
+    }
+}
+
+fn parsed<T: FromStr<Err: Display>>(text: &str) -> Result<T, String> {
+    text.parse().map_err(|error: T::Err| error.to_string())
+}
+
+fn refusal(error: ControlError) -> String {
+    if let ControlError::Db(cause) = &error {
+        tracing::error!(error = cause as &dyn std::error::Error, "an administrative command failed");
+    }
+    error.to_string()
+}
+
+fn record(instance: Instance) -> InstanceRecord {
+    InstanceRecord {
+        instance_id: instance.id.to_string(),
+        name: instance.name,
+        zone: instance.zone.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_of_other_versions_are_told_so() {
+        let request =
+            serde_json::to_string(&Request { version: VERSION, command: AdminCommand::ListInstances });
+        let line = format!("{}\n", request.unwrap());
+        assert!(matches!(parse(line.as_bytes()), Ok(AdminCommand::ListInstances)));
+        let other = parse(b"{\"version\":99,\"order\":\"dance\"}\n").expect_err("of the future");
+        assert!(other.contains("version 99"), "{other}");
+        for line in ["", "{}\n", "nonsense\n", "{\"version\":1}\n", "{\"version\":1,\"command\":\"x\"}\n"] {
+            assert!(parse(line.as_bytes()).is_err(), "{line}");
+        }
+        assert!(parse(&vec![b'x'; 20_000]).is_err());
+    }
+}

@@ -1,0 +1,75 @@
+//! What goes over the administrative socket. Ids are text here; the listener parses them.
+
+use serde::{Deserialize, Serialize};
+
+/// The version of this protocol. A command line and a server of different versions refuse each other.
+pub(crate) const VERSION: u32 = 1;
+
+/// The longest request line, in bytes.
+pub(crate) const REQUEST_BYTES_MAX: u64 = 16 << 10;
+
+/// The longest answer line, in bytes: a list of 100,000 instances fits.
+pub(crate) const ANSWER_BYTES_MAX: u64 = 32 << 20;
+
+/// One request line.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Request {
+    /// [`VERSION`] of the sender.
+    pub(crate) version: u32,
+    /// What is asked for.
+    pub(crate) command: AdminCommand,
+}
+
+/// What can be asked for.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub(crate) enum AdminCommand {
+    /// Register an instance.
+    AddInstance {
+        /// The zone it stands in.
+        zone: String,
+        /// A name for people.
+        name: Option<String>,
+        /// The id to use instead of a new one.
+        id: Option<String>,
+    },
+    /// All instances.
+    ListInstances,
+    /// Remove an instance that has no disks.
+    RemoveInstance {
+        /// The instance.
+        id: String,
+    },
+}
+
+/// One answer line.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Answer {
+    /// The instance that was registered.
+    Instance(InstanceRecord),
+    /// All instances.
+    Instances(Vec<InstanceRecord>),
+    /// The instance is gone.
+    Removed {
+        /// The instance.
+        instance_id: String,
+    },
+    /// Nothing was done, and why.
+    Refused {
+        /// One line for people.
+        message: String,
+    },
+}
+
+/// An instance, as `--json` shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct InstanceRecord {
+    /// `ins-xxxxxxxx`.
+    pub(crate) instance_id: String,
+    /// A name for people.
+    pub(crate) name: String,
+    /// The zone it stands in.
+    pub(crate) zone: String,
+}

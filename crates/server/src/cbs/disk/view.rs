@@ -1,0 +1,68 @@
+//! How a disk is shown. What is null and what is empty follows recorded answers: reference `clients`,
+//! section 6.
+
+use ashlar_api::cbs::{Disk, InstanceType};
+use ashlar_api::{IntegerFlag, OrEmpty};
+use ashlar_control::{DiskView, ReturnFail};
+use ashlar_types::{DiskState, MIB_BYTES};
+
+use super::super::pack;
+
+pub(super) fn disk(view: DiskView) -> Disk {
+    let DiskView { disk, project_name, tags, latest_operation, return_fail, .. } = view;
+    let attached = disk.state == DiskState::Attached;
+    let latest = latest_operation.map_or_else(Default::default, |latest| {
+        (latest.operation, latest.state.as_str().to_owned(), latest.request_id)
+    });
+    let (latest_operation, latest_operation_state, latest_operation_request_id) = latest;
+    Disk {
+        delete_with_instance: disk.delete_with_instance,
+        renew_flag: disk.renew_flag.into(),
+        disk_type: disk.disk_type,
+        disk_state: disk.state,
+        snapshot_count: i64::try_from(view.snapshot_count).unwrap_or(i64::MAX),
+        // Instances have no period here that a disk's could differ from.
+        auto_renew_flag_error: false,
+        rollbacking: disk.state == DiskState::Rollbacking,
+        instance_id_list: disk.instance.into_iter().collect(),
+        encrypt: false,
+        disk_name: disk.name,
+        backup_disk: false,
+        tags: pack::tags_shown(tags),
+        instance_id: disk.instance.into(),
+        attach_mode: OrEmpty(None),
+        auto_snapshot_policy_ids: view.auto_snapshot_policy_ids,
+        throughput_performance: disk.throughput_performance_mib,
+        migrating: disk.migrating,
+        disk_id: disk.id,
+        snapshot_size: view.snapshot_bytes.div_ceil(MIB_BYTES),
+        placement: pack::place(disk.zone, disk.project, project_name),
+        is_returnable: return_fail == ReturnFail::Returnable,
+        deadline_time: disk.deadline.map(pack::date_time).into(),
+        attached,
+        disk_size: disk.size_gib,
+        migrate_percent: disk.migrate_percent,
+        disk_usage: disk.usage,
+        disk_charge_type: disk.charge_type,
+        portable: disk.portable,
+        snapshot_ability: true,
+        deadline_error: false,
+        rollback_percent: disk.rollback_percent,
+        differ_days_of_deadline: view.days_to_deadline,
+        return_fail_code: i64::try_from(return_fail.code()).unwrap_or(i64::MAX),
+        shareable: false,
+        create_time: pack::date_time(disk.created),
+        delete_snapshot: IntegerFlag(disk.delete_snapshot),
+        disk_backup_quota: disk.backup_quota,
+        disk_backup_count: 0,
+        instance_type: disk.instance.map(|_| InstanceType::Cvm).into(),
+        last_attach_ins_id: disk.last_instance,
+        error_prompt: disk.error_prompt,
+        burst_performance: disk.burst_performance,
+        encrypt_type: OrEmpty(None),
+        kms_key_id: String::new(),
+        latest_operation,
+        latest_operation_state,
+        latest_operation_request_id,
+    }
+}

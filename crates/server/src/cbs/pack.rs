@@ -1,0 +1,58 @@
+//! What several nouns unpack and pack alike: callers, filters, tags, places, times.
+
+use ashlar_api::cbs::{Filter, PlacementOutput, Tag};
+use ashlar_api::{Caller, DateTime, UtcOffset};
+use ashlar_control::{ControlError, ParameterError, RequestId};
+use ashlar_types::{ProjectId, UnixMillis, Zone};
+
+/// The zone of the service's plain times. Source: reference `clients`, section 6.
+const ZONE: UtcOffset = UtcOffset::BEIJING;
+
+/// Who asks, in the words of the rules.
+pub(super) fn caller(caller: &Caller) -> ashlar_control::Caller {
+    ashlar_control::Caller {
+        account: caller.account,
+        region: caller.region.clone(),
+        request_id: RequestId(caller.request_id.to_string()),
+    }
+}
+
+pub(super) fn filters(filters: Option<Vec<Filter>>) -> Vec<ashlar_control::Filter> {
+    let filter = |Filter { name, values }| ashlar_control::Filter { name, values };
+    filters.into_iter().flatten().map(filter).collect()
+}
+
+pub(super) fn tags(tags: Option<Vec<Tag>>) -> Vec<ashlar_control::Tag> {
+    let tag = |Tag { key, value }| ashlar_control::Tag { key, value };
+    tags.into_iter().flatten().map(tag).collect()
+}
+
+pub(super) fn tags_shown(tags: Vec<ashlar_control::Tag>) -> Vec<Tag> {
+    tags.into_iter().map(|ashlar_control::Tag { key, value }| Tag { key, value }).collect()
+}
+
+/// Where something lies. There are no cages and no dedicated clusters.
+pub(super) fn place(zone: Zone, project_id: ProjectId, project_name: String) -> PlacementOutput {
+    PlacementOutput {
+        zone,
+        cage_id: String::new(),
+        project_id,
+        project_name,
+        cdc_name: String::new(),
+        cdc_id: String::new(),
+        dedicated_cluster_id: None,
+    }
+}
+
+pub(super) fn date_time(time: UnixMillis) -> DateTime {
+    DateTime::from_unix(time, ZONE)
+}
+
+/// Refuses a parameter that the wire knows and the rules have no word for.
+pub(super) fn not_offered(
+    parameter: &'static str,
+    value: impl Into<String>,
+    why: &'static str,
+) -> ControlError {
+    ParameterError::NotOffered { parameter, value: value.into(), why }.into()
+}

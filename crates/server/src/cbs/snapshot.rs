@@ -1,0 +1,141 @@
+//! Snapshots: the calls, and how a snapshot is shown.
+
+use ashlar_api::cbs::{
+    ApplySnapshot, ApplySnapshotResponse, CreateSnapshot, CreateSnapshotResponse, DeleteSnapshots,
+    DeleteSnapshotsResponse, DescribeSnapshots, DescribeSnapshotsResponse, GetSnapOverview,
+    GetSnapOverviewResponse, ModifySnapshotAttribute, ModifySnapshotAttributeResponse, Order, Snapshot,
+    SnapshotMode, SnapshotOrderField,
+};
+use ashlar_api::{IsoDateTime, OrEmpty, UtcOffset};
+use ashlar_control::{Caller, Control, SnapshotView};
+use ashlar_types::{GIB_BYTES, SnapshotType};
+
+use super::{Handled, pack};
+
+pub(super) async fn create_snapshot(
+    control: &Control,
+    caller: &Caller,
+    request: CreateSnapshot,
+) -> Handled<CreateSnapshotResponse> {
+    if request.local_snap == Some(true) {
+        return Err(pack::not_offered("LocalSnap", "true", "leave it out: every snapshot is taken at once"));
+    }
+    let wanted = ashlar_control::CreateSnapshot {
+        disk: request.disk_id,
+        name: request.snapshot_name,
+        deadline: request.deadline.map(|deadline| deadline.to_string()),
+        disk_backup_id: request.disk_backup_id,
+        tags: pack::tags(request.tags),
+        disk_usage: request.disk_usage,
+    };
+    let snapshot_id = control.create_snapshot(caller, wanted).await?;
+    Ok(CreateSnapshotResponse { snapshot_id })
+}
+
+pub(super) async fn describe_snapshots(
+    control: &Control,
+    caller: &Caller,
+    request: DescribeSnapshots,
+) -> Handled<DescribeSnapshotsResponse> {
+    let wanted = ashlar_control::DescribeSnapshots {
+        snapshots: request.snapshot_ids.unwrap_or_default(),
+        filters: pack::filters(request.filters),
+        offset: request.offset,
+        limit: request.limit,
+        order: request.order.map(Order::as_str).map(str::to_owned),
+        order_field: request.order_field.map(SnapshotOrderField::as_str).map(str::to_owned),
+    };
+    let listed = control.describe_snapshots(caller, wanted).await?;
+    let snapshot_set = listed.items.into_iter().map(shown).collect();
+    Ok(DescribeSnapshotsResponse { total_count: listed.total_count, snapshot_set })
+}
+
+/// Nothing is shared, copied between regions, locked or taken by a policy yet, and there are no images.
+fn shown(view: SnapshotView) -> Snapshot {
+    let SnapshotView { snapshot, project_name, tags, .. } = view;
+    Snapshot {
+        placement: pack::place(snapshot.zone, snapshot.project, project_name),
+        copy_from_remote: false,
+        snapshot_state: snapshot.state,
+        is_permanent: snapshot.deadline.is_none(),
+        snapshot_name: snapshot.name,
+        deadline_time: snapshot.deadline.map(pack::date_time).into(),
+        percent: snapshot.percent,
+        images: Vec::new(),
+        share_reference: 0,
+        snapshot_type: SnapshotType::Private,
+        disk_size: snapshot.size_gib,
+        disk_id: OrEmpty(Some(snapshot.disk)),
+        copying_to_regions: Vec::new(),
+        encrypt: false,
+        create_time: pack::date_time(snapshot.created),
+        image_count: 0,
+        disk_usage: snapshot.usage,
+        snapshot_id: snapshot.id,
+        time_start_share: OrEmpty(None),
+        tags: pack::tags_shown(tags),
+        is_locked: false,
+        latest_modify_time: IsoDateTime { time: snapshot.modified, offset: UtcOffset::UTC },
+        auto_snapshot_policy_id: OrEmpty(None),
+        snapshot_mode: SnapshotMode::Standard,
+    }
+}
+
+pub(super) async fn modify_snapshot_attribute(
+    control: &Control,
+    caller: &Caller,
+    request: ModifySnapshotAttribute,
+) -> Handled<ModifySnapshotAttributeResponse> {
+    let wanted = ashlar_control::ModifySnapshotAttribute {
+        snapshot: request.snapshot_id,
+        name: request.snapshot_name,
+        is_permanent: request.is_permanent,
+        deadline: request.deadline.map(|deadline| deadline.to_string()),
+    };
+    control.modify_snapshot_attribute(caller, wanted).await?;
+    Ok(ModifySnapshotAttributeResponse {})
+}
+
+pub(super) async fn apply_snapshot(
+    control: &Control,
+    caller: &Caller,
+    request: ApplySnapshot,
+) -> Handled<ApplySnapshotResponse> {
+    let wanted = ashlar_control::ApplySnapshot {
+        snapshot: request.snapshot_id,
+        disk: request.disk_id,
+        auto_stop_instance: request.auto_stop_instance,
+        auto_start_instance: request.auto_start_instance,
+    };
+    control.apply_snapshot(caller, wanted).await?;
+    Ok(ApplySnapshotResponse {})
+}
+
+/// There are no images yet, so `DeleteBindImages` finds none to delete.
+pub(super) async fn delete_snapshots(
+    control: &Control,
+    caller: &Caller,
+    request: DeleteSnapshots,
+) -> Handled<DeleteSnapshotsResponse> {
+    control.delete_snapshots(caller, request.snapshot_ids).await?;
+    Ok(DeleteSnapshotsResponse {})
+}
+
+pub(super) async fn get_snap_overview(
+    control: &Control,
+    caller: &Caller,
+    _: GetSnapOverview,
+) -> Handled<GetSnapOverviewResponse> {
+    let overview = control.snapshot_overview(caller).await?;
+    Ok(GetSnapOverviewResponse {
+        total_size: gigabytes(overview.total_bytes),
+        real_trade_size: gigabytes(overview.billed_bytes),
+        free_quota: gigabytes(overview.free_quota_bytes),
+        total_nums: i64::try_from(overview.total_count).unwrap_or(i64::MAX),
+    })
+}
+
+/// The API's GB is 2^30 bytes. Exact up to 2^53 bytes.
+fn gigabytes(bytes: u64) -> f64 {
+    bytes as f64 / GIB_BYTES as f64
+}

@@ -1,0 +1,121 @@
+//! The command line: words only, no meaning. Others script against it.
+
+use std::path::PathBuf;
+
+use ashlar_types::{InstanceId, Zone};
+use clap::{Args, Parser, Subcommand};
+
+/// Self-hosted cloud block storage: the CBS API in front, real disks over NBD behind it.
+#[derive(Debug, Parser)]
+#[command(name = "ashlar", version, about, disable_help_subcommand = true)]
+pub(crate) struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What the program can be asked to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run the server until SIGTERM or Ctrl-C.
+    Serve(ServeFlags),
+    /// Register, list and remove the machines that disks can be attached to.
+    #[command(subcommand)]
+    Instance(InstanceCommand),
+    /// Prove the invariants of a data directory whose server is stopped.
+    ///
+    /// Exit 0: clean. Exit 1: something is broken, and the list says what.
+    Check(AdminFlags),
+}
+
+/// The flags of `ashlar serve`. A flag wins over its ASHLAR_* variable, that over the configuration file,
+/// that over the default.
+#[derive(Debug, Default, Args)]
+#[command(after_help = "A flag wins over its variable, the variable over the configuration file.")]
+pub(crate) struct ServeFlags {
+    /// Configuration file in TOML [variable ASHLAR_CONFIG]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Where everything is kept [variable ASHLAR_DATA_DIR] [default: ./ashlar-data]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// Where the API listens; port 0 picks one and prints it [variable ASHLAR_API_LISTEN]
+    /// [default: 127.0.0.1:9600]
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(crate) api_listen: Option<String>,
+    /// Where NBD listens, may be repeated; unix sockets and loopback only [variable ASHLAR_NBD_LISTEN, comma
+    /// separated] [default: unix:DIR/nbd.sock and 127.0.0.1:10809]
+    #[arg(long, value_name = "unix:PATH|HOST:PORT")]
+    pub(crate) nbd_listen: Vec<String>,
+    /// Log in JSON, one object a line [variable ASHLAR_JSON_LOG]
+    #[arg(long)]
+    pub(crate) json_log: bool,
+}
+
+/// The flags of every administrative command.
+#[derive(Debug, Args)]
+pub(crate) struct AdminFlags {
+    /// The data directory of the server [variable ASHLAR_DATA_DIR] [default: ./ashlar-data]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// Answer in JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// What can be done with instances.
+#[derive(Debug, Subcommand)]
+pub(crate) enum InstanceCommand {
+    /// Register an instance and print its id.
+    Add {
+        /// The zone it stands in, such as ap-guangzhou-3; its disks must be of the same zone
+        #[arg(long)]
+        zone: Zone,
+        /// A name for people [default: the id]
+        #[arg(long)]
+        name: Option<String>,
+        /// The id to use, ins- and eight characters of 0-9 and a-z [default: a new one]
+        #[arg(long)]
+        id: Option<InstanceId>,
+        /// Flags of every administrative command.
+        #[command(flatten)]
+        admin: AdminFlags,
+    },
+    /// List the instances.
+    List {
+        /// Flags of every administrative command.
+        #[command(flatten)]
+        admin: AdminFlags,
+    },
+    /// Remove an instance that has no disks.
+    Remove {
+        /// The instance
+        id: InstanceId,
+        /// Flags of every administrative command.
+        #[command(flatten)]
+        admin: AdminFlags,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_documented_command_lines_parse() {
+        for line in [
+            "ashlar serve",
+            "ashlar serve --config a.toml --data-dir d --api-listen 127.0.0.1:0 --nbd-listen unix:x --nbd-listen 127.0.0.1:0 --json-log",
+            "ashlar instance add --zone ap-guangzhou-3",
+            "ashlar instance add --zone ap-guangzhou-3 --name n --id ins-00000001 --data-dir d --json",
+            "ashlar instance list --data-dir d --json",
+            "ashlar instance remove ins-00000001 --data-dir d --json",
+            "ashlar check --data-dir d --json",
+        ] {
+            Cli::try_parse_from(line.split(' ')).unwrap_or_else(|error| panic!("{line}: {error}"));
+        }
+        for line in ["ashlar", "ashlar instance add", "ashlar serve --nope", "ashlar instance remove"] {
+            assert!(Cli::try_parse_from(line.split(' ')).is_err(), "{line}");
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! What the operator wants: a flag wins over its variable, that over the file, that over the default.
+//!
+//! Everything is parsed here, once; the rest of the server gets values that cannot be wrong.
+
+mod address;
+mod file;
+mod rate_limits;
+#[cfg(test)]
+mod tests;
+
+use std::path::{Path, PathBuf};
+
+use ashlar_api::RateLimits;
+use ashlar_types::Region;
+
+pub(crate) use address::{HostPort, NbdListen};
+use file::ConfigFile;
+
+use crate::cli::ServeFlags;
+use crate::failure::Failure;
+
+/// Where everything is kept when nobody says otherwise.
+const DATA_DIR_DEFAULT: &str = "./ashlar-data";
+/// Where the API listens when nobody says otherwise.
+const API_LISTEN_DEFAULT: &str = "127.0.0.1:9600";
+/// Where NBD listens, beside the socket in the data directory, when nobody says otherwise.
+const NBD_TCP_LISTEN_DEFAULT: &str = "127.0.0.1:10809";
+/// The region of calls that name none.
+const REGION_DEFAULT: &str = "ap-guangzhou";
+
+/// Environment variables by name. A function, so that tests bring their own.
+pub(crate) type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+/// The variables of this process. A variable that is empty counts as absent.
+#[expect(clippy::disallowed_methods, reason = "this is where configuration is read")]
+pub(crate) fn process_environment(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// The configuration of a server.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    /// Where everything is kept.
+    pub(crate) data_dir: PathBuf,
+    /// Where the API listens.
+    pub(crate) api_listen: HostPort,
+    /// Where NBD listens; at least one.
+    pub(crate) nbd_listen: Vec<NbdListen>,
+    /// Log lines in JSON instead of text.
+    pub(crate) json_log: bool,
+    /// Which log lines are written: `info`, or directives such as `info,ashlar=debug`.
+    pub(crate) log: tracing_subscriber::filter::Targets,
+    /// The region of calls that name none.
+    pub(crate) default_region: Region,
+    /// How often an account may call an action.
+    pub(crate) rate_limits: RateLimits,
+    /// Limits of the rules, and what disks can be had.
+    pub(crate) control: ashlar_control::Settings,
+}
+
+impl Settings {
+    /// Puts flags, variables and the file together.
+    pub(crate) fn load(flags: ServeFlags, environment: Environment<'_>) -> Result<Self, Failure> {
+        let file = match flags.config.or_else(|| environment("ASHLAR_CONFIG").map(PathBuf::from)) {
+            Some(path) => ConfigFile::read(&path)?,
+            None => ConfigFile::default(),
+        };
+        let data_dir = flags
+            .data_dir
+            .or_else(|| environment("ASHLAR_DATA_DIR").map(PathBuf::from))
+            .or(file.data_dir)
+            .unwrap_or_else(|| DATA_DIR_DEFAULT.into());
+        let api_listen = flags
+            .api_listen
+            .or_else(|| environment("ASHLAR_API_LISTEN"))
+            .or(file.api_listen)
+            .unwrap_or_else(|| API_LISTEN_DEFAULT.into());
+        let nbd_listen = Some(flags.nbd_listen)
+            .filter(|listen| !listen.is_empty())
+            .or_else(|| environment("ASHLAR_NBD_LISTEN").map(comma_separated))
+            .or(file.nbd_listen);
+        let json_log = match environment("ASHLAR_JSON_LOG") {
+            _ if flags.json_log => true,
+            Some(text) => parse_bool("ASHLAR_JSON_LOG", &text)?,
+            None => file.json_log.unwrap_or(false),
+        };
+        let log = environment("ASHLAR_LOG").or(file.log).unwrap_or_else(|| "info".into());
+        let default_region = file.default_region.unwrap_or_else(|| REGION_DEFAULT.into());
+        Ok(Self {
+            api_listen: HostPort::parse("api_listen", &api_listen)?,
+            nbd_listen: nbd_addresses(nbd_listen, &data_dir)?,
+            data_dir,
+            json_log,
+            log: log
+                .parse()
+                .map_err(|error| Failure::setup(format!("log `{log}`: {error}; write for example `info`")))?,
+            default_region: default_region
+                .parse()
+                .map_err(|error| Failure::setup(format!("default_region: {error}")))?,
+            rate_limits: file.rate_limits.0,
+            control: ashlar_control::Settings { limits: file.limits, disk_types: file.disk_types },
+        })
+    }
+}
+
+/// The data directory of an administrative command.
+pub(crate) fn admin_data_dir(flag: Option<PathBuf>, environment: Environment<'_>) -> PathBuf {
+    flag.or_else(|| environment("ASHLAR_DATA_DIR").map(PathBuf::from))
+        .unwrap_or_else(|| DATA_DIR_DEFAULT.into())
+}
+
+fn nbd_addresses(given: Option<Vec<String>>, data_dir: &Path) -> Result<Vec<NbdListen>, Failure> {
+    match given {
+        None => Ok(vec![
+            NbdListen::Unix(data_dir.join("nbd.sock")),
+            NbdListen::Tcp(HostPort::parse("nbd_listen", NBD_TCP_LISTEN_DEFAULT)?),
+        ]),
+        Some(given) if given.is_empty() => {
+            Err(Failure::setup("nbd_listen is empty: name at least one unix:PATH or HOST:PORT"))
+        }
+        Some(given) => given.iter().map(|text| NbdListen::parse(text)).collect(),
+    }
+}
+
+fn comma_separated(text: String) -> Vec<String> {
+    text.split(',').map(str::trim).filter(|part| !part.is_empty()).map(str::to_owned).collect()
+}
+
+fn parse_bool(name: &str, text: &str) -> Result<bool, Failure> {
+    match text.to_ascii_lowercase().as_str() {
+        "1" | "true" | "yes" | "on" => Ok(true),
+        "0" | "false" | "no" | "off" => Ok(false),
+        _ => Err(Failure::setup(format!("{name} `{text}`: expected true or false"))),
+    }
+}

@@ -1,0 +1,57 @@
+//! The configuration file.
+
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use super::rate_limits::RateLimitSetting;
+use crate::failure::Failure;
+
+/// The file as written. A key that is not known is an error: a typing mistake must not be a silent default.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ConfigFile {
+    /// As `--data-dir`.
+    pub(super) data_dir: Option<PathBuf>,
+    /// As `--api-listen`.
+    pub(super) api_listen: Option<String>,
+    /// As `--nbd-listen`.
+    pub(super) nbd_listen: Option<Vec<String>>,
+    /// As `--json-log`.
+    pub(super) json_log: Option<bool>,
+    /// Which log lines are written.
+    pub(super) log: Option<String>,
+    /// The region of calls that name none.
+    pub(super) default_region: Option<String>,
+    /// `"documented"`, `"off"`, or a table of numbers.
+    #[serde(default)]
+    pub(super) rate_limits: RateLimitSetting,
+    /// Numbers that calls may not exceed.
+    #[serde(default)]
+    pub(super) limits: ashlar_control::Limits,
+    /// What disks can be had.
+    #[serde(default)]
+    pub(super) disk_types: ashlar_control::DiskTypeTable,
+}
+
+impl ConfigFile {
+    /// Reads and parses `path`. The error names the file, the line and the key.
+    pub(super) fn read(path: &Path) -> Result<Self, Failure> {
+        let text = std::fs::read_to_string(path).map_err(|error| {
+            Failure::setup(format!("cannot read the configuration file {}", path.display())).because(error)
+        })?;
+        Self::parse(&text).map_err(|(line, message)| {
+            Failure::setup(format!("configuration file {}, line {line}: {message}", path.display()))
+        })
+    }
+
+    /// Parses the text; an error is a line number and what is wrong there.
+    pub(super) fn parse(text: &str) -> Result<Self, (usize, String)> {
+        toml::from_str(text).map_err(|error| {
+            let start = error.span().map_or(0, |span| span.start);
+            let line =
+                1 + text.as_bytes()[..start.min(text.len())].iter().filter(|byte| **byte == b'\n').count();
+            (line, error.message().to_owned())
+        })
+    }
+}

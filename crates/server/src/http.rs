@@ -1,0 +1,113 @@
+//! The API over HTTP/1.1: a request goes in as bytes to the gateway, its answer comes out as bytes.
+//!
+//! The order of reading: `listener` (connections), `body` (bounded reading), then the glue below.
+
+mod body;
+mod listener;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ashlar_api::{CallSummary, CloudApi, ErrorCode, Gateway, KeyStore, RawRequest, RawResponse, SizeLimits};
+use http_body_util::Full;
+use hyper::body::{Bytes, Incoming};
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue};
+use hyper::http::request::Parts;
+use hyper::http::uri::PathAndQuery;
+use hyper::{Request, Response};
+use tokio::net::TcpListener;
+
+use self::body::{BodyBudget, ReceivedBody};
+use self::listener::{ConnectionLost, Service};
+use crate::clock::steady_now;
+use crate::stop::Stop;
+
+/// Serves the API on a listener until `stop`, then finishes the calls under way.
+pub(crate) async fn serve<A, K>(listener: TcpListener, gateway: Arc<Gateway<A, K>>, stop: Stop)
+where
+    A: CloudApi + 'static,
+    K: KeyStore + 'static,
+{
+    let service = Arc::new(ApiService { gateway, budget: BodyBudget::new() });
+    listener::run(listener, service, stop).await;
+}
+
+/// The gateway behind HTTP.
+struct ApiService<A, K> {
+    gateway: Arc<Gateway<A, K>>,
+    budget: BodyBudget,
+}
+
+impl<A, K> Service for ApiService<A, K>
+where
+    A: CloudApi + 'static,
+    K: KeyStore + 'static,
+{
+    async fn answer(
+        &self,
+        request: Request<Incoming>,
+        peer: SocketAddr,
+    ) -> Result<Response<Full<Bytes>>, ConnectionLost> {
+        let started = steady_now();
+        let (head, body) = request.into_parts();
+        let has_authorization = head.headers.contains_key(AUTHORIZATION);
+        let limit_bytes = SizeLimits::body_bytes(head.method.as_str(), has_authorization);
+        let received = self.budget.read(body, limit_bytes).await.map_err(|error| {
+            tracing::debug!(%peer, ?error, "an API request did not arrive whole");
+            ConnectionLost
+        })?;
+        let ReceivedBody { bytes, share } = received;
+        let raw = raw_request(&head, bytes, peer);
+        let gateway = self.gateway.clone();
+        // A task of its own: a client that hangs up must not stop a call halfway.
+        let call = tokio::spawn(async move {
+            let answer = gateway.handle(raw).await;
+            drop(share);
+            log(&answer.summary, started.elapsed());
+            answer.body
+        });
+        call.await.map(response).map_err(|error| {
+            tracing::error!(%error, "a call broke off");
+            ConnectionLost
+        })
+    }
+}
+
+fn raw_request(head: &Parts, body: Vec<u8>, peer: SocketAddr) -> RawRequest {
+    let target = head.uri.path_and_query().map_or("/", PathAndQuery::as_str);
+    let header = |(name, value): (&HeaderName, &HeaderValue)| (name.to_string(), value.as_bytes().to_vec());
+    RawRequest {
+        method: head.method.to_string(),
+        target: target.to_owned(),
+        headers: head.headers.iter().map(header).collect(),
+        body,
+        peer: peer.to_string(),
+    }
+}
+
+fn response(body: Vec<u8>) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(Bytes::from(body)));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(RawResponse::CONTENT_TYPE));
+    response
+}
+
+/// One line a call. Reads that succeed are many and dull: they are for debugging.
+fn log(summary: &CallSummary, taken: Duration) {
+    let action = summary.action.map_or("-", |action| action.spec().name);
+    let code = summary.code.map_or("OK", ErrorCode::as_str);
+    let account = summary.account.map_or(0, |account| account.0);
+    let (request_id, peer) = (&summary.request_id, &summary.peer);
+    let duration_ms = u64::try_from(taken.as_millis()).unwrap_or(u64::MAX);
+    macro_rules! call_line {
+        ($level:ident, $($more:tt)*) => {
+            tracing::$level!(action, account, %request_id, code, duration_ms, peer, $($more)*)
+        };
+    }
+    match (&summary.cause, summary.code) {
+        (Some(cause), _) => call_line!(error, cause = %cause, "call failed"),
+        (None, Some(_)) => call_line!(info, reason = summary.message, "call refused"),
+        (None, None) if summary.action.is_some_and(|action| action.spec().writes) => call_line!(info, "call"),
+        (None, None) => call_line!(debug, "call"),
+    }
+}

@@ -1,0 +1,125 @@
+//! Accepting connections and ending them.
+
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http_body_util::Full;
+use hyper::body::{Bytes, Incoming};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+use crate::stop::Stop;
+
+/// Connections at the same time; more wait in the system's queue.
+const CONNECTIONS_MAX: usize = 512;
+
+/// How long a client may take to send a request's head, and how long a connection may idle between requests.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Room for a head: a GET of 32 KiB, the gateway's limit, with its headers.
+const HEAD_BYTES_MAX: usize = 96 << 10;
+
+/// Headers of one request. The clients send about 20.
+const HEADERS_MAX: usize = 100;
+
+/// How long a client may leave sent bytes unacknowledged, or its receive window shut.
+const SEND_TIMEOUT_MS: u32 = 30_000;
+
+/// How long accepting pauses when the process has no file descriptors left.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// What answers the requests.
+pub(super) trait Service: Send + Sync + 'static {
+    /// Answers one request. An error ends the connection without an answer.
+    fn answer(
+        &self,
+        request: Request<Incoming>,
+        peer: SocketAddr,
+    ) -> impl Future<Output = Result<Response<Full<Bytes>>, ConnectionLost>> + Send;
+}
+
+/// The request did not arrive whole; there is nobody to answer.
+#[derive(Debug)]
+pub(super) struct ConnectionLost;
+
+impl std::fmt::Display for ConnectionLost {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the request did not arrive whole")
+    }
+}
+
+impl std::error::Error for ConnectionLost {}
+
+/// Serves until `stop`, then finishes the requests under way and returns.
+pub(super) async fn run<S: Service>(listener: TcpListener, service: Arc<S>, mut stop: Stop) {
+    let slots = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let mut connections = JoinSet::new();
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            () = stop.wanted() => break,
+            accepted = accept(&listener, &slots) => accepted,
+        };
+        match accepted {
+            Ok((stream, peer, slot)) => {
+                let (service, stop) = (service.clone(), stop.clone());
+                connections.spawn(async move {
+                    serve_connection(stream, peer, service, stop).await;
+                    drop(slot);
+                });
+            }
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept an API connection");
+                // Out of descriptors: wait a little, or until the server stops.
+                let _ = tokio::time::timeout(ACCEPT_PAUSE, stop.wanted()).await;
+            }
+        }
+        while connections.try_join_next().is_some() {}
+    }
+    drop(listener);
+    while connections.join_next().await.is_some() {}
+}
+
+async fn accept(
+    listener: &TcpListener,
+    slots: &Arc<Semaphore>,
+) -> std::io::Result<(TcpStream, SocketAddr, tokio::sync::OwnedSemaphorePermit)> {
+    let slot = slots.clone().acquire_owned().await.map_err(std::io::Error::other)?;
+    let (stream, peer) = listener.accept().await?;
+    Ok((stream, peer, slot))
+}
+
+async fn serve_connection<S: Service>(stream: TcpStream, peer: SocketAddr, service: Arc<S>, mut stop: Stop) {
+    // Neither setting is needed for a right answer, so a refusal is no reason to hang up.
+    let _ = stream.set_nodelay(true);
+    let _ = rustix::net::sockopt::set_tcp_user_timeout(&stream, SEND_TIMEOUT_MS);
+    let answer = service_fn(|request| {
+        let service = service.clone();
+        async move { service.answer(request, peer).await }
+    });
+    let mut connection = pin!(
+        http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEAD_TIMEOUT)
+            .max_headers(HEADERS_MAX)
+            .max_buf_size(HEAD_BYTES_MAX)
+            .serve_connection(TokioIo::new(stream), answer)
+    );
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = stop.wanted() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%peer, %error, "an API connection broke");
+    }
+}

@@ -1,0 +1,244 @@
+//! `ashlar serve`: puts the parts together, waits for a signal, takes them apart in order.
+//!
+//! The order of starting: addresses, pools and records, exports and unfinished jobs, then the doors open. The
+//! order of stopping is the other way round, so that nothing is called that is gone already.
+
+mod greeting;
+mod listeners;
+mod nbd;
+
+use std::collections::BTreeSet;
+use std::error::Error;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ashlar_api::{Gateway, GatewayConfig};
+use ashlar_attach::ExportTable;
+use ashlar_control::{Control, ControlError, ControlParts, FirstKey};
+use ashlar_db::Db;
+use ashlar_types::Region;
+use tokio::net::{TcpListener, UnixListener};
+use tokio::task::JoinSet;
+use tokio::time::{MissedTickBehavior, interval, timeout};
+
+use crate::admin::listener::Administrator;
+use crate::cbs::Cbs;
+use crate::cli::ServeFlags;
+use crate::clock::SystemClock;
+use crate::config::{Environment, Settings};
+use crate::data_dir::{AdminEnv, DataDir};
+use crate::exports::ControlExports;
+use crate::failure::Failure;
+use crate::keys::ControlKeys;
+use crate::pools::Pools;
+use crate::random::OsRandom;
+use crate::serve::listeners::{Listeners, nbd_addresses};
+use crate::serve::nbd::NbdServer;
+use crate::stop::{Signals, Stop, StopSender};
+use crate::unix_socket::SocketFile;
+use crate::{admin, http, logging, output, stop};
+
+/// Threads of the runtime. Calls wait for the disk and the database on threads of their own.
+const WORKER_THREADS: usize = 2;
+
+/// Threads that may wait for a pool at the same time.
+const BLOCKING_THREADS_MAX: usize = 32;
+
+/// No code of ours recurses; the deepest stack is that of decoding a request.
+const THREAD_STACK_BYTES: usize = 1 << 20;
+
+/// How often the reconciler looks for what is due.
+const RECONCILE_INTERVAL: Duration = Duration::from_secs(5);
+
+/// How long calls under way may take after a signal.
+const CALLS_TIMEOUT: Duration = Duration::from_secs(4);
+
+/// How long NBD requests under way may take after a signal.
+const NBD_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// When a stop that hangs is cut short. What was flushed or answered is durable whichever way the process ends.
+const STOP_TIMEOUT: Duration = Duration::from_secs(9);
+
+/// Runs a server until it is told to stop.
+pub(crate) fn run(flags: ServeFlags, environment: Environment<'_>) -> Result<(), Failure> {
+    let settings = Settings::load(flags, environment)?;
+    let nbd = nbd_addresses(&settings.nbd_listen)?;
+    let data_dir = DataDir::create_or_lock(&settings.data_dir)?;
+    let listeners = Listeners::bind(&settings, nbd, &data_dir)?;
+    logging::start(settings.json_log, settings.log.clone())?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(WORKER_THREADS)
+        .max_blocking_threads(BLOCKING_THREADS_MAX)
+        .thread_stack_size(THREAD_STACK_BYTES)
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::internal("cannot start the runtime", error))?;
+    let result = runtime.block_on(serve(settings, data_dir, listeners));
+    // A thread that still waits for a broken disk must not hold up the end.
+    runtime.shutdown_timeout(Duration::from_millis(200));
+    result
+}
+
+async fn serve(settings: Settings, data_dir: DataDir, listeners: Listeners) -> Result<(), Failure> {
+    let mut signals = Signals::listen()?;
+    let running = tokio::select! {
+        running = Running::start(settings, &data_dir, listeners) => running?,
+        // Nothing was let in yet, and what was begun is as after a crash: sound.
+        signal = signals.next() => {
+            tracing::info!(signal, "stopped before it was ready");
+            return Ok(());
+        }
+    };
+    let signal = signals.next().await;
+    tracing::info!(signal, "stopping");
+    tokio::select! {
+        stopped = timeout(STOP_TIMEOUT, running.stop()) => {
+            stopped.unwrap_or_else(|_| Err(Failure::refused("the stop took too long and was cut short")))
+        }
+        signal = signals.next() => Err(Failure::refused(format!("a second {signal}: stopped at once"))),
+    }
+}
+
+/// A server whose doors are open.
+struct Running {
+    stop: StopSender,
+    doors: JoinSet<()>,
+    nbd: NbdServer,
+    control: Control,
+    pools: Arc<Pools>,
+    _socket_files: Vec<SocketFile>,
+}
+
+impl Running {
+    async fn start(settings: Settings, data_dir: &DataDir, listeners: Listeners) -> Result<Self, Failure> {
+        let pools = Arc::new(Pools::new(data_dir.pools()));
+        open_present_pools(&pools, data_dir).await?;
+        let exports = ExportTable::new();
+        let (clock, random) = (Arc::new(SystemClock), Arc::new(OsRandom::open()?));
+        let db = Db::open(&data_dir.database())
+            .await
+            .map_err(|error| Failure::internal("cannot open the records", error))?;
+        let control = Control::new(ControlParts {
+            db,
+            stores: pools.clone(),
+            exports: Arc::new(ControlExports(exports.clone())),
+            clock: clock.clone(),
+            random: random.clone(),
+            settings: settings.control,
+        });
+        let first = control.ensure_first_records().await.map_err(start_failed)?;
+        let regions: BTreeSet<Region> = control.regions().await.map_err(start_failed)?.into_iter().collect();
+        let default_region = known_region(settings.default_region, &regions)?;
+        write_admin_env(data_dir, &first, &default_region, &listeners.endpoint)?;
+        control.start().await.map_err(start_failed)?;
+
+        let config = GatewayConfig { regions, default_region, rate_limits: settings.rate_limits };
+        let keys = ControlKeys(control.clone());
+        let gateway = Arc::new(Gateway::new(Cbs::new(control.clone()), keys, config, clock, random));
+        let administrator = Administrator { control: control.clone(), account: first.account.uin };
+        let Listeners { api, endpoint, nbd, admin, socket_files } = listeners;
+        let (nbd_text, nbd_uri) = (nbd.to_text(), nbd.example_uri());
+        let (stop, stopped) = stop::channel();
+        let mut doors = JoinSet::new();
+        doors.spawn(http::serve(async_tcp(api)?, gateway, stopped.clone()));
+        doors.spawn(admin::listener::run(async_unix(admin)?, administrator, stopped.clone()));
+        doors.spawn(reconcile(control.clone(), stopped));
+        let nbd = NbdServer::start(exports, nbd)?;
+
+        tracing::info!(endpoint, nbd = nbd_text, data_dir = %data_dir.path().display(), "ready");
+        output::line(&greeting::ready(&endpoint, &nbd_text));
+        if first.created {
+            greeting::first_steps(data_dir.path(), &nbd_uri).iter().for_each(|line| output::line(line));
+        }
+        Ok(Self { stop, doors, nbd, control, pools, _socket_files: socket_files })
+    }
+
+    /// Closes the doors, lets what is under way finish, and closes records and pools.
+    async fn stop(mut self) -> Result<(), Failure> {
+        self.stop.stop();
+        let doors = async { while self.doors.join_next().await.is_some() {} };
+        if timeout(CALLS_TIMEOUT, doors).await.is_err() {
+            tracing::warn!("calls that did not end in time are cut off; their jobs go on at the next start");
+            self.doors.abort_all();
+        }
+        self.nbd.stop(NBD_TIMEOUT).await;
+        self.control.shutdown().await;
+        let pools = self.pools.clone();
+        match tokio::task::spawn_blocking(move || pools.close()).await {
+            Ok(Ok(())) => {
+                tracing::info!("stopped");
+                Ok(())
+            }
+            Ok(Err(error)) => Err(Failure::internal("a pool did not close cleanly", error)),
+            Err(error) => Err(Failure::internal("a pool did not close", error)),
+        }
+    }
+}
+
+async fn reconcile(control: Control, mut stop: Stop) {
+    let mut ticks = interval(RECONCILE_INTERVAL);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            biased;
+            () = stop.wanted() => return,
+            _ = ticks.tick() => {}
+        }
+        if let Err(error) = control.reconcile().await {
+            tracing::warn!(%error, cause = error.source().map(ToString::to_string), "looking for due work failed; it is tried again");
+        }
+    }
+}
+
+/// Recovers the pools that are there, so that the first call does not wait for it.
+async fn open_present_pools(pools: &Arc<Pools>, data_dir: &DataDir) -> Result<(), Failure> {
+    let regions = data_dir.pool_regions()?;
+    let pools = pools.clone();
+    let opened = tokio::task::spawn_blocking(move || {
+        regions.iter().try_for_each(|region| {
+            let failed = |error| Failure::internal(format!("cannot open the pool of {region}"), error);
+            pools.pool(region).map(drop).map_err(failed)
+        })
+    });
+    opened.await.unwrap_or_else(|error| Err(Failure::internal("opening the pools broke off", error)))
+}
+
+fn start_failed(error: ControlError) -> Failure {
+    Failure::internal("cannot start from the records", error)
+}
+
+fn known_region(wanted: Region, regions: &BTreeSet<Region>) -> Result<Region, Failure> {
+    if regions.contains(&wanted) {
+        return Ok(wanted);
+    }
+    let known: Vec<_> = regions.iter().map(Region::as_str).collect();
+    Err(Failure::setup(format!(
+        "default_region `{wanted}` does not exist: choose one of {}",
+        known.join(", ")
+    )))
+}
+
+fn write_admin_env(
+    data_dir: &DataDir,
+    first: &FirstKey,
+    region: &Region,
+    endpoint: &str,
+) -> Result<(), Failure> {
+    let FirstKey { key, .. } = first;
+    data_dir.write_admin_env(&AdminEnv {
+        secret_id: &key.secret_id,
+        secret_key: &key.secret_key,
+        region,
+        endpoint,
+    })
+}
+
+fn async_tcp(listener: std::net::TcpListener) -> Result<TcpListener, Failure> {
+    let made = listener.set_nonblocking(true).and_then(|()| TcpListener::from_std(listener));
+    made.map_err(|error| Failure::internal("cannot listen for API calls", error))
+}
+
+fn async_unix(listener: std::os::unix::net::UnixListener) -> Result<UnixListener, Failure> {
+    let made = listener.set_nonblocking(true).and_then(|()| UnixListener::from_std(listener));
+    made.map_err(|error| Failure::internal("cannot listen for administrative commands", error))
+}

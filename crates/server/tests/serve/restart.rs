@@ -1,0 +1,64 @@
+//! Stopping, being killed, and what is still there afterwards.
+
+use std::time::Duration;
+
+use rustix::process::Signal;
+use serde_json::json;
+
+use crate::call::{Client, add_instance, small_disk};
+use crate::harness::{Home, run};
+
+#[test]
+fn sigterm_and_sigint_stop_a_server_cleanly() {
+    for signal in [Signal::TERM, Signal::INT] {
+        let home = Home::new();
+        let server = home.start();
+        server.signal(signal);
+        assert!(server.wait().success());
+        assert!(!home.data_dir().join("admin.sock").exists());
+        assert!(!home.data_dir().join("nbd.sock").exists());
+        run(&mut home.ashlar(&["check"]), 0);
+    }
+}
+
+#[test]
+fn a_client_that_says_nothing_does_not_hold_the_stop_up() {
+    let home = Home::new();
+    let server = home.start();
+    let host = server.endpoint.strip_prefix("http://").unwrap().to_owned();
+    let _silent = std::net::TcpStream::connect(&host).unwrap();
+    let mut half = std::net::TcpStream::connect(&host).unwrap();
+    std::io::Write::write_all(&mut half, b"POST / HTTP/1.1\r\nHost: x\r\nContent-Le").unwrap();
+    let _nbd = std::os::unix::net::UnixStream::connect(home.data_dir().join("nbd.sock")).unwrap();
+    let started = jiff::Timestamp::now();
+    assert!(server.stop().success());
+    let taken = jiff::Timestamp::now().duration_since(started);
+    assert!(taken.unsigned_abs() < Duration::from_secs(10), "{taken:?}");
+}
+
+#[test]
+fn answered_calls_survive_kill_9() {
+    let home = Home::new();
+    let server = home.start();
+    let client = Client::new(&home, &server);
+    let instance = add_instance(&home, "ap-guangzhou-3");
+    let disk = client.succeed("CreateDisks", &small_disk())["DiskIdSet"][0].clone();
+    client.succeed("AttachDisks", &json!({"DiskIds": [disk], "InstanceId": instance}));
+    let snapshot =
+        client.succeed("CreateSnapshot", &json!({"DiskId": disk, "SnapshotName": "s"}))["SnapshotId"].clone();
+    server.kill();
+
+    let (summary, _) = run(&mut home.ashlar(&["check"]), 0);
+    assert!(summary.contains("clean"), "{summary}");
+    let server = home.start();
+    let client = Client::new(&home, &server);
+    let disks = client.succeed("DescribeDisks", &json!({"DiskIds": [disk]}));
+    assert_eq!(disks["DiskSet"][0]["DiskState"], "ATTACHED");
+    assert_eq!(disks["DiskSet"][0]["InstanceId"], json!(instance));
+    let snapshots = client.succeed("DescribeSnapshots", &json!({"SnapshotIds": [snapshot]}));
+    assert_eq!(snapshots["SnapshotSet"][0]["SnapshotName"], "s");
+    assert!(server.stop().success());
+    let (report, _) = run(&mut home.ashlar(&["check", "--json"]), 0);
+    let report: serde_json::Value = serde_json::from_str(&report).unwrap();
+    assert_eq!(report["findings"], json!([]));
+}

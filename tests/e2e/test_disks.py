@@ -168,6 +168,8 @@ def test_delete_with_instance_is_kept_while_attached(cloud, instance):
     disk = cloud.create_disk()
     cloud.attach(instance, disk, DeleteWithInstance=True)
     assert cloud.disk(disk)["DeleteWithInstance"] is True
+    cloud.call("ModifyDiskAttributes", DiskIds=[disk], DeleteWithInstance=False)
+    assert cloud.disk(disk)["DeleteWithInstance"] is False
     cloud.detach(disk)
 
 
@@ -177,7 +179,7 @@ def test_an_attachment_that_cannot_be_is_refused_whole(cloud, instance):
     cloud.attach(instance, attached)
     for disks, code, text in [
         ([good, NO_DISK], "InvalidDiskId.NotFound", NO_DISK),
-        ([good, "snap-00000000"], "InvalidParameterValue", "snap-00000000"),
+        ([good, "snap-00000000"], "InvalidParameter", "snap-00000000"),
         ([good, elsewhere], "ResourceUnavailable.NotSupported", elsewhere),
         ([good, attached], "ResourceUnavailable.NotSupported", attached),
         ([good] * 2, "InvalidParameterValue", good),
@@ -260,10 +262,10 @@ def test_a_disk_grows_and_never_shrinks(cloud, instance):
 
 def test_attributes_of_several_disks_change_together(cloud):
     disks = cloud.create_disks(10, count=2)
-    cloud.call("ModifyDiskAttributes", DiskIds=disks, DiskName="renamed", ProjectId=0, DeleteWithInstance=True)
+    cloud.call("ModifyDiskAttributes", DiskIds=disks, DiskName="renamed", ProjectId=0, Portable=True)
     for disk in disks:
         found = cloud.disk(disk)
-        assert (found["DiskName"], found["Placement"]["ProjectId"]) == ("renamed", 0)
+        assert (found["DiskName"], found["Placement"]["ProjectId"], found["Portable"]) == ("renamed", 0, True)
     cloud.call("ModifyDiskAttributes", DiskIds=disks[:1], BurstPerformanceOperation="CREATE")
     assert cloud.disk(disks[0])["BurstPerformance"] is True
     cloud.call("ModifyDiskAttributes", DiskIds=disks[:1], BurstPerformanceOperation="CANCEL")
@@ -384,9 +386,12 @@ def test_a_region_does_not_show_the_disks_of_another(cloud, server):
     beijing.terminate(disk)
 
 
-def test_instances_report_their_disks(cloud, instance):
+def test_instances_report_their_disks(cloud, server):
     with cloud.refused("MissingParameter", "InstanceIds"):
         cloud.call("DescribeInstancesDiskNum")
-    other = cloud.server.add_instance()
-    answer = cloud.call("DescribeInstancesDiskNum", InstanceIds=[instance, other])["AttachDetail"]
-    assert {detail["InstanceId"]: detail["AttachedDiskCount"] for detail in answer} == {instance: 0, other: 0}
+    busy, idle = server.add_instance(), server.add_instance()
+    disks = cloud.create_disks(10, count=2)
+    cloud.attach(busy, *disks)
+    answer = cloud.call("DescribeInstancesDiskNum", InstanceIds=[busy, idle])["AttachDetail"]
+    assert {detail["InstanceId"]: detail["AttachedDiskCount"] for detail in answer} == {busy: 2, idle: 0}
+    cloud.detach(*disks)

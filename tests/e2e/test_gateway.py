@@ -182,8 +182,8 @@ def test_wrong_forms_and_content_types(raw):
     boundary = "multipart/form-data; boundary=xyz"
     good = b'--xyz\r\nContent-Disposition: form-data; name="Limit"\r\n\r\n1\r\n--xyz--\r\n'
     assert raw.tc3("DescribeDisks", good, content_type=boundary)["TotalCount"] == 0
+    assert raw.tc3("DescribeDisks", b"", content_type=boundary)["TotalCount"] == 0, "the SDK's form of no parameters"
     for body in (
-        b"",
         b"--xyz",
         b"--abc--",
         good[:-10],

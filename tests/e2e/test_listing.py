@@ -132,9 +132,15 @@ def test_filters_by_id_and_order_by_deadline(zoo):
     assert found("disk-id", disks["hourly"]) == [disks["hourly"]]
     assert found("instance-id", instance) == [disks["attached"]]
     assert found("instance-id", "ins-00000000") == []
-    both = [cloud.call("DescribeDisks", OrderField="DEADLINE", Order=order) for order in ("ASC", "DESC")]
-    assert sorted(ids(both[0])) == sorted(disks.values())
-    assert (ids(both[0])[0] == disks["prepaid"]) != (ids(both[1])[0] == disks["prepaid"])
+    prepaid = {"DiskName": "in order", "DiskChargeType": "PREPAID"}
+    late, soon = [cloud.create_disk(**prepaid, DiskChargePrepaid={"Period": months}) for months in (12, 2)]
+    wanted = [{"Name": "disk-name", "Values": ["in order"]}]
+    for order, expected in [("ASC", [soon, late]), ("DESC", [late, soon])]:
+        assert ids(cloud.call("DescribeDisks", Filters=wanted, OrderField="DEADLINE", Order=order)) == expected
+    everything = cloud.call("DescribeDisks", OrderField="DEADLINE")
+    assert {*disks.values(), late, soon} == set(ids(everything)), "disks without a deadline are listed too"
+    for _ in range(2):
+        cloud.call("TerminateDisks", DiskIds=[late, soon])
 
 
 def test_policies_are_named_only_when_asked_for(zoo):

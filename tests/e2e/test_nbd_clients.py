@@ -133,7 +133,7 @@ def test_qemu_io_patterns_of_every_kind(server, disk):
     [
         ["--rw=randwrite", "--bs=4k", "--iodepth=32", "--size=32m"],
         ["--rw=write", "--bs=1m", "--iodepth=4", "--size=128m"],
-        ["--rw=randrw", "--bsrange=512-128k", "--bs_unaligned", "--iodepth=8", "--size=32m", "--fdatasync=16"],
+        ["--rw=randrw", "--bsrange=512-128k", "--bs_unaligned", "--iodepth=8", "--size=32m", "--fsync=16"],
     ],
     ids=["random 4k", "sequential 1m", "mixed and unaligned"],
 )

@@ -42,7 +42,7 @@ def serve(tmp_path, *arguments, config=None, env=None):
     ("config", "texts"),
     [
         ("colour = 1\n", ["colour"]),
-        ("api_listen = 7\n", ["api_listen"]),
+        ("api_listen = 7\n", ["ashlar.toml", "line 1", "7"]),
         ("api_listen = [\n", ["ashlar.toml"]),
         ('rate_limits = "sometimes"\n', ["rate_limits"]),
         ('default_region = "Mars"\n', ["Mars"]),
@@ -153,11 +153,12 @@ def test_commands_without_a_server(tmp_path):
 
 def test_logs_for_machines_tell_of_each_call(servers):
     server = servers.start(RATE_LIMIT_OFF + "json_log = true\n")
-    request = Cloud(server).call("DescribeDisks")["RequestId"]
+    wanted = {"DiskChargeType": "POSTPAID_BY_HOUR", "DiskType": "CLOUD_PREMIUM", "DiskSize": 10}
+    request = Cloud(server).call("CreateDisks", Placement={"Zone": ZONE}, **wanted)["RequestId"]
     server.stop()
     lines = [json.loads(line) for line in server.log_path.read_text().splitlines() if line.startswith("{")]
     (told,) = [line for line in lines if request in json.dumps(line)]
-    assert "DescribeDisks" in json.dumps(told)
+    assert "CreateDisks" in json.dumps(told)
 
 
 def test_version_and_help():

@@ -186,7 +186,7 @@ class Server:
         """Bytes that the pools take on the host's file system (blocks, not lengths)."""
         return sum(path.stat().st_blocks * 512 for path in (self.data_dir / "pools").rglob("*") if path.is_file())
 
-    def log_tail(self, lines=60):
+    def log_tail(self, lines=15):
         """The last lines that the server printed."""
         if not self.log_path.exists():
             return ""

@@ -132,3 +132,16 @@ impl Decode for EncryptFlag {
         }
     }
 }
+
+/// `InstanceType` of a request: not documented there, sent in small letters by one real client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct InstanceTypeHint(pub InstanceType);
+
+impl Decode for InstanceTypeHint {
+    const SHAPE: Shape = <InstanceType as Decode>::SHAPE;
+
+    fn decode(value: Value, at: &Location<'_>, rules: &Rules) -> Result<Self, ApiError> {
+        let text = String::decode(value, at, rules)?.to_ascii_uppercase();
+        InstanceType::decode(Value::Text(text), at, rules).map(Self)
+    }
+}

@@ -6,7 +6,7 @@ use ashlar_types::{
 
 use super::choice::{
     AttachMode, BurstPerformanceOperation, DiskOrderField, EncryptFlag, EncryptType, FileSystemType,
-    InstanceType, Order,
+    InstanceType, InstanceTypeHint, Order,
 };
 use super::filter::Filter;
 use super::placement::{Placement, PlacementOutput};
@@ -164,7 +164,7 @@ model! {
         /// How a bare-metal instance gets them.
         pub attach_mode: Option<AttachMode> = "AttachMode",
         /// The kind of machine, in any case; one real client sends `eks` for nodes of an elastic cluster.
-        pub instance_type: Option<String> = "InstanceType" => Rules::UNDOCUMENTED,
+        pub instance_type: Option<InstanceTypeHint> = "InstanceType" => Rules::UNDOCUMENTED,
     }
 
     /// The answer of [`AttachDisks`].
@@ -178,7 +178,7 @@ model! {
         /// The instance; tells which one for a disk that several have.
         pub instance_id: Option<InstanceId> = "InstanceId",
         /// The kind of machine, in any case; see [`AttachDisks::instance_type`].
-        pub instance_type: Option<String> = "InstanceType" => Rules::UNDOCUMENTED,
+        pub instance_type: Option<InstanceTypeHint> = "InstanceType" => Rules::UNDOCUMENTED,
     }
 
     /// The answer of [`DetachDisks`].

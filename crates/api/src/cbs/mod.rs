@@ -13,7 +13,7 @@ mod tag;
 
 pub use choice::{
     AttachMode, BurstPerformanceOperation, DiskOrderField, EncryptFlag, EncryptType, FileSystemType,
-    InquiryType, InstanceType, Order, SnapshotMode, SnapshotOrderField,
+    InquiryType, InstanceType, InstanceTypeHint, Order, SnapshotMode, SnapshotOrderField,
 };
 pub use disk::{
     AttachDisks, AttachDisksResponse, AutoMountConfiguration, CreateDisks, CreateDisksResponse,

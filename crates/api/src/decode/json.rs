@@ -1,12 +1,11 @@
 //! JSON bodies. Stricter than the usual reader: a name given twice is an error, and depth and number of
 //! values are bounded.
 
-use std::cell::Cell;
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
-use super::{DEPTH_MAX, Excerpt, VALUE_COUNT_MAX, malformed};
+use super::{DEPTH_MAX, Excerpt, VALUE_COUNT_MAX, ValueBudget, malformed};
 use crate::error::ApiError;
 use crate::value::{Object, Value};
 
@@ -14,14 +13,13 @@ use crate::value::{Object, Value};
 ///
 /// # Errors
 /// `InvalidParameter` that says where the body stops being acceptable JSON.
-pub(crate) fn tree_from_json(body: &[u8]) -> Result<Value, ApiError> {
+pub(crate) fn tree_from_json(body: &[u8], budget: &ValueBudget) -> Result<Value, ApiError> {
     if body.is_empty() {
         return Ok(Value::Object(Object::new()));
     }
     let text = std::str::from_utf8(body).map_err(|_| malformed("The request body is not UTF-8."))?;
-    let values_left = Cell::new(VALUE_COUNT_MAX);
     let mut reader = serde_json::Deserializer::from_str(text);
-    TreeSeed { values_left: &values_left, depth_left: DEPTH_MAX }
+    TreeSeed { budget, depth_left: DEPTH_MAX }
         .deserialize(&mut reader)
         .and_then(|tree| reader.end().map(|()| tree))
         .map_err(|error| malformed(format!("The request body is not acceptable JSON: {error}.")))
@@ -30,7 +28,7 @@ pub(crate) fn tree_from_json(body: &[u8]) -> Result<Value, ApiError> {
 /// Builds one value, with what is left of the bounds.
 #[derive(Clone, Copy)]
 struct TreeSeed<'a> {
-    values_left: &'a Cell<usize>,
+    budget: &'a ValueBudget,
     depth_left: usize,
 }
 
@@ -47,9 +45,8 @@ impl<'de> DeserializeSeed<'de> for TreeSeed<'_> {
     type Value = Value;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
-        match self.values_left.get().checked_sub(1) {
-            Some(left) => self.values_left.set(left),
-            None => return Err(D::Error::custom(format_args!("more than {VALUE_COUNT_MAX} values"))),
+        if !self.budget.take() {
+            return Err(D::Error::custom(format_args!("more than {VALUE_COUNT_MAX} values")));
         }
         deserializer.deserialize_any(self)
     }

@@ -7,6 +7,7 @@ mod multipart;
 mod query;
 mod scalar;
 
+use std::cell::Cell;
 use std::fmt;
 
 pub(crate) use flat::tree_from_pairs;
@@ -23,10 +24,26 @@ use crate::schema::{ObjectSchema, Rules, Shape};
 use crate::value::{Object, Value};
 
 /// The most values a request may hold, whatever its size.
-pub(crate) const VALUE_COUNT_MAX: usize = 10_000;
+const VALUE_COUNT_MAX: usize = 10_000;
+
+/// Counts the values of one request, in all its parts.
+#[derive(Debug)]
+pub(crate) struct ValueBudget(Cell<usize>);
+
+impl ValueBudget {
+    /// A whole request's worth.
+    pub(crate) const fn new() -> Self {
+        Self(Cell::new(VALUE_COUNT_MAX))
+    }
+
+    /// Takes one value out. False where none is left.
+    fn take(&self) -> bool {
+        self.0.get().checked_sub(1).map(|left| self.0.set(left)).is_some()
+    }
+}
 
 /// The deepest nesting of a request; the model's own is 4.
-pub(crate) const DEPTH_MAX: usize = 16;
+const DEPTH_MAX: usize = 16;
 
 /// A value that can stand in a request.
 pub trait Decode: Sized {

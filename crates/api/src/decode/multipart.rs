@@ -1,7 +1,7 @@
 //! `multipart/form-data` bodies (RFC 7578): dotted names as in a form; a part of type `application/json`
 //! holds a whole list or object, as one official client library sends them.
 
-use super::{Excerpt, VALUE_COUNT_MAX, malformed, tree_from_json, tree_from_pairs};
+use super::{Excerpt, VALUE_COUNT_MAX, ValueBudget, malformed, tree_from_json, tree_from_pairs};
 use crate::error::ApiError;
 use crate::error_code::ErrorCode;
 use crate::value::{Object, Value};
@@ -27,6 +27,7 @@ pub(crate) fn tree_from_multipart(body: &[u8], boundary: &str) -> Result<Value, 
         .or_else(|| body.split_once(&format!("\r\n{delimiter}")).map(|(_, rest)| rest))
         .ok_or_else(|| broken("the boundary does not begin the body"))?;
     let delimiter = format!("\r\n{delimiter}");
+    let budget = ValueBudget::new();
     let mut parts = Vec::new();
     while !rest.starts_with("--") {
         let after = rest.trim_start_matches([' ', '\t']);
@@ -34,16 +35,16 @@ pub(crate) fn tree_from_multipart(body: &[u8], boundary: &str) -> Result<Value, 
             after.strip_prefix("\r\n").ok_or_else(|| broken("a boundary is not followed by a line end"))?;
         let (part, next) =
             after.split_once(&delimiter).ok_or_else(|| broken("the closing boundary is missing"))?;
-        if parts.len() == VALUE_COUNT_MAX {
+        if !budget.take() {
             return Err(malformed(format!("The request has more than {VALUE_COUNT_MAX} parameters.")));
         }
-        parts.push(read_part(part)?);
+        parts.push(read_part(part, &budget)?);
         rest = next;
     }
     tree_from_pairs(parts)
 }
 
-fn read_part(part: &str) -> Result<(String, Value), ApiError> {
+fn read_part(part: &str, budget: &ValueBudget) -> Result<(String, Value), ApiError> {
     // A part without headers begins with the empty line itself, and has no name.
     let (headers, content) = part.split_once("\r\n\r\n").ok_or_else(|| broken("a part has no empty line"))?;
     let mut name = None;
@@ -59,7 +60,7 @@ fn read_part(part: &str) -> Result<(String, Value), ApiError> {
     let name = name.ok_or_else(|| broken("a part has no `Content-Disposition: form-data; name=...`"))?;
     match is_json {
         false => Ok((name, Value::Text(content.to_owned()))),
-        true => match tree_from_json(content.as_bytes()) {
+        true => match tree_from_json(content.as_bytes(), budget) {
             Ok(value) => Ok((name, value)),
             Err(error) => Err(malformed(format!("The part `{}`: {}", Excerpt(&name), error.message))),
         },

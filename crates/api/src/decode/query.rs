@@ -1,6 +1,6 @@
 //! Query strings and form bodies: `name=value` pairs, percent-encoded, `+` for a space.
 
-use super::{VALUE_COUNT_MAX, malformed};
+use super::{VALUE_COUNT_MAX, ValueBudget, malformed};
 use crate::error::ApiError;
 
 /// Splits and decodes a query string, keeping the order.
@@ -8,9 +8,10 @@ use crate::error::ApiError;
 /// # Errors
 /// `InvalidParameter` for broken percent-encoding, text that is not UTF-8, and too many pairs.
 pub(crate) fn pairs_from_query(query: &str) -> Result<Vec<(String, String)>, ApiError> {
+    let budget = ValueBudget::new();
     let mut pairs = Vec::new();
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-        if pairs.len() == VALUE_COUNT_MAX {
+        if !budget.take() {
             return Err(malformed(format!("The request has more than {VALUE_COUNT_MAX} parameters.")));
         }
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));

@@ -7,8 +7,8 @@ use super::replay::Proof;
 use super::request::RawRequest;
 use crate::action::Action;
 use crate::decode::{
-    Excerpt, malformed, media_parameter, media_type, pairs_from_query, tree_from_json, tree_from_multipart,
-    tree_from_pairs,
+    Excerpt, ValueBudget, malformed, media_parameter, media_type, pairs_from_query, tree_from_json,
+    tree_from_multipart, tree_from_pairs,
 };
 use crate::error::ApiError;
 use crate::error_code::ErrorCode;
@@ -227,7 +227,7 @@ fn body_tree(request: &RawRequest) -> Result<Value, ApiError> {
     }
     match media_type(content_type).as_str() {
         // One official client library sends JSON as octets.
-        "application/json" | "application/octet-stream" => tree_from_json(&request.body),
+        "application/json" | "application/octet-stream" => tree_from_json(&request.body, &ValueBudget::new()),
         "application/x-www-form-urlencoded" => {
             Parameters::Pairs(pairs_from_query(body_text(request)?)?).into_tree(request)
         }

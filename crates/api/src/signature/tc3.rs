@@ -222,6 +222,29 @@ mod tests {
     }
 
     #[test]
+    fn other_headers_are_lower_cased_and_host_and_type_may_be_too() {
+        let headers = [
+            ("Content-Type", &b" Application/JSON; charset=UTF-8 "[..]),
+            ("host", &b"LocalHost:9600"[..]),
+            ("X-TC-Action", &b"DescribeDisks"[..]),
+        ];
+        let request = SignedRequest { headers: &headers, ..example() };
+        let signer = Signer::new(KEY, "2019-02-25", "cvm", &request);
+        for (lower_case_all, host_with_port, expected) in [
+            (false, true, "content-type:Application/JSON; charset=UTF-8\nhost:LocalHost:9600\n"),
+            (false, false, "content-type:Application/JSON; charset=UTF-8\nhost:LocalHost\n"),
+            (true, true, "content-type:application/json; charset=utf-8\nhost:localhost:9600\n"),
+            (true, false, "content-type:application/json; charset=utf-8\nhost:localhost\n"),
+        ] {
+            let canonical = signer.canonical_request(Reading { lower_case_all, host_with_port });
+            let canonical = String::from_utf8(canonical).unwrap();
+            let expected =
+                format!("POST\n/\n\n{expected}x-tc-action:describedisks\n\ncontent-type;host;x-tc-action\n");
+            assert!(canonical.starts_with(&expected), "{canonical}");
+        }
+    }
+
+    #[test]
     fn a_change_of_one_byte_anywhere_fails() {
         let authorization = Authorization::parse(HEADER).unwrap();
         let changed_payload = [example().payload, b" "].concat();

@@ -156,7 +156,11 @@ fn what_real_clients_send_beside_the_documents_is_taken() {
     assert!(decoded.contains("delete_snapshot: Some(IntegerFlag(true))"), "{decoded}");
     let body = r#"{"DiskIds":["disk-lzrg2pwi"],"InstanceId":"ins-dyzmimrw","InstanceType":"eks"}"#;
     for action in ["AttachDisks", "DetachDisks"] {
-        assert!(bench.decoded(Tc3::json(action, body).sign()).contains("instance_type: Some(\"eks\")"));
+        assert!(
+            bench
+                .decoded(Tc3::json(action, body).sign())
+                .contains("instance_type: Some(InstanceTypeHint(Eks))")
+        );
     }
     let filters = r#"{"Filters":[{"Name":"project-id","Values":[0]},{"Name":"portable","Values":[true]}]}"#;
     let decoded = bench.decoded(Tc3::json("DescribeDisks", filters).sign());

@@ -316,6 +316,17 @@ fn multipart_bodies_that_cannot_be_read() {
         Tc3::post("DescribeDisks", "multipart/form-data; boundary=b", format!("{json}--b--\r\n")).sign();
     expect(&bench, request, "InvalidParameter", "`DiskIds`");
     bench.decoded(Tc3::post("DescribeDisks", "multipart/form-data; boundary=\"b\"", whole).sign());
+    // The bound on the number of values is one for all parts together.
+    let list = format!("[{}]", vec!["1"; 6_000].join(","));
+    let json = |name: &str| {
+        part(
+            &format!("Content-Disposition: form-data; name=\"{name}\"\r\nContent-Type: application/json"),
+            &list,
+        )
+    };
+    let body = format!("{}{}--b--\r\n", json("DiskIds"), json("Filters"));
+    let request = Tc3::post("DescribeDisks", "multipart/form-data; boundary=b", body).sign();
+    expect(&bench, request, "InvalidParameter", "10000 values");
 }
 
 #[test]
@@ -326,6 +337,8 @@ fn requests_that_are_too_large() {
     bench.decoded(Tc3::get("DescribeDisks", &filter(room)).sign());
     let request = Tc3::get("DescribeDisks", &filter(room + 1)).sign();
     expect(&bench, request, "RequestSizeLimitExceeded", "32768");
+    let request = Tc3 { body: vec![b'a'; SizeLimits::GET_BYTES], ..Tc3::get("DescribeDisks", "Limit=5") };
+    expect(&bench, request.sign(), "RequestSizeLimitExceeded", "32768");
     let body = |length: usize| {
         let frame = r#"{"Filters":[{"Name":"zone","Values":[""]}]}"#;
         frame.replace("\"\"", &format!("\"{}\"", "a".repeat(length - frame.len())))

@@ -1,6 +1,7 @@
 """Fixtures: servers that end by themselves and are checked after they have ended, and clients for them."""
 
 import os
+import random
 
 import pytest
 
@@ -85,6 +86,15 @@ def cloud(server):
 def instance(server):
     """An instance of the module's server."""
     return server.add_instance(name="e2e")
+
+
+@pytest.fixture
+def seed(record_property):
+    """`$ASHLAR_E2E_SEED`, else a random one; printed, so that a failure can be replayed."""
+    chosen = int(os.environ.get("ASHLAR_E2E_SEED") or random.SystemRandom().getrandbits(32))
+    record_property("ASHLAR_E2E_SEED", chosen)
+    print(f"ASHLAR_E2E_SEED={chosen}")
+    return chosen
 
 
 @pytest.hookimpl(wrapper=True)

@@ -1,10 +1,8 @@
 """`kill -9` at random moments of a mixed workload: nothing that was answered or flushed is lost."""
 
-import os
 import random
 import threading
 
-import pytest
 from tencentcloud.common.exception.tencent_cloud_sdk_exception import TencentCloudSDKException
 
 from harness.caller import Caller, Records, adopt_disk, verify_records
@@ -15,15 +13,6 @@ from harness.writer import BlockModel, Writer, assert_allowed, read_values
 
 ROUNDS = 20
 WRITTEN_DISKS = 2
-
-
-@pytest.fixture
-def seed(record_property):
-    """`$ASHLAR_E2E_SEED`, else a random one; printed, so that a failure can be replayed."""
-    chosen = int(os.environ.get("ASHLAR_E2E_SEED") or random.SystemRandom().getrandbits(32))
-    record_property("ASHLAR_E2E_SEED", chosen)
-    print(f"ASHLAR_E2E_SEED={chosen}")
-    return chosen
 
 
 def run_until_killed(server, cloud, instance, records, models, chance):

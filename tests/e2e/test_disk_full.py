@@ -4,10 +4,12 @@ import errno
 import os
 
 import pytest
+from tencentcloud.common.exception.tencent_cloud_sdk_exception import TencentCloudSDKException
 
 from harness.cloud import Cloud
 from harness.filesystem import loop_device, mounted, need_loop_devices
 from harness.nbd_client import NbdClient
+from harness.server import ZONE
 from harness.tools import run
 from harness.waiting import wait_until
 
@@ -41,6 +43,32 @@ def fill(client, start_mib):
     raise AssertionError("the medium never became full")
 
 
+def calls_that_need_space_are_whole(cloud, disk):
+    """On a full medium a call succeeds or is refused as such; either way nothing is left half made."""
+    for action, wanted in [
+        ("CreateSnapshot", {"DiskId": disk}),
+        (
+            "CreateDisks",
+            {
+                "Placement": {"Zone": ZONE},
+                "DiskChargeType": "POSTPAID_BY_HOUR",
+                "DiskType": "CLOUD_PREMIUM",
+                "DiskSize": 10,
+            },
+        ),
+        ("ResizeDisk", {"DiskId": disk, "DiskSize": 11}),
+    ]:
+        before = cloud.call("DescribeDisks")["TotalCount"], cloud.call("DescribeSnapshots")["TotalCount"]
+        try:
+            cloud.call(action, **wanted)
+        except TencentCloudSDKException as error:
+            assert error.code == "ResourceInsufficient", f"{action}: {error.code}: {error.message}"
+            assert before == (cloud.call("DescribeDisks")["TotalCount"], cloud.call("DescribeSnapshots")["TotalCount"])
+        assert cloud.disk(disk)["DiskState"] == "ATTACHED"
+    for snapshot in cloud.call("DescribeSnapshots")["SnapshotSet"]:
+        assert snapshot["SnapshotState"] == "NORMAL"
+
+
 def test_a_full_medium_refuses_writes_and_recovers(small_medium, servers):
     server = servers.start(data_dir=small_medium / "data")
     cloud = Cloud(server)
@@ -69,6 +97,7 @@ def test_a_full_medium_refuses_writes_and_recovers(small_medium, servers):
         client.write(0, early[0])
         client.flush()
         assert cloud.disk(kept)["DiskState"] == "ATTACHED"
+        calls_that_need_space_are_whole(cloud, kept)
 
         cloud.detach(victim)
         cloud.terminate(victim)

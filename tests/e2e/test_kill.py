@@ -71,6 +71,29 @@ def test_kill_9_at_random_moments(servers, seed):
     server.assert_clean()
 
 
+def test_sigterm_under_load_loses_no_answered_write(servers, seed):
+    chance = random.Random(seed)
+    server = servers.start()
+    cloud = Cloud(server)
+    instance = server.add_instance()
+    disk = cloud.create_disk()
+    cloud.attach(instance, disk)
+    model = BlockModel()
+    for _ in range(3):
+        writer = Writer(server, disk, model, chance.getrandbits(64))
+        writer.start()
+        wait_until(lambda one=writer: one.error or one.flush_count > 20, "the writer is under way")
+        server.stop()
+        writer.join(60)
+        assert not writer.is_alive()
+        assert writer.error is None, writer.error
+        server.start()
+        with NbdClient(server.nbd_socket, disk) as client:
+            values = read_values(client)
+        assert_allowed(values, model.answered_or_later(), f"{disk} after SIGTERM (seed {seed})")
+        model.found(values)
+
+
 class Call(threading.Thread):
     """One call that begins together with others; `answer` stays None when it was refused or cut off."""
 

@@ -1,5 +1,6 @@
 """The data plane as stock NBD clients see it."""
 
+import contextlib
 import json
 import os
 import struct
@@ -215,6 +216,47 @@ def test_wrong_commands_get_an_errno_and_the_session_goes_on(server, disk):
                 wrong()
         client.write(0, b"\x33" * 512)
         assert client.read(0, 512) == b"\x33" * 512
+
+
+def test_the_largest_disk_works_to_its_end(cloud, server, instance):
+    disk = cloud.create_disk(32000)
+    cloud.attach(instance, disk)
+    end = 32000 * GIB
+    with NbdClient(server.nbd_socket, disk) as client:
+        assert client.size_bytes == end
+        client.write(end - MIB, b"\x21" * MIB)
+        client.write(end // 2 - 4096, b"\x22" * 8192)
+        client.flush()
+        snapshot = cloud.create_snapshot(disk)
+        client.trim(end - (1 << 31), (1 << 31))
+        client.write_zeroes(end // 2 - (1 << 31), (1 << 32) - 4096)
+        assert client.read(end - MIB, MIB) == bytes(MIB)
+        assert client.read(end // 2 - 4096, 8192) == bytes(8192)
+    with NbdClient(server.nbd_socket, snapshot) as client:
+        assert client.read(end - MIB, MIB) == b"\x21" * MIB
+        assert client.read(end // 2 - 4096, 8192) == b"\x22" * 8192
+
+
+def test_large_requests(server, disk):
+    data = os.urandom(32 * MIB)
+    with NbdClient(server.nbd_socket, disk) as client:
+        client.write(4097, data, fua=True)
+        assert client.read(4097, len(data)) == data
+        with pytest.raises((OSError, ConnectionLost)):
+            client.read(0, 32 * MIB + 1)
+    with NbdClient(server.nbd_socket, disk) as client, pytest.raises((OSError, ConnectionLost)):
+        client.write(0, bytes(64 * MIB))
+
+
+def test_many_sessions_at_once(cloud, server, disk):
+    with contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(NbdClient(server.nbd_socket, disk)) for _ in range(60)]
+        for number, client in enumerate(clients):
+            client.write(number * 4096, struct.pack("<I", number) * 1024)
+        for number, client in enumerate(reversed(clients)):
+            assert client.read(number * 4096, 4096) == struct.pack("<I", number) * 1024
+        cloud.detach(disk)
+        wait_until(lambda: all(client.is_lost() for client in clients), "every session has ended")
 
 
 def test_a_client_that_vanishes_in_a_write_changes_nothing(server, disk):

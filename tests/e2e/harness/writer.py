@@ -63,6 +63,11 @@ def assert_allowed(values, allowed, what):
     assert not wrong, f"{what}: {len(wrong)} wrong blocks\n" + "\n".join(wrong[:10])
 
 
+def _last(values, value):
+    """The last place of `value` in a list; -1 if it is not there."""
+    return max((place for place, one in enumerate(values) if one == value), default=-1)
+
+
 class BlockModel:
     """What each block holds now, and what it may hold after a crash: its last flushed value or a later one."""
 
@@ -97,6 +102,11 @@ class BlockModel:
     def after_crash(self):
         """For each block the set of values that it may hold after a crash."""
         return [{durable, *later} for durable, later in zip(self._durable, self._later, strict=True)]
+
+    def answered_or_later(self):
+        """For each block the set of values that it may hold after a clean stop: the last answered one, or one
+        whose request was sent after that."""
+        return [{now, *later[_last(later, now) + 1 :]} for now, later in zip(self._current, self._later, strict=True)]
 
     def now(self):
         """For each block the one value that it holds, as sets."""

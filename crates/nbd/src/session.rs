@@ -138,7 +138,8 @@ impl<'server> Session<'server> {
             self.start_flush();
             self.handle_completions()?;
             self.replies.send(self.handle.socket())?;
-            if input == Input::Disconnect || self.handle.is_finishing() {
+            let is_over = input == Input::Disconnect || self.handle.is_finishing();
+            if is_over && input != Input::Blocked {
                 return Ok(());
             }
             if !self.wait_for_input(input)? {
@@ -163,6 +164,10 @@ impl<'server> Session<'server> {
     fn wait_for_input(&mut self, input: Input) -> Result<bool, SessionError> {
         let socket = self.handle.socket();
         if self.jobs.requests > 0 && !wait(socket, self.handle.bell(), input != Input::Blocked)? {
+            return Ok(true);
+        }
+        if input == Input::Blocked {
+            // What blocked it has been answered, and the client may be waiting for what was held back.
             return Ok(true);
         }
         if self.input.fill(socket)? > 0 {

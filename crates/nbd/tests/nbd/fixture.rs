@@ -1,0 +1,262 @@
+//! A server on a unix socket over the model store, and a device that can be told to wait or to fail.
+
+use std::collections::BTreeMap;
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
+
+use ashlar_nbd::{Exports, Lease, NbdLimits, OpenError, OpenErrorKind, Server, SessionHandle};
+use ashlar_volume::model::ModelStore;
+use ashlar_volume::{
+    BlockDevice, ErrorKind, Extent, ReadAttempt, VolumeError, VolumeId, VolumeSnapshotId, VolumeStore,
+    ZeroMode,
+};
+use tempfile::TempDir;
+
+/// The size of the export `disk`.
+pub const SIZE_BYTES: u64 = 48 << 20;
+
+/// Far longer than anything takes.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What a [`FaultyDevice`] does beside its work.
+#[derive(Debug, Default)]
+pub struct Faults {
+    /// Flushes wait until this is false again.
+    pub hold_flushes: bool,
+    /// Reads wait until this is false again.
+    pub hold_reads: bool,
+    /// No read succeeds at once.
+    pub reads_would_wait: bool,
+    /// Every call fails so.
+    pub fail_with: Option<ErrorKind>,
+    /// Calls that arrived, by name.
+    pub calls: BTreeMap<&'static str, usize>,
+    /// Calls that are inside now.
+    pub inside: usize,
+    /// The most that ever were.
+    pub inside_max: usize,
+}
+
+/// A device that counts its calls and misbehaves on command.
+pub struct FaultyDevice {
+    inner: Arc<dyn BlockDevice>,
+    faults: Mutex<Faults>,
+    changed: Condvar,
+}
+
+impl FaultyDevice {
+    pub fn set(&self, change: impl FnOnce(&mut Faults)) {
+        change(&mut self.faults.lock().unwrap());
+        self.changed.notify_all();
+    }
+
+    pub fn calls(&self, name: &'static str) -> usize {
+        self.faults.lock().unwrap().calls.get(name).copied().unwrap_or(0)
+    }
+
+    pub fn inside_max(&self) -> usize {
+        self.faults.lock().unwrap().inside_max
+    }
+
+    /// Waits until `condition` holds.
+    #[track_caller]
+    pub fn wait_until(&self, condition: impl Fn(&Faults) -> bool) {
+        let faults = self.faults.lock().unwrap();
+        let (faults, timeout) =
+            self.changed.wait_timeout_while(faults, PATIENCE, |faults| !condition(faults)).unwrap();
+        assert!(!timeout.timed_out(), "waited in vain: {faults:?}");
+    }
+
+    fn enter(&self, name: &'static str, held: impl Fn(&Faults) -> bool) -> Result<(), VolumeError> {
+        let mut faults = self.faults.lock().unwrap();
+        *faults.calls.entry(name).or_default() += 1;
+        faults.inside += 1;
+        faults.inside_max = faults.inside_max.max(faults.inside);
+        self.changed.notify_all();
+        let mut faults = self.changed.wait_while(faults, |faults| held(faults)).unwrap();
+        faults.inside -= 1;
+        faults.fail_with.map_or(Ok(()), |kind| Err(VolumeError::new(kind, "planted")))
+    }
+}
+
+impl BlockDevice for FaultyDevice {
+    fn size_bytes(&self) -> u64 {
+        self.inner.size_bytes()
+    }
+
+    fn is_read_only(&self) -> bool {
+        self.inner.is_read_only()
+    }
+
+    fn read(&self, offset_bytes: u64, buffer: &mut [u8]) -> Result<(), VolumeError> {
+        self.enter("read", |faults| faults.hold_reads)?;
+        self.inner.read(offset_bytes, buffer)
+    }
+
+    fn try_read(&self, offset_bytes: u64, buffer: &mut [u8]) -> Result<ReadAttempt, VolumeError> {
+        self.enter("try_read", |_| false)?;
+        if self.faults.lock().unwrap().reads_would_wait {
+            buffer.fill(0xbb);
+            return Ok(ReadAttempt::WouldWait);
+        }
+        self.inner.try_read(offset_bytes, buffer)
+    }
+
+    fn write(&self, offset_bytes: u64, data: &[u8]) -> Result<(), VolumeError> {
+        self.enter("write", |_| false)?;
+        self.inner.write(offset_bytes, data)
+    }
+
+    fn flush(&self) -> Result<(), VolumeError> {
+        self.enter("flush", |faults| faults.hold_flushes)?;
+        self.inner.flush()
+    }
+
+    fn discard(&self, offset_bytes: u64, length_bytes: u64) -> Result<(), VolumeError> {
+        self.enter("discard", |_| false)?;
+        self.inner.discard(offset_bytes, length_bytes)
+    }
+
+    fn write_zeroes(&self, offset_bytes: u64, length_bytes: u64, mode: ZeroMode) -> Result<(), VolumeError> {
+        self.enter("write_zeroes", |_| false)?;
+        self.inner.write_zeroes(offset_bytes, length_bytes, mode)
+    }
+
+    fn extents(&self, offset: u64, length: u64, extents_max: usize) -> Result<Vec<Extent>, VolumeError> {
+        self.enter("extents", |_| false)?;
+        self.inner.extents(offset, length, extents_max)
+    }
+}
+
+/// Two exports: `disk`, and `snap`, its snapshot from before the test.
+pub struct TestExports {
+    pub device: Arc<FaultyDevice>,
+    snapshot: Arc<dyn BlockDevice>,
+    leases: Arc<Leases>,
+}
+
+/// The leases that are out.
+#[derive(Default)]
+pub struct Leases {
+    sessions: Mutex<BTreeMap<u64, Option<SessionHandle>>>,
+    changed: Condvar,
+}
+
+impl Leases {
+    pub fn count(&self) -> usize {
+        self.sessions.lock().unwrap().len()
+    }
+
+    /// Has every session that holds a lease finish or abort.
+    pub fn end_all(&self, end: impl Fn(&SessionHandle)) {
+        self.sessions.lock().unwrap().values().flatten().for_each(end);
+    }
+
+    #[track_caller]
+    pub fn wait_until_count(&self, count: usize) {
+        let sessions = self.sessions.lock().unwrap();
+        let (sessions, timeout) =
+            self.changed.wait_timeout_while(sessions, PATIENCE, |sessions| sessions.len() != count).unwrap();
+        assert!(!timeout.timed_out(), "{} leases are out, expected {count}", sessions.len());
+    }
+}
+
+impl Exports for TestExports {
+    fn open(&self, name: &str) -> Result<Box<dyn Lease>, OpenError> {
+        let device: Arc<dyn BlockDevice> = match name {
+            "disk" => Arc::clone(&self.device) as _,
+            "snap" => Arc::clone(&self.snapshot),
+            "broken" => return Err(OpenError::new(OpenErrorKind::Unavailable, "the pool is not there")),
+            _ => return Err(OpenError::new(OpenErrorKind::NotFound, format!("no export `{name}`"))),
+        };
+        let mut sessions = self.leases.sessions.lock().unwrap();
+        let number = sessions.keys().last().map_or(0, |last| last + 1);
+        sessions.insert(number, None);
+        Ok(Box::new(TestLease { device, number, leases: Arc::clone(&self.leases) }))
+    }
+
+    fn list(&self) -> Vec<String> {
+        vec!["disk".to_owned(), "snap".to_owned()]
+    }
+}
+
+struct TestLease {
+    device: Arc<dyn BlockDevice>,
+    number: u64,
+    leases: Arc<Leases>,
+}
+
+impl Lease for TestLease {
+    fn device(&self) -> Arc<dyn BlockDevice> {
+        Arc::clone(&self.device)
+    }
+
+    fn description(&self) -> Option<String> {
+        Some("a test disk".to_owned())
+    }
+
+    fn on_withdraw(&self, session: SessionHandle) {
+        self.leases.sessions.lock().unwrap().insert(self.number, Some(session));
+    }
+}
+
+impl Drop for TestLease {
+    fn drop(&mut self) {
+        self.leases.sessions.lock().unwrap().remove(&self.number);
+        self.leases.changed.notify_all();
+    }
+}
+
+/// A running server. Dropped, it ends.
+pub struct TestServer {
+    pub server: Server,
+    pub store: ModelStore,
+    pub device: Arc<FaultyDevice>,
+    pub leases: Arc<Leases>,
+    socket: PathBuf,
+    directory: TempDir,
+}
+
+impl TestServer {
+    pub fn new() -> Self {
+        Self::with_limits(NbdLimits::default())
+    }
+
+    pub fn with_limits(limits: NbdLimits) -> Self {
+        let store = ModelStore::new();
+        let (disk, snap) = (VolumeId::new("disk").unwrap(), VolumeSnapshotId::new("snap").unwrap());
+        store.create_volume(&disk, SIZE_BYTES).unwrap();
+        let inner = store.open_volume(&disk).unwrap();
+        inner.write(4096, b"frozen").unwrap();
+        store.create_snapshot(&disk, &snap).unwrap();
+        inner.discard(0, SIZE_BYTES).unwrap();
+        let device = Arc::new(FaultyDevice { inner, faults: Mutex::default(), changed: Condvar::new() });
+        let leases = Arc::<Leases>::default();
+        let exports = TestExports {
+            device: Arc::clone(&device),
+            snapshot: store.open_snapshot(&snap).unwrap(),
+            leases: Arc::clone(&leases),
+        };
+        let directory = tempfile::tempdir().unwrap();
+        let socket = directory.path().join("nbd.sock");
+        let server = Server::new(Arc::new(exports), limits).unwrap();
+        server.serve_unix(UnixListener::bind(&socket).unwrap()).unwrap();
+        Self { server, store, device, leases, socket, directory }
+    }
+
+    pub fn socket(&self) -> &Path {
+        &self.socket
+    }
+
+    /// The address of an export for stock clients.
+    pub fn uri(&self, export: &str) -> String {
+        format!("nbd+unix:///{export}?socket={}", self.socket.display())
+    }
+
+    /// A path beside the socket.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+}

@@ -1,0 +1,144 @@
+//! Requests that wait: out of order, bounded, and in nobody's way.
+
+use ashlar_nbd::NbdLimits;
+
+use crate::client::*;
+use crate::fixture::TestServer;
+
+#[test]
+fn a_flush_in_flight_holds_up_nothing_behind_it() {
+    let server = TestServer::new();
+    let mut client = Client::open(server.socket(), "disk", Style::Structured);
+    server.device.set(|faults| faults.hold_flushes = true);
+    client.send_request(FLUSH, 0, 1, 0, 0);
+    server.device.wait_until(|faults| faults.inside == 1);
+    client.send_request(READ, 0, 2, 0, 4096);
+    assert_eq!(client.next_reply().0, 2, "a read at once");
+    server.device.set(|faults| faults.reads_would_wait = true);
+    client.send_request(READ, 0, 3, 0, 4096);
+    assert_eq!(client.next_reply().0, 3, "a read that waits");
+    client.send_write(0, 4, 0, b"data");
+    assert_eq!(client.next_reply().0, 4, "a write");
+    client.send_request(TRIM, 0, 5, 0, 4096);
+    assert_eq!(client.next_reply().0, 5, "a trim");
+    server.device.set(|faults| faults.hold_flushes = false);
+    assert_eq!(client.next_reply().0, 1);
+}
+
+#[test]
+fn flushes_of_all_sessions_hold_up_no_read_of_another() {
+    let server = TestServer::with_limits(NbdLimits { flush_workers_max: 2, ..NbdLimits::default() });
+    server.device.set(|faults| {
+        faults.hold_flushes = true;
+        faults.reads_would_wait = true;
+    });
+    let mut flushers: Vec<_> = (0..6).map(|_| Client::open(server.socket(), "disk", Style::Simple)).collect();
+    flushers.iter_mut().for_each(|client| client.send_request(FLUSH, 0, 1, 0, 0));
+    server.device.wait_until(|faults| faults.inside == 2);
+    let mut reader = Client::open(server.socket(), "disk", Style::Simple);
+    assert_eq!(reader.read(0, 4096), [0; 4096]);
+    server.device.set(|faults| faults.hold_flushes = false);
+    flushers.iter_mut().for_each(|client| assert_eq!(client.next_reply().1.error, 0));
+}
+
+#[test]
+fn flushes_that_come_together_share_one() {
+    let server = TestServer::new();
+    let mut client = Client::open(server.socket(), "disk", Style::Structured);
+    server.device.set(|faults| faults.hold_flushes = true);
+    client.send_request(FLUSH, 0, 100, 0, 0);
+    server.device.wait_until(|faults| faults.inside == 1);
+    for cookie in 0..50 {
+        client.send_write(FUA, cookie, cookie * 10, b"durable");
+    }
+    // A reply to this says that all before it has been received.
+    assert_eq!(client.call(READ, 0, 0, 7).bytes(), b"durable");
+    server.device.set(|faults| faults.hold_flushes = false);
+    for _ in 0..51 {
+        assert_eq!(client.next_reply().1.error, 0);
+    }
+    assert_eq!(server.device.calls("flush"), 2, "one that ran, and one for all that came meanwhile");
+}
+
+#[test]
+fn a_flush_never_shares_one_that_began_before_it() {
+    let server = TestServer::new();
+    let mut client = Client::open(server.socket(), "disk", Style::Structured);
+    server.device.set(|faults| faults.hold_flushes = true);
+    client.send_request(FLUSH, 0, 1, 0, 0);
+    server.device.wait_until(|faults| faults.inside == 1);
+    client.send_write(0, 2, 0, b"answered after the first flush began");
+    assert_eq!(client.next_reply().0, 2);
+    client.send_request(FLUSH, 0, 3, 0, 0);
+    assert_eq!(client.call(READ, 0, 0, 8).bytes(), b"answered");
+    assert_eq!(server.device.calls("flush"), 1, "the second waits for its turn");
+    server.device.set(|faults| faults.hold_flushes = false);
+    assert_eq!([client.next_reply().0, client.next_reply().0], [1, 3]);
+    assert_eq!(server.device.calls("flush"), 2);
+}
+
+#[test]
+fn reads_that_wait_bring_the_right_bytes() {
+    for style in [Style::Simple, Style::Structured] {
+        let server = TestServer::new();
+        let mut client = Client::open(server.socket(), "disk", style);
+        for block in 0..64 {
+            assert_eq!(client.write(0, block * 4096, &[block as u8 + 1; 4096]), 0);
+        }
+        server.device.set(|faults| faults.reads_would_wait = true);
+        for block in 0..64 {
+            client.send_request(READ, 0, block, block * 4096, 4096);
+        }
+        for _ in 0..64 {
+            let (block, reply) = client.next_reply();
+            assert_eq!(
+                reply.data.into_iter().collect::<Vec<_>>(),
+                [(block * 4096, vec![block as u8 + 1; 4096])]
+            );
+        }
+        let large = client.call(READ, 0, 0, 4 << 20).bytes();
+        assert!((0..64).all(|block| large[block * 4096..][..4096] == [block as u8 + 1; 4096]));
+        assert_eq!(large.len(), 4 << 20);
+    }
+}
+
+#[test]
+fn waiting_requests_are_bounded_by_count_and_all_answered() {
+    let limits = NbdLimits { waiting_requests_max: 5, ..NbdLimits::default() };
+    let server = TestServer::with_limits(limits);
+    let mut client = Client::open(server.socket(), "disk", Style::Structured);
+    server.device.set(|faults| {
+        faults.reads_would_wait = true;
+        faults.hold_reads = true;
+    });
+    for cookie in 0..100 {
+        client.send_request(READ, 0, cookie, cookie * 4096, 4096);
+    }
+    server.device.wait_until(|faults| faults.inside == 5);
+    server.device.set(|faults| faults.hold_reads = false);
+    let mut answered: Vec<u64> = (0..100).map(|_| client.next_reply().0).collect();
+    answered.sort_unstable();
+    assert_eq!(answered, (0..100).collect::<Vec<_>>());
+    // The sixth is the try of the session itself.
+    assert!(server.device.inside_max() <= 5 + 1, "{}", server.device.inside_max());
+}
+
+#[test]
+fn waiting_requests_are_bounded_by_bytes_and_the_largest_still_passes() {
+    let limits = NbdLimits { waiting_bytes_max: 3 * 4096, ..NbdLimits::default() };
+    let server = TestServer::with_limits(limits);
+    let mut client = Client::open(server.socket(), "disk", Style::Structured);
+    server.device.set(|faults| {
+        faults.reads_would_wait = true;
+        faults.hold_reads = true;
+    });
+    for cookie in 0..20 {
+        client.send_request(READ, 0, cookie, 0, 4096);
+    }
+    client.send_request(READ, 0, 20, 0, 8 << 20);
+    server.device.wait_until(|faults| faults.inside == 3);
+    server.device.set(|faults| faults.hold_reads = false);
+    let total: usize = (0..21).map(|_| client.next_reply().1.bytes().len()).sum();
+    assert_eq!(total, 20 * 4096 + (8 << 20));
+    assert!(server.device.inside_max() <= 4, "{}", server.device.inside_max());
+}

@@ -57,21 +57,24 @@ impl ExportTable {
         store: Arc<dyn VolumeStore>,
     ) -> Result<(), AttachError> {
         let mut slots = self.slots.write();
-        if let Some(old) = slots.get(&name) {
-            if old.is_withdrawn() {
+        match slots.get(&name) {
+            // Withdrawn and let go: what is left of it is in nobody's way.
+            Some(old) if old.is_withdrawn() && old.session_count() == 0 => {}
+            Some(old) if old.is_withdrawn() => {
                 return Err(AttachError::new(
                     AttachErrorKind::StillOpen,
                     format!("export `{name}` still has {} sessions from before", old.session_count()),
                 ));
             }
-            if old.instance() != instance {
+            Some(old) if old.instance() != instance => {
                 let owner = old.instance().map_or_else(String::new, |instance| instance.to_string());
                 return Err(AttachError::new(
                     AttachErrorKind::PublishedElsewhere,
                     format!("export `{name}` is published for instance `{owner}`"),
                 ));
             }
-            return Ok(());
+            Some(_) => return Ok(()),
+            None => {}
         }
         slots.insert(name, Slot::new(name, instance, store));
         Ok(())

@@ -8,6 +8,8 @@ mod error;
 mod export_name;
 mod export_table;
 mod slot;
+#[cfg(test)]
+mod tests;
 
 pub use error::{AttachError, AttachErrorKind};
 pub use export_name::ExportName;

@@ -8,9 +8,6 @@ mod modify;
 pub(crate) mod state;
 mod terminate;
 
-#[cfg(test)]
-mod state_tests;
-
 use ashlar_db::{Disk, LatestOperation, Tag, Transaction};
 use ashlar_types::{
     DiskChargeType, DiskId, DiskType, InstanceId, ProjectId, RenewFlag, SnapshotId, SnapshotState, Zone,

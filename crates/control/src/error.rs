@@ -349,7 +349,8 @@ impl fmt::Display for InstanceError {
             ),
             Self::PowerNotSupported(instance) => write!(
                 f,
-                "The instance `{instance}` cannot be stopped or started from here: stop it and detach the disk first."
+                "`AutoStopInstance` and `AutoStartInstance` are not supported by the instance `{instance}`: \
+                 stop it and detach the disk first."
             ),
             Self::HasDisks { instance, disk_count } => {
                 write!(f, "The instance `{instance}` has {disk_count} attached disks: detach them first.")

@@ -84,6 +84,16 @@ impl Transaction {
         Ok(self.0.commit().await?)
     }
 
+    /// How SQLite would run a statement.
+    #[cfg(test)]
+    pub(crate) async fn plan(&mut self, sql: &str) -> Result<String, DbError> {
+        use sqlx::Row as _;
+        let sql = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}"));
+        let rows = sqlx::query(sql).fetch_all(&mut *self.0).await?;
+        let lines: Result<Vec<String>, _> = rows.iter().map(|row| row.try_get("detail")).collect();
+        Ok(lines?.join("; "))
+    }
+
     /// Accounts, their keys and projects.
     pub fn accounts(&mut self) -> Accounts<'_> {
         Accounts(&mut self.0)

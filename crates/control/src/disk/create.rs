@@ -257,7 +257,7 @@ pub(super) fn check_size_of_type(
     offered: &DiskTypeSettings,
 ) -> Result<(), ParameterError> {
     let DiskTypeSettings { min_gib, max_gib, step_gib, .. } = *offered;
-    if (min_gib..=max_gib).contains(&size_gib) && size_gib % step_gib.max(1) == 0 {
+    if (min_gib..=max_gib).contains(&size_gib) && size_gib.is_multiple_of(step_gib.max(1)) {
         return Ok(());
     }
     let expected = format!("{min_gib} to {max_gib} in steps of {step_gib} for {disk_type}");

@@ -155,7 +155,7 @@ fn modified(mut disk: Disk, wanted: &ModifyDiskAttributes) -> Result<Disk, Contr
     match wanted.portable {
         Some(true) => disk.portable = true,
         Some(false) if disk.portable => {
-            let why = "an elastic disk cannot be made a non-elastic one";
+            let why = "`Portable` cannot become `false`, an elastic disk stays one";
             return Err(DiskError::NotSupported { disk: disk.id, state: disk.state, why }.into());
         }
         Some(false) | None => {}

@@ -3,6 +3,9 @@
 //!
 //! A job holds the disk from `begin_*` to `finish_*` or `give_back`; in between every other wish is refused.
 
+#[cfg(test)]
+mod tests;
+
 use ashlar_db::{Disk, Lifecycle, Snapshot};
 use ashlar_types::{DiskChargeType, DiskId, DiskState, DiskType, InstanceId, SnapshotState};
 

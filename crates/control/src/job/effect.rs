@@ -24,7 +24,7 @@ pub(crate) struct Survey {
 /// Runs one step. Blocks.
 pub(crate) fn run(control: &Control, region: &Region, work: &Work, step: Step) -> Result<(), VolumeError> {
     let store = control.stores.store(region)?;
-    let wait = Duration::from_millis(control.limits().withdraw_wait_ms);
+    let wait = withdraw_wait(control);
     match step {
         Step::MakeVolumes => make_volumes(store.as_ref(), work),
         Step::DeleteVolumes => {
@@ -134,10 +134,28 @@ fn roll_back_volume(store: &dyn VolumeStore, work: &Work) -> Result<(), VolumeEr
 }
 
 fn publish_exports(control: &Control, store: &Arc<dyn VolumeStore>, work: &Work) -> Result<(), VolumeError> {
-    let (Work::AttachDisks { disks, instance } | Work::DetachDisks { disks, instance }) = work else {
-        return Err(misplaced(work, Step::PublishExports));
-    };
-    disks.iter().try_for_each(|disk| control.exports.publish(*disk, *instance, Arc::clone(store)))
+    match work {
+        Work::AttachDisks { disks, instance } => {
+            disks.iter().try_for_each(|disk| control.exports.publish(*disk, *instance, Arc::clone(store)))
+        }
+        // The way back of a detach that sessions held up: a table takes a disk again only when they are gone.
+        Work::DetachDisks { disks, instance } => disks.iter().try_for_each(|disk| {
+            control.exports.withdraw(*disk, withdraw_wait(control))?;
+            control.exports.publish(*disk, *instance, Arc::clone(store))
+        }),
+        Work::CreateDisks { .. }
+        | Work::ResizeDisk { .. }
+        | Work::TerminateDisks { .. }
+        | Work::InitializeDisks { .. }
+        | Work::ChangeDiskType { .. }
+        | Work::CreateSnapshot { .. }
+        | Work::ApplySnapshot { .. }
+        | Work::DeleteSnapshots { .. } => Err(misplaced(work, Step::PublishExports)),
+    }
+}
+
+fn withdraw_wait(control: &Control) -> Duration {
+    Duration::from_millis(control.limits().withdraw_wait_ms)
 }
 
 fn take_snapshot(store: &dyn VolumeStore, work: &Work) -> Result<(), VolumeError> {

@@ -25,6 +25,7 @@ type EndReceiver = watch::Receiver<Option<End>>;
 
 /// What a test does to a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(not(test), expect(dead_code, reason = "only tests play faults"))]
 pub(crate) enum Fault {
     /// Nothing.
     None,

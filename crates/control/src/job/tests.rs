@@ -127,9 +127,7 @@ impl Scene {
                 control.create_snapshot(&caller(), wanted).await.map(drop)
             }
             Call::Apply => self.world.apply(self.kept, self.idle).await,
-            Call::DeleteSnapshots => {
-                control.delete_snapshots(&caller(), vec![self.kept, self.mortal]).await
-            }
+            Call::DeleteSnapshots => control.delete_snapshots(&caller(), vec![self.kept, self.mortal]).await,
         }
     }
 
@@ -284,7 +282,10 @@ fn is_disk_left(call: Call, step: Step, fault: Fault) -> bool {
 async fn check_given_back(world: &World, call: Call, step: Step, fault: Fault, before: &Scenery) {
     let after = Scenery::of(world, before.idle, before.attached).await;
     let destroyed = fault == Fault::FailAfter
-        && matches!(step, Step::DeleteSnapshots | Step::DeleteVolumes | Step::ResetVolumes | Step::RollBackVolume);
+        && matches!(
+            step,
+            Step::DeleteSnapshots | Step::DeleteVolumes | Step::ResetVolumes | Step::RollBackVolume
+        );
     let further = call == Call::Terminate && step == Step::DeleteVolumes;
     let resized = fault == Fault::FailAfter && step == Step::ResizeVolume;
     if resized {

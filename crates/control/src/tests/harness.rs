@@ -6,8 +6,8 @@ use std::sync::Arc;
 use ashlar_attach::{ExportName, ExportTable};
 use ashlar_db::{Db, Lifecycle, Listed};
 use ashlar_types::{
-    Clock as _, DiskChargeType, DiskId, DiskState, DiskType, InstanceId, ManualClock, Region, SeededRandom, SnapshotId,
-    SnapshotState, UnixMillis,
+    Clock as _, DiskChargeType, DiskId, DiskState, DiskType, InstanceId, ManualClock, Region, SeededRandom,
+    SnapshotId, SnapshotState, UnixMillis,
 };
 use ashlar_volume::model::ModelStore;
 use ashlar_volume::{BlockDevice, ErrorKind, VolumeError, VolumeStore};
@@ -106,11 +106,8 @@ impl World {
 
     pub(crate) async fn prepaid_disk(&self, renew_flag: Option<ashlar_types::RenewFlag>) -> DiskId {
         let prepaid = DiskChargePrepaid { period_months: 1, renew_flag, cur_instance_deadline: None };
-        let wanted = CreateDisks {
-            charge_type: DiskChargeType::Prepaid,
-            prepaid: Some(prepaid),
-            ..new_disks()
-        };
+        let wanted =
+            CreateDisks { charge_type: DiskChargeType::Prepaid, prepaid: Some(prepaid), ..new_disks() };
         self.control.create_disks(&caller(), wanted).await.unwrap()[0]
     }
 
@@ -141,8 +138,7 @@ impl World {
     }
 
     pub(crate) async fn apply(&self, snapshot: SnapshotId, disk: DiskId) -> Result<(), ControlError> {
-        let wanted =
-            ApplySnapshot { snapshot, disk, auto_stop_instance: None, auto_start_instance: None };
+        let wanted = ApplySnapshot { snapshot, disk, auto_stop_instance: None, auto_start_instance: None };
         self.control.apply_snapshot(&caller(), wanted).await
     }
 
@@ -192,8 +188,8 @@ impl World {
         assert_eq!(tx.jobs().unfinished().await.unwrap(), vec![], "every job ends");
         let expected = pool_expectation(&self.control.db, &caller().region).await.unwrap();
         assert!(expected.volumes_in_flux.is_empty() && expected.snapshots_in_flux.is_empty());
-        assert_eq!(names(&expected.volumes), names(&self.store().volumes().unwrap()));
-        assert_eq!(names(&expected.snapshots), names(&self.store().snapshots().unwrap()));
+        assert_eq!(names(&expected.volumes), names(self.store().volumes().unwrap()));
+        assert_eq!(names(&expected.snapshots), names(self.store().snapshots().unwrap()));
 
         let mut exported: BTreeSet<ExportName> =
             expected.snapshots.iter().copied().map(ExportName::Snapshot).collect();

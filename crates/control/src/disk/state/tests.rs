@@ -1,0 +1,230 @@
+//! The life of a disk as a table: every state against every wish.
+
+use ashlar_db::JobId;
+use ashlar_types::{
+    AccountUin, DiskChargeType, DiskState, DiskType, DiskUsage, InstanceId, ProjectId, SnapshotState,
+    UnixMillis,
+};
+
+use super::*;
+
+/// What a wish comes to.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Answer {
+    /// The disk is in this state then.
+    To(DiskState),
+    /// Goes by itself; trying again helps.
+    Later,
+    /// Never in this state.
+    Never,
+}
+
+use Answer::{Later, Never, To};
+use DiskState::{Attached, Attaching, Detaching, Expanding, Rollbacking, ToRecycle, Unattached};
+
+fn instance() -> InstanceId {
+    "ins-00000001".parse().unwrap()
+}
+
+fn disk(state: DiskState) -> Disk {
+    let inside = matches!(state, Attaching | Attached | Detaching);
+    Disk {
+        id: "disk-00000001".parse().unwrap(),
+        account: AccountUin(1),
+        zone: "ap-guangzhou-3".parse().unwrap(),
+        project: ProjectId(0),
+        name: "Unnamed".to_owned(),
+        disk_type: DiskType::CloudPremium,
+        usage: DiskUsage::DataDisk,
+        charge_type: DiskChargeType::PostpaidByHour,
+        renew_flag: None,
+        period_months: None,
+        deadline: None,
+        size_gib: 10,
+        lifecycle: Lifecycle::Live,
+        state,
+        instance: inside.then(instance),
+        last_instance: None,
+        portable: true,
+        delete_with_instance: false,
+        delete_snapshot: false,
+        source_snapshot: None,
+        throughput_performance_mib: 0,
+        burst_performance: false,
+        backup_quota: 0,
+        migrating: false,
+        migrate_percent: 0,
+        rollback_percent: 0,
+        error_prompt: String::new(),
+        job: matches!(state, Attaching | Detaching | Expanding | Rollbacking).then_some(JobId(1)),
+        created: UnixMillis(0),
+    }
+}
+
+fn snapshot(state: SnapshotState) -> Snapshot {
+    Snapshot {
+        id: "snap-00000001".parse().unwrap(),
+        account: AccountUin(1),
+        zone: "ap-guangzhou-3".parse().unwrap(),
+        project: ProjectId(0),
+        disk: "disk-00000001".parse().unwrap(),
+        name: "Unnamed".to_owned(),
+        lifecycle: Lifecycle::Live,
+        state,
+        percent: 100,
+        size_gib: 10,
+        held_bytes: 0,
+        usage: DiskUsage::DataDisk,
+        deadline: None,
+        job: None,
+        created: UnixMillis(0),
+        modified: UnixMillis(0),
+    }
+}
+
+fn answer(result: Result<Disk, DiskError>) -> Answer {
+    match result {
+        Ok(disk) => To(disk.state),
+        Err(
+            DiskError::Busy { .. }
+            | DiskError::SnapshotCreating(_)
+            | DiskError::RollingBack(_)
+            | DiskError::Migrating(_),
+        ) => Later,
+        Err(
+            DiskError::NotFound(_)
+            | DiskError::AttachedTo { .. }
+            | DiskError::NotPortable(_)
+            | DiskError::NotSupported { .. },
+        ) => Never,
+    }
+}
+
+/// Every wish of a client, in the order of the table's columns.
+fn wishes(disk: &Disk) -> [Answer; 7] {
+    let disk = || disk.clone();
+    let terminated = begin_terminate(disk()).map(|termination| match termination {
+        Termination::Recycle(disk) | Termination::Delete(disk) => disk,
+    });
+    let rolled_back = match begin_roll_back(disk(), snapshot(SnapshotState::Normal)) {
+        Ok((disk, _)) => answer(Ok(disk)),
+        Err(ControlError::Disk(error)) => answer(Err(error)),
+        Err(other) => panic!("{other}"),
+    };
+    [
+        answer(begin_attach(disk(), instance())),
+        answer(begin_detach(disk(), None)),
+        answer(begin_resize(disk())),
+        answer(begin_change_type(disk(), DiskType::CloudSsd)),
+        answer(begin_snapshot(&disk()).map(|()| disk())),
+        rolled_back,
+        answer(terminated),
+    ]
+}
+
+#[test]
+fn every_state_answers_every_wish() {
+    // attach, detach, resize, change type, snapshot, roll back, terminate
+    let table: [(DiskState, [Answer; 7]); 7] = [
+        (
+            Unattached,
+            [
+                To(Attaching),
+                Never,
+                To(Expanding),
+                To(Unattached),
+                To(Unattached),
+                To(Rollbacking),
+                To(Unattached),
+            ],
+        ),
+        (Attaching, [Later; 7]),
+        (Attached, [Never, To(Detaching), To(Expanding), To(Attached), To(Attached), Never, Never]),
+        (Detaching, [Later; 7]),
+        (Expanding, [Later; 7]),
+        (Rollbacking, [Later; 7]),
+        (ToRecycle, [Never, Never, Never, Never, Never, Never, To(ToRecycle)]),
+    ];
+    assert_eq!(table.len(), DiskState::ALL.len());
+    for (state, answers) in table {
+        assert_eq!(wishes(&disk(state)), answers, "{state}");
+    }
+}
+
+#[test]
+fn a_disk_that_a_job_holds_refuses_every_wish() {
+    for state in DiskState::ALL {
+        let held = Disk { job: Some(JobId(1)), ..disk(*state) };
+        assert_eq!(wishes(&held), [Later; 7], "{state}");
+        let migrating = Disk { migrating: true, ..disk(*state) };
+        assert_eq!(wishes(&migrating), [Later; 7], "{state}");
+    }
+}
+
+#[test]
+fn prepaid_disks_are_isolated_before_they_are_deleted() {
+    let prepaid = Disk { charge_type: DiskChargeType::Prepaid, ..disk(Unattached) };
+    let Ok(Termination::Recycle(recycled)) = begin_terminate(prepaid) else { panic!("not isolated") };
+    assert_eq!((recycled.state, recycled.lifecycle), (ToRecycle, Lifecycle::Live));
+    let Ok(Termination::Delete(deleted)) = begin_terminate(recycled) else { panic!("not deleted") };
+    assert_eq!(deleted.lifecycle, Lifecycle::Deleting);
+    let Ok(Termination::Delete(_)) = begin_terminate(disk(Unattached)) else { panic!("postpaid is kept") };
+}
+
+#[test]
+fn a_disk_leaves_only_the_instance_it_is_in() {
+    let other: InstanceId = "ins-00000002".parse().unwrap();
+    let refused = begin_detach(disk(Attached), Some(other)).unwrap_err();
+    assert_eq!(refused, DiskError::AttachedTo { disk: disk(Attached).id, instance: instance() });
+    assert!(begin_detach(disk(Attached), Some(instance())).is_ok());
+    let fixed = Disk { portable: false, ..disk(Attached) };
+    assert_eq!(begin_detach(fixed, None), Err(DiskError::NotPortable(disk(Attached).id)));
+}
+
+#[test]
+fn a_finished_wish_rests_where_it_belongs() {
+    let attached = finish_attach(begin_attach(disk(Unattached), instance()).unwrap());
+    assert_eq!((attached.state, attached.last_instance), (Attached, Some(instance())));
+    let grown = finish_resize(begin_resize(attached.clone()).unwrap(), 20);
+    assert_eq!((grown.state, grown.size_gib), (Attached, 20));
+    let changed =
+        finish_change_type(begin_change_type(grown, DiskType::CloudSsd).unwrap(), DiskType::CloudSsd);
+    assert_eq!((changed.migrating, changed.migrate_percent), (false, 100));
+    let left = leave_instance(begin_detach(changed, None).unwrap());
+    assert_eq!((left.state, left.instance, left.last_instance), (Unattached, None, Some(instance())));
+}
+
+#[test]
+fn what_is_given_back_is_as_before_and_tells_why() {
+    for (before, begun) in [
+        (disk(Unattached), begin_attach(disk(Unattached), instance()).unwrap()),
+        (disk(Attached), begin_detach(disk(Attached), None).unwrap()),
+        (disk(Attached), begin_resize(disk(Attached)).unwrap()),
+        (disk(Unattached), begin_resize(disk(Unattached)).unwrap()),
+        (disk(Attached), begin_change_type(disk(Attached), DiskType::CloudSsd).unwrap()),
+        (disk(Unattached), begin_roll_back(disk(Unattached), snapshot(SnapshotState::Normal)).unwrap().0),
+    ] {
+        let expected = Disk { error_prompt: "why".to_owned(), ..before };
+        assert_eq!(give_back(begun, "why"), expected);
+    }
+}
+
+#[test]
+fn only_a_ready_snapshot_of_the_disk_that_fits_is_rolled_back() {
+    for state in SnapshotState::ALL {
+        let begun = begin_roll_back(disk(Unattached), snapshot(*state));
+        assert_eq!(begun.is_ok(), *state == SnapshotState::Normal, "{state}");
+    }
+    let foreign = Snapshot { disk: "disk-00000002".parse().unwrap(), ..snapshot(SnapshotState::Normal) };
+    let refused = begin_roll_back(disk(Unattached), foreign);
+    assert!(matches!(refused, Err(ControlError::Snapshot(SnapshotError::OfOtherDisk { .. }))));
+    let large = Snapshot { size_gib: 11, ..snapshot(SnapshotState::Normal) };
+    let refused = begin_roll_back(disk(Unattached), large);
+    assert!(matches!(refused, Err(ControlError::Snapshot(SnapshotError::SizeMismatch { .. }))));
+}
+
+#[test]
+fn exports_are_rebuilt_for_disks_inside_machines_only() {
+    let exported: Vec<_> = DiskState::ALL.iter().copied().filter(|state| is_exported(*state)).collect();
+    assert_eq!(exported, vec![Attached, Expanding]);
+}

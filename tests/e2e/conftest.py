@@ -89,6 +89,17 @@ def instance(server):
 
 
 @pytest.fixture
+def disk(cloud, instance):
+    """An attached disk of 10 GiB; its place in the instance is free again after the test."""
+    made = cloud.create_disk()
+    cloud.attach(instance, made)
+    yield made
+    found = cloud.disk(made)
+    if found and found["Attached"]:
+        cloud.detach(made)
+
+
+@pytest.fixture
 def seed(record_property):
     """`$ASHLAR_E2E_SEED`, else a random one; printed, so that a failure can be replayed."""
     chosen = int(os.environ.get("ASHLAR_E2E_SEED") or random.SystemRandom().getrandbits(32))

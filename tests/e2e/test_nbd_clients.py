@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import struct
+import subprocess
 
 import pytest
 
@@ -13,14 +14,6 @@ from harness.waiting import wait_until
 
 GIB = 1 << 30
 MIB = 1 << 20
-
-
-@pytest.fixture
-def disk(cloud, instance):
-    """An attached disk of 10 GiB."""
-    made = cloud.create_disk()
-    cloud.attach(instance, made)
-    return made
 
 
 def test_an_export_says_what_it_can_do(cloud, server, disk):
@@ -163,6 +156,29 @@ def test_a_detachment_ends_live_sessions(cloud, server, instance, disk):
     cloud.attach(instance, disk)
     with NbdClient(server.nbd_socket, disk) as client:
         assert client.read(0, 4096) == b"\x77" * 4096, "an answered write is not undone by a detachment"
+
+
+def test_a_detachment_ends_a_client_under_load(cloud, server, instance, disk, tmp_path):
+    need("fio")
+    load = subprocess.Popen(
+        [
+            *("fio", "--name=load", "--ioengine=nbd", f"--uri={server.nbd_uri(disk)}", "--thread", "--rw=randwrite"),
+            *("--bs=16k", "--iodepth=32", "--size=256m", "--time_based", "--runtime=120"),
+        ],
+        cwd=tmp_path,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        before = server.pool_allocated_bytes()
+        wait_until(lambda: server.pool_allocated_bytes() > before + 16 * MIB, "the load is under way")
+        cloud.detach(disk)
+        assert load.wait(60) != 0, "fio lost its export"
+    finally:
+        load.kill()
+        load.wait()
+    cloud.attach(instance, disk)
+    NbdClient(server.nbd_socket, disk).close()
 
 
 def test_a_resize_is_seen_by_a_new_connection(cloud, server, disk):

@@ -1,6 +1,7 @@
 """Snapshots: their content, rollback, disks made from them, and what each action refuses."""
 
 import os
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -11,14 +12,6 @@ from harness.waiting import wait_until
 NO_DISK = "disk-00000000"
 NO_SNAPSHOT = "snap-00000000"
 MIB = 1 << 20
-
-
-@pytest.fixture
-def disk(cloud, instance):
-    """An attached disk."""
-    made = cloud.create_disk()
-    cloud.attach(instance, made)
-    return made
 
 
 def write(server, disk, offset, data):
@@ -235,6 +228,23 @@ def test_deletion_of_snapshots_is_all_or_nothing(cloud, disk):
     cloud.delete_snapshots(first, second)
     with cloud.refused("InvalidSnapshotId.NotFound", first):
         cloud.call("DeleteSnapshots", SnapshotIds=[first])
+
+
+def test_a_snapshot_goes_at_its_deadline(cloud, disk):
+    deadline = datetime.now(UTC) + timedelta(seconds=2)
+    snapshot = cloud.create_snapshot(disk, Deadline=deadline.strftime("%Y-%m-%dT%H:%M:%S+00:00"))
+    wait_until(lambda: cloud.snapshot(snapshot) is None, "the snapshot is deleted at its deadline")
+
+
+def test_deleting_a_snapshot_ends_the_sessions_on_it(cloud, server, disk):
+    write(server, disk, 0, b"\x07" * 4096)
+    snapshot = cloud.create_snapshot(disk)
+    with NbdClient(server.nbd_socket, snapshot) as reader, NbdClient(server.nbd_socket, disk) as writer:
+        assert reader.read(0, 4096) == b"\x07" * 4096
+        cloud.delete_snapshots(snapshot)
+        wait_until(reader.is_lost, "the session on the snapshot has ended")
+        writer.write(4096, b"\x08" * 4096)
+        assert writer.read(0, 8192) == b"\x07" * 4096 + b"\x08" * 4096
 
 
 def test_the_overview_counts_snapshots_and_their_size(cloud, server, disk):

@@ -28,6 +28,9 @@ pub const STRING_BYTES_MAX: usize = 4096;
 pub enum ProtocolError {
     /// Client flags that the server did not offer.
     UnknownClientFlags(u32),
+    /// An option other than `EXPORT_NAME` from a client that does not speak fixed newstyle and so understands no
+    /// reply to it.
+    NotFixedNewstyle,
     /// An option without its magic number.
     OptionMagic(u64),
     /// An option with more data than any option can need.
@@ -52,6 +55,7 @@ impl fmt::Display for ProtocolError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::UnknownClientFlags(flags) => write!(f, "client flags {flags:#x} were not offered"),
+            Self::NotFixedNewstyle => f.write_str("an option that needs fixed newstyle"),
             Self::OptionMagic(magic) => write!(f, "an option begins with {magic:#x}"),
             Self::OptionTooLong { length_bytes } => write!(f, "an option of {length_bytes} bytes"),
             Self::ExportNameRefused => f.write_str("the export asked for cannot be opened"),

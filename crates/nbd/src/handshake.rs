@@ -121,8 +121,7 @@ impl<'server> Negotiation<'server> {
             return self.export_name(data, replies);
         }
         if !self.client.fixed_newstyle {
-            // Such a client understands no reply to any other option.
-            return Err(ProtocolError::UnknownClientFlags(0));
+            return Err(ProtocolError::NotFixedNewstyle);
         }
         let mut reply = |reply: OptionReply<'_>| encode_option_reply(replies, option, &reply);
         match code {

@@ -10,8 +10,8 @@ use parking_lot::{Condvar, Mutex};
 use crate::NbdLimits;
 use crate::completion::{Job, Work};
 
-/// Enough for a device's call chain and small beside the default of 2 MiB.
-pub(crate) const STACK_BYTES: usize = 512 << 10;
+/// Enough for a store's call chain, half the default. Only pages that are touched take memory.
+pub(crate) const STACK_BYTES: usize = 1 << 20;
 
 /// The workers of a server, shared by all sessions.
 pub(crate) struct Workers {

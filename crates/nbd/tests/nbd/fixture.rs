@@ -29,6 +29,10 @@ pub struct Faults {
     pub hold_reads: bool,
     /// No read succeeds at once.
     pub reads_would_wait: bool,
+    /// Reads from here on do not succeed at once.
+    pub reads_wait_from_bytes: Option<u64>,
+    /// Reads from here on fail.
+    pub reads_fail_from_bytes: Option<u64>,
     /// Every call fails so.
     pub fail_with: Option<ErrorKind>,
     /// Calls that arrived, by name.
@@ -69,6 +73,12 @@ impl FaultyDevice {
         assert!(!timeout.timed_out(), "waited in vain: {faults:?}");
     }
 
+    fn fail_read(&self, offset_bytes: u64) -> Result<(), VolumeError> {
+        let from = self.faults.lock().unwrap().reads_fail_from_bytes;
+        let fails = from.is_some_and(|from| offset_bytes >= from);
+        if fails { Err(VolumeError::new(ErrorKind::Corrupt, "planted")) } else { Ok(()) }
+    }
+
     fn enter(&self, name: &'static str, held: impl Fn(&Faults) -> bool) -> Result<(), VolumeError> {
         let mut faults = self.faults.lock().unwrap();
         *faults.calls.entry(name).or_default() += 1;
@@ -92,15 +102,21 @@ impl BlockDevice for FaultyDevice {
 
     fn read(&self, offset_bytes: u64, buffer: &mut [u8]) -> Result<(), VolumeError> {
         self.enter("read", |faults| faults.hold_reads)?;
+        self.fail_read(offset_bytes)?;
         self.inner.read(offset_bytes, buffer)
     }
 
     fn try_read(&self, offset_bytes: u64, buffer: &mut [u8]) -> Result<ReadAttempt, VolumeError> {
         self.enter("try_read", |_| false)?;
-        if self.faults.lock().unwrap().reads_would_wait {
+        let would_wait = {
+            let faults = self.faults.lock().unwrap();
+            faults.reads_would_wait || faults.reads_wait_from_bytes.is_some_and(|from| offset_bytes >= from)
+        };
+        if would_wait {
             buffer.fill(0xbb);
             return Ok(ReadAttempt::WouldWait);
         }
+        self.fail_read(offset_bytes)?;
         self.inner.try_read(offset_bytes, buffer)
     }
 

@@ -102,6 +102,43 @@ fn reads_that_wait_bring_the_right_bytes() {
     }
 }
 
+fn numbered(length: usize) -> Vec<u8> {
+    (0..length).map(|place| (place / 512) as u8 | 1).collect()
+}
+
+#[test]
+fn a_large_read_that_has_to_wait_midway_is_completed() {
+    for style in [Style::Simple, Style::Structured] {
+        let server = TestServer::new();
+        let mut client = Client::open(server.socket(), "disk", style);
+        let data = numbered(2 << 20);
+        assert_eq!(client.write(0, 4096, &data), 0);
+        for from in [0, 4096, 300_000, 1 << 20, (2 << 20) - 1] {
+            server.device.set(|faults| faults.reads_wait_from_bytes = Some(from));
+            assert!(client.read(4096, 2 << 20) == data, "waiting from {from} on");
+        }
+    }
+}
+
+#[test]
+fn a_large_read_that_fails_midway_gets_an_error_and_the_session_goes_on() {
+    for style in [Style::Simple, Style::Structured] {
+        let server = TestServer::new();
+        let mut client = Client::open(server.socket(), "disk", style);
+        let data = numbered(2 << 20);
+        assert_eq!(client.write(0, 0, &data), 0);
+        for wait_from in [None, Some(1 << 20)] {
+            server.device.set(|faults| {
+                faults.reads_fail_from_bytes = Some(if style == Style::Simple { 0 } else { 1 << 20 });
+                faults.reads_wait_from_bytes = wait_from;
+            });
+            assert_eq!(client.call(READ, 0, 0, 2 << 20).error, EIO, "waiting from {wait_from:?} on");
+            server.device.set(|faults| faults.reads_fail_from_bytes = None);
+            assert!(client.read(0, 2 << 20) == data);
+        }
+    }
+}
+
 #[test]
 fn waiting_requests_are_bounded_by_count_and_all_answered() {
     let limits = NbdLimits { waiting_requests_max: 5, ..NbdLimits::default() };

@@ -25,9 +25,10 @@ const DOCUMENT: &str = "docs/benchmarks.md";
 
 pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<()> {
     let options = Options::parse(arguments)?;
-    let folder = Folder::make(workspace.target_directory().join("bench"))?;
     let mut sections = Vec::new();
     for part in Part::ALL.into_iter().filter(|part| options.only.is_none_or(|only| only == *part)) {
+        // One at a time: together their files would not fit into the page cache.
+        let folder = Folder::make(workspace.target_directory().join("bench"))?;
         let section = match part {
             Part::Io => cells::measure(workspace, &folder.path, &options)?,
             Part::Engine => operations::engine(workspace, &folder.path)?,

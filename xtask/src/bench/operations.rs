@@ -9,7 +9,7 @@ use super::api::Api;
 use super::options::Options;
 use super::server::Ashlar;
 use super::table::{figure, markdown};
-use crate::error::{Context, ErrorKind, Result, XtaskError};
+use crate::error::{ErrorKind, Result, XtaskError};
 use crate::process;
 use crate::workspace::Workspace;
 
@@ -31,21 +31,19 @@ pub(super) fn engine(workspace: &Workspace, folder: &Path) -> Result<String> {
         "--",
     ]);
     let mut lines = Vec::new();
-    let status = process::watch(command.arg(folder.join("engine")), |line| lines.push(line.to_owned()))?;
+    let status = process::watch(command.arg(folder), |line| lines.push(line.to_owned()))?;
     let outcome = if status.success() { lines.join("\n") } else { format!("{}\n{status}", lines.join("\n")) };
-    Ok(format!("## Engine\n\nPrinted by `crates/engine/examples/operations.rs`.\n\n```\n{outcome}\n```\n"))
+    Ok(format!("## Engine\n\nPrinted by `crates/engine/examples/measure.rs`.\n\n```\n{outcome}\n```\n"))
 }
 
 /// Memory of an idle server and the time of a start, without disks and with many.
 pub(super) fn server(workspace: &Workspace, folder: &Path, options: &Options) -> Result<String> {
-    let folder = folder.join("server");
-    std::fs::create_dir_all(&folder).context(ErrorKind::Io, || format!("making {}", folder.display()))?;
     let mut rows = vec![
-        start_and_measure(workspace, &folder, "first start, empty")?,
-        start_and_measure(workspace, &folder, "start, no disks")?,
+        start_and_measure(workspace, folder, "first start, empty")?,
+        start_and_measure(workspace, folder, "start, no disks")?,
     ];
-    make_disks(workspace, &folder, options.disks)?;
-    rows.push(start_and_measure(workspace, &folder, &format!("start, {} disks", options.disks))?);
+    make_disks(workspace, folder, options.disks)?;
+    rows.push(start_and_measure(workspace, folder, &format!("start, {} disks", options.disks))?);
     let head = ["server", "ready after ms", "resident MiB"].map(str::to_owned);
     Ok(format!("## Server\n\n{}", markdown(&head, &rows)))
 }

@@ -25,8 +25,10 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub struct Faults {
     /// Flushes wait until this is false again.
     pub hold_flushes: bool,
-    /// Reads wait until this is false again.
+    /// Reads wait until this is false again, or for one of the permits.
     pub hold_reads: bool,
+    /// So many held reads may go on.
+    pub read_permits: usize,
     /// No read succeeds at once.
     pub reads_would_wait: bool,
     /// Reads from here on do not succeed at once.
@@ -39,8 +41,6 @@ pub struct Faults {
     pub calls: BTreeMap<&'static str, usize>,
     /// Calls that are inside now.
     pub inside: usize,
-    /// The most that ever were.
-    pub inside_max: usize,
 }
 
 /// A device that counts its calls and misbehaves on command.
@@ -58,10 +58,6 @@ impl FaultyDevice {
 
     pub fn calls(&self, name: &'static str) -> usize {
         self.faults.lock().unwrap().calls.get(name).copied().unwrap_or(0)
-    }
-
-    pub fn inside_max(&self) -> usize {
-        self.faults.lock().unwrap().inside_max
     }
 
     /// Waits until `condition` holds.
@@ -83,10 +79,12 @@ impl FaultyDevice {
         let mut faults = self.faults.lock().unwrap();
         *faults.calls.entry(name).or_default() += 1;
         faults.inside += 1;
-        faults.inside_max = faults.inside_max.max(faults.inside);
         self.changed.notify_all();
         let mut faults = self.changed.wait_while(faults, |faults| held(faults)).unwrap();
         faults.inside -= 1;
+        if name == "read" {
+            faults.read_permits = faults.read_permits.saturating_sub(1);
+        }
         faults.fail_with.map_or(Ok(()), |kind| Err(VolumeError::new(kind, "planted")))
     }
 }
@@ -101,7 +99,7 @@ impl BlockDevice for FaultyDevice {
     }
 
     fn read(&self, offset_bytes: u64, buffer: &mut [u8]) -> Result<(), VolumeError> {
-        self.enter("read", |faults| faults.hold_reads)?;
+        self.enter("read", |faults| faults.hold_reads && faults.read_permits == 0)?;
         self.fail_read(offset_bytes)?;
         self.inner.read(offset_bytes, buffer)
     }

@@ -139,43 +139,42 @@ fn a_large_read_that_fails_midway_gets_an_error_and_the_session_goes_on() {
     }
 }
 
-#[test]
-fn waiting_requests_are_bounded_by_count_and_all_answered() {
-    let limits = NbdLimits { waiting_requests_max: 5, ..NbdLimits::default() };
+/// Sends reads of `lengths`, all at once, to a device that holds every one, and sees that the server has
+/// `waiting` of them waiting and touches no other before one is answered. Then lets all go on.
+fn see_bounded(limits: NbdLimits, lengths: &[u32], waiting: usize) {
     let server = TestServer::with_limits(limits);
     let mut client = Client::open(server.socket(), "disk", Style::Structured);
     server.device.set(|faults| {
         faults.reads_would_wait = true;
         faults.hold_reads = true;
     });
-    for cookie in 0..100 {
-        client.send_request(READ, 0, cookie, cookie * 4096, 4096);
+    let mut requests = Vec::new();
+    for (cookie, length) in lengths.iter().enumerate() {
+        requests.extend(client.request_bytes(READ, 0, cookie as u64, 0, *length));
     }
-    server.device.wait_until(|faults| faults.inside == 5);
+    client.send(&requests);
+    server.device.wait_until(|faults| faults.inside == waiting);
+    server.device.set(|faults| faults.read_permits = 1);
+    let mut answered = vec![client.next_reply()];
+    // Had it been free to, the session would have tried all of them before it sent that reply.
+    assert!(server.device.calls("try_read") <= waiting + 1, "{} tried", server.device.calls("try_read"));
     server.device.set(|faults| faults.hold_reads = false);
-    let mut answered: Vec<u64> = (0..100).map(|_| client.next_reply().0).collect();
-    answered.sort_unstable();
-    assert_eq!(answered, (0..100).collect::<Vec<_>>());
-    // The sixth is the try of the session itself.
-    assert!(server.device.inside_max() <= 5 + 1, "{}", server.device.inside_max());
+    answered.extend((1..lengths.len()).map(|_| client.next_reply()));
+    answered.sort_by_key(|(cookie, _)| *cookie);
+    let found: Vec<_> = answered.iter().map(|(_, reply)| reply.bytes().len() as u32).collect();
+    assert_eq!(found, lengths);
+}
+
+#[test]
+fn waiting_requests_are_bounded_by_count_and_all_answered() {
+    let limits = NbdLimits { waiting_requests_max: 5, ..NbdLimits::default() };
+    see_bounded(limits, &[4096; 100], 5);
 }
 
 #[test]
 fn waiting_requests_are_bounded_by_bytes_and_the_largest_still_passes() {
-    let limits = NbdLimits { waiting_bytes_max: 3 * 4096, ..NbdLimits::default() };
-    let server = TestServer::with_limits(limits);
-    let mut client = Client::open(server.socket(), "disk", Style::Structured);
-    server.device.set(|faults| {
-        faults.reads_would_wait = true;
-        faults.hold_reads = true;
-    });
-    for cookie in 0..20 {
-        client.send_request(READ, 0, cookie, 0, 4096);
-    }
-    client.send_request(READ, 0, 20, 0, 8 << 20);
-    server.device.wait_until(|faults| faults.inside == 3);
-    server.device.set(|faults| faults.hold_reads = false);
-    let total: usize = (0..21).map(|_| client.next_reply().1.bytes().len()).sum();
-    assert_eq!(total, 20 * 4096 + (8 << 20));
-    assert!(server.device.inside_max() <= 4, "{}", server.device.inside_max());
+    let mut lengths = [4096; 20];
+    lengths[10] = 100_000;
+    let limits = NbdLimits { waiting_bytes_max: 3 * 4096 + 100, ..NbdLimits::default() };
+    see_bounded(limits, &lengths, 3);
 }

@@ -17,7 +17,10 @@ const ZONE: &str = "ap-guangzhou-3";
 /// As many disks as one call makes.
 const DISKS_PER_CALL: u32 = 100;
 
-/// What `ashlar-engine`'s own measurement prints: snapshot, clone and rollback of a large map, deep chains.
+/// The engine's own measurement: snapshot, clone and rollback of a large map, deep chains.
+const ENGINE_EXAMPLE: &str = "measure";
+
+/// Runs the engine's measurement; its lines are the section.
 pub(super) fn engine(workspace: &Workspace, folder: &Path) -> Result<String> {
     let mut command = workspace.cargo();
     command.args([
@@ -27,13 +30,16 @@ pub(super) fn engine(workspace: &Workspace, folder: &Path) -> Result<String> {
         "--package",
         "ashlar-engine",
         "--example",
-        "operations",
+        ENGINE_EXAMPLE,
         "--",
     ]);
     let mut lines = Vec::new();
     let status = process::watch(command.arg(folder), |line| lines.push(line.to_owned()))?;
-    let outcome = if status.success() { lines.join("\n") } else { format!("{}\n{status}", lines.join("\n")) };
-    Ok(format!("## Engine\n\nPrinted by `crates/engine/examples/measure.rs`.\n\n```\n{outcome}\n```\n"))
+    if !status.success() {
+        return Err(XtaskError::new(ErrorKind::Failed, format!("the engine's `{ENGINE_EXAMPLE}`: {status}")));
+    }
+    let head = format!("## Engine\n\nPrinted by `crates/engine/examples/{ENGINE_EXAMPLE}.rs`.");
+    Ok(format!("{head}\n\n```text\n{}\n```\n", lines.join("\n")))
 }
 
 /// Memory of an idle server and the time of a start, without disks and with many.

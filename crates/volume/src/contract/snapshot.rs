@@ -386,8 +386,12 @@ pub fn infos_count_the_blocks_of_their_own(subject: &mut dyn Subject) {
     assert_eq!((exclusive(), held("one"), held("two")), (0, 20, 6));
     fill(&*device, 3, 0, BLOCK_BYTES);
     assert_eq!((exclusive(), held("one"), held("two")), (1, 20, 6));
-    store.delete_snapshot(&snapshot("one")).unwrap();
-    assert_eq!((exclusive(), held("two")), (1, 23), "the blocks that it shared are the next one's");
+    store.create_snapshot(&disk, &snapshot("three")).unwrap();
+    assert_eq!((exclusive(), held("three")), (0, 1));
     store.delete_snapshot(&snapshot("two")).unwrap();
+    assert_eq!((held("one"), held("three")), (20, 6), "its blocks are the next one's, the older's are not");
+    store.delete_snapshot(&snapshot("one")).unwrap();
+    assert_eq!(held("three"), 23, "so are the blocks of the first of the lineage");
+    store.delete_snapshot(&snapshot("three")).unwrap();
     assert_eq!(exclusive(), 23);
 }

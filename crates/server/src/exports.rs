@@ -1,59 +1,12 @@
-//! The table of exports, as the rules and the NBD server want to see it.
+//! The table of exports, as the NBD server wants to see it.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use ashlar_attach::{AttachError, AttachErrorKind, EndSession, ExportTable, Lease, Withdrawal};
+use ashlar_attach::{AttachError, AttachErrorKind, EndSession, ExportTable, Lease};
 use ashlar_nbd::{OpenError, OpenErrorKind, SessionHandle};
-use ashlar_types::{DiskId, InstanceId, SnapshotId};
-use ashlar_volume::{BlockDevice, ErrorKind, VolumeError, VolumeStore};
+use ashlar_volume::BlockDevice;
 
-/// The rules' view: disks and snapshots come and go.
-pub(crate) struct ControlExports(pub(crate) ExportTable);
-
-impl ashlar_control::Exports for ControlExports {
-    fn publish(
-        &self,
-        disk: DiskId,
-        instance: InstanceId,
-        store: Arc<dyn VolumeStore>,
-    ) -> Result<(), VolumeError> {
-        self.0.publish(disk, instance, store).map_err(volume_error)
-    }
-
-    fn withdraw(&self, disk: DiskId, wait: Duration) -> Result<(), VolumeError> {
-        let_go(&disk, self.0.withdraw(disk, wait))
-    }
-
-    fn publish_snapshot(&self, snapshot: SnapshotId, store: Arc<dyn VolumeStore>) -> Result<(), VolumeError> {
-        self.0.publish_snapshot(snapshot, store).map_err(volume_error)
-    }
-
-    fn withdraw_snapshot(&self, snapshot: SnapshotId, wait: Duration) -> Result<(), VolumeError> {
-        let_go(&snapshot, self.0.withdraw_snapshot(snapshot, wait))
-    }
-}
-
-fn let_go(name: &dyn std::fmt::Display, withdrawal: Withdrawal) -> Result<(), VolumeError> {
-    match withdrawal {
-        Withdrawal::LetGo => Ok(()),
-        Withdrawal::StillOpen { sessions } => Err(VolumeError::new(
-            ErrorKind::InUse,
-            format!("{sessions} sessions still hold the export {name}"),
-        )),
-    }
-}
-
-fn volume_error(error: AttachError) -> VolumeError {
-    let kind = match error.kind() {
-        AttachErrorKind::NotFound => ErrorKind::NotFound,
-        AttachErrorKind::PublishedElsewhere | AttachErrorKind::StillOpen => ErrorKind::InUse,
-        AttachErrorKind::Store => ErrorKind::Io,
-    };
-    VolumeError::new(kind, error.to_string())
-}
-
-/// The NBD server's view: names are opened for sessions.
+/// Exports by name, opened for sessions.
 pub(crate) struct NbdExports(pub(crate) ExportTable);
 
 impl ashlar_nbd::Exports for NbdExports {

@@ -1,15 +1,19 @@
 //! The API over HTTP/1.1: a request goes in as bytes to the gateway, its answer comes out as bytes.
 //!
-//! The order of reading: `listener` (connections), `body` (bounded reading), then the glue below.
+//! The order of reading: `listener` (connections), `refusal` (what is no request), `body` (bounded reading), then
+//! the glue below.
 
 mod body;
 mod listener;
+mod refusal;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ashlar_api::{CallSummary, CloudApi, ErrorCode, Gateway, KeyStore, RawRequest, RawResponse, SizeLimits};
+use ashlar_api::{
+    ApiError, CallSummary, CloudApi, ErrorCode, Gateway, KeyStore, RawRequest, RawResponse, SizeLimits,
+};
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue};
@@ -20,6 +24,7 @@ use tokio::net::TcpListener;
 
 use self::body::{BodyBudget, ReceivedBody};
 use self::listener::{ConnectionLost, Service};
+use self::refusal::HeadError;
 use crate::clock::steady_now;
 use crate::stop::Stop;
 
@@ -71,6 +76,26 @@ where
             tracing::error!(%error, "a call broke off");
             ConnectionLost
         })
+    }
+
+    fn refuse(&self, error: HeadError, peer: SocketAddr) -> Vec<u8> {
+        let error = match error {
+            HeadError::TooLarge => SizeLimits::exceeded(SizeLimits::GET_BYTES),
+            HeadError::Malformed => {
+                ApiError::new(ErrorCode::InvalidRequest, "The request is no HTTP/1.1 request.")
+            }
+        };
+        let answer = self.gateway.refuse(peer.to_string(), error);
+        log(&answer.summary, Duration::ZERO);
+        let mut message = format!(
+            "HTTP/1.1 {} OK\r\ncontent-type: {}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+            RawResponse::STATUS,
+            RawResponse::CONTENT_TYPE,
+            answer.body.len()
+        )
+        .into_bytes();
+        message.extend(answer.body);
+        message
     }
 }
 

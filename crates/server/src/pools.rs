@@ -44,7 +44,7 @@ impl Pools {
         std::fs::create_dir_all(&path)
             .map_err(|error| VolumeError::io(format!("cannot make the pool {}", path.display()), error))?;
         let pool = Arc::new(Pool::open(&path, PoolOptions::default())?);
-        tracing::info!(%region, "opened the pool");
+        tracing::debug!(%region, "opened the pool");
         state.open.insert(region.clone(), pool.clone());
         Ok(pool)
     }

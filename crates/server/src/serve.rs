@@ -27,7 +27,6 @@ use crate::cli::ServeFlags;
 use crate::clock::SystemClock;
 use crate::config::{Environment, Settings};
 use crate::data_dir::{AdminEnv, DataDir};
-use crate::exports::ControlExports;
 use crate::failure::Failure;
 use crate::keys::ControlKeys;
 use crate::pools::Pools;
@@ -121,7 +120,7 @@ impl Running {
         let control = Control::new(ControlParts {
             db,
             stores: pools.clone(),
-            exports: Arc::new(ControlExports(exports.clone())),
+            exports: Arc::new(exports.clone()),
             clock: clock.clone(),
             random: random.clone(),
             settings: settings.control,

@@ -7,6 +7,9 @@ use serde::Deserialize;
 use super::rate_limits::RateLimitSetting;
 use crate::failure::Failure;
 
+/// How much of a wrong line is repeated in its error.
+const LINE_CHARS_SHOWN: usize = 80;
+
 /// The file as written. A key that is not known is an error: a typing mistake must not be a silent default.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -35,23 +38,23 @@ pub(super) struct ConfigFile {
 }
 
 impl ConfigFile {
-    /// Reads and parses `path`. The error names the file, the line and the key.
+    /// Reads and parses `path`. The error names the file and the line.
     pub(super) fn read(path: &Path) -> Result<Self, Failure> {
         let text = std::fs::read_to_string(path).map_err(|error| {
             Failure::setup(format!("cannot read the configuration file {}", path.display())).because(error)
         })?;
-        Self::parse(&text).map_err(|(line, message)| {
-            Failure::setup(format!("configuration file {}, line {line}: {message}", path.display()))
-        })
+        Self::parse(&text)
+            .map_err(|message| Failure::setup(format!("configuration file {}, {message}", path.display())))
     }
 
-    /// Parses the text; an error is a line number and what is wrong there.
-    pub(super) fn parse(text: &str) -> Result<Self, (usize, String)> {
+    /// Parses the text; an error tells the line, its text and what is wrong with it.
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
         toml::from_str(text).map_err(|error| {
-            let start = error.span().map_or(0, |span| span.start);
-            let line =
-                1 + text.as_bytes()[..start.min(text.len())].iter().filter(|byte| **byte == b'\n').count();
-            (line, error.message().to_owned())
+            let start = error.span().map_or(0, |span| span.start).min(text.len());
+            let number = 1 + text.as_bytes()[..start].iter().filter(|byte| **byte == b'\n').count();
+            let line = text.lines().nth(number - 1).unwrap_or_default().trim();
+            let line: String = line.chars().take(LINE_CHARS_SHOWN).collect();
+            format!("line {number} `{line}`: {}", error.message())
         })
     }
 }

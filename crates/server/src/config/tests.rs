@@ -82,7 +82,10 @@ fn refusals_name_the_setting_the_value_and_the_mend() {
     let unknown = refusal(ServeFlags::default(), &[], Some("json_log = true\napi_lisen = 'x'\n"));
     assert!(unknown.contains("line 2") && unknown.contains("api_lisen"), "{unknown}");
     let wrong_type = refusal(ServeFlags::default(), &[], Some("json_log = 'yes'\n"));
-    assert!(wrong_type.contains("line 1") && wrong_type.contains("boolean"), "{wrong_type}");
+    assert!(
+        wrong_type.contains("line 1 `json_log = 'yes'`") && wrong_type.contains("boolean"),
+        "{wrong_type}"
+    );
     let syntax = refusal(ServeFlags::default(), &[], Some("[limits\n"));
     assert!(syntax.contains("line 1"), "{syntax}");
     for (name, value) in [

@@ -1,6 +1,7 @@
 //! Accepting connections and ending them.
 
 use std::net::SocketAddr;
+use std::os::fd::{AsFd, OwnedFd};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,10 +12,13 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
+use super::refusal::{HeadError, RefusalStream};
 use crate::stop::Stop;
 
 /// Connections at the same time; more wait in the system's queue.
@@ -32,6 +36,10 @@ const HEADERS_MAX: usize = 100;
 /// How long a client may leave sent bytes unacknowledged, or its receive window shut.
 const SEND_TIMEOUT_MS: u32 = 30_000;
 
+/// How long, and for how many bytes, a client may go on sending after its last answer.
+const LINGER_TIMEOUT: Duration = Duration::from_secs(1);
+const LINGER_BYTES_MAX: usize = 4 << 20;
+
 /// How long accepting pauses when the process has no file descriptors left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -43,6 +51,9 @@ pub(super) trait Service: Send + Sync + 'static {
         request: Request<Incoming>,
         peer: SocketAddr,
     ) -> impl Future<Output = Result<Response<Full<Bytes>>, ConnectionLost>> + Send;
+
+    /// A whole HTTP answer to a request whose head could not be read.
+    fn refuse(&self, error: HeadError, peer: SocketAddr) -> Vec<u8>;
 }
 
 /// The request did not arrive whole; there is nobody to answer.
@@ -78,7 +89,7 @@ pub(super) async fn run<S: Service>(listener: TcpListener, service: Arc<S>, mut 
             Err(error) => {
                 tracing::warn!(%error, "cannot accept an API connection");
                 // Out of descriptors: wait a little, or until the server stops.
-                let _ = tokio::time::timeout(ACCEPT_PAUSE, stop.wanted()).await;
+                let _ = timeout(ACCEPT_PAUSE, stop.wanted()).await;
             }
         }
         while connections.try_join_next().is_some() {}
@@ -100,6 +111,9 @@ async fn serve_connection<S: Service>(stream: TcpStream, peer: SocketAddr, servi
     // Neither setting is needed for a right answer, so a refusal is no reason to hang up.
     let _ = stream.set_nodelay(true);
     let _ = rustix::net::sockopt::set_tcp_user_timeout(&stream, SEND_TIMEOUT_MS);
+    let lingering = stream.as_fd().try_clone_to_owned();
+    let refusing = service.clone();
+    let stream = RefusalStream::new(stream, move |error| refusing.refuse(error, peer));
     let answer = service_fn(|request| {
         let service = service.clone();
         async move { service.answer(request, peer).await }
@@ -121,5 +135,27 @@ async fn serve_connection<S: Service>(stream: TcpStream, peer: SocketAddr, servi
     };
     if let Err(error) = ended {
         tracing::debug!(%peer, %error, "an API connection broke");
+    }
+    if let Ok(socket) = lingering {
+        // Whatever comes of it, the connection is over.
+        tokio::select! {
+            _ = timeout(LINGER_TIMEOUT, discard(socket)) => {}
+            () = stop.wanted() => {}
+        }
+    }
+}
+
+/// Reads what the client still sends. Closing a socket with unread bytes resets the connection, and the client
+/// might lose the answer it was sent.
+async fn discard(socket: OwnedFd) -> std::io::Result<()> {
+    let mut stream = TcpStream::from_std(std::net::TcpStream::from(socket))?;
+    let mut buffer = [0; 4096];
+    let mut left_bytes = LINGER_BYTES_MAX;
+    loop {
+        match stream.read(&mut buffer).await? {
+            0 => return Ok(()),
+            read if read >= left_bytes => return Ok(()),
+            read => left_bytes -= read,
+        }
     }
 }

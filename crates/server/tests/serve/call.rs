@@ -188,6 +188,15 @@ fn every_answer_is_200_and_plain_json() {
             ),
             Some("RequestSizeLimitExceeded"),
         ),
+        (
+            format!("GET /?Action={} HTTP/1.1\r\nHost: {host}\r\n\r\n", "x".repeat(70 << 10)),
+            Some("RequestSizeLimitExceeded"),
+        ),
+        (
+            format!("GET / HTTP/1.1\r\nHost: {host}\r\nX-Long: {}\r\n\r\n", "x".repeat(300 << 10)),
+            Some("RequestSizeLimitExceeded"),
+        ),
+        ("This is a sentence in plain English, not HTTP.\r\n\r\n".to_owned(), Some("InvalidRequest")),
     ] {
         let answer = exchange(host, &request);
         let start = &request[..40];

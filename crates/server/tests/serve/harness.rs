@@ -76,6 +76,7 @@ fn ashlar(arguments: &[&str]) -> Command {
 pub(crate) struct Server {
     child: Child,
     stdout: Receiver<String>,
+    stderr: Receiver<String>,
     /// What it printed until it was ready.
     pub(crate) greeting: Vec<String>,
     /// `http://HOST:PORT`.
@@ -106,12 +107,22 @@ impl Server {
                 }
             }
         };
-        Self { child, stdout, greeting, endpoint }
+        Self { child, stdout, stderr, greeting, endpoint }
     }
 
     /// The next line on standard output.
     pub(crate) fn next_line(&self) -> String {
         self.stdout.recv_timeout(DEADLINE).unwrap()
+    }
+
+    /// Waits for a log line with this text and gives it.
+    pub(crate) fn log_line(&self, text: &str) -> String {
+        loop {
+            let line = self.stderr.recv_timeout(DEADLINE).unwrap();
+            if line.contains(text) {
+                return line;
+            }
+        }
     }
 
     pub(crate) fn signal(&self, signal: Signal) {

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "in a test, what cannot be is a failure")]
 
 mod call;
+mod configured;
 mod first_start;
 mod harness;
 mod instances;

@@ -37,6 +37,21 @@ fn a_client_that_says_nothing_does_not_hold_the_stop_up() {
 }
 
 #[test]
+fn a_second_signal_stops_at_once() {
+    let home = Home::new();
+    let server = home.start();
+    let host = server.endpoint.strip_prefix("http://").unwrap().to_owned();
+    let mut half = std::net::TcpStream::connect(&host).unwrap();
+    std::io::Write::write_all(&mut half, b"POST / HTTP/1.1\r\nHost: x\r\nContent-Le").unwrap();
+    server.signal(Signal::TERM);
+    server.log_line("stopping");
+    server.signal(Signal::TERM);
+    server.log_line("a second SIGTERM: stopped at once");
+    assert_eq!(server.wait().code(), Some(1));
+    run(&mut home.ashlar(&["check"]), 0);
+}
+
+#[test]
 fn answered_calls_survive_kill_9() {
     let home = Home::new();
     let server = home.start();
@@ -61,4 +76,21 @@ fn answered_calls_survive_kill_9() {
     let (report, _) = run(&mut home.ashlar(&["check", "--json"]), 0);
     let report: serde_json::Value = serde_json::from_str(&report).unwrap();
     assert_eq!(report["findings"], json!([]));
+}
+
+#[test]
+fn a_lost_volume_is_found() {
+    let home = Home::new();
+    let server = home.start();
+    let disk = Client::new(&home, &server).succeed("CreateDisks", &small_disk())["DiskIdSet"][0].clone();
+    let disk = disk.as_str().unwrap();
+    assert!(server.stop().success());
+    std::fs::remove_dir_all(home.data_dir().join("pools/ap-guangzhou")).unwrap();
+
+    let (findings, verdict) = run(&mut home.ashlar(&["check"]), 1);
+    assert!(findings.contains(disk), "{findings}");
+    assert!(verdict.contains("1 invariant is broken"), "{verdict}");
+    let (report, _) = run(&mut home.ashlar(&["check", "--json"]), 1);
+    let report: serde_json::Value = serde_json::from_str(&report).unwrap();
+    assert_eq!(report["findings"][0]["region"], "ap-guangzhou");
 }

@@ -4,13 +4,13 @@
 use ashlar_api::cbs::{Disk, InstanceType};
 use ashlar_api::{IntegerFlag, OrEmpty};
 use ashlar_control::{DiskView, ReturnFail};
-use ashlar_types::{DiskState, MIB_BYTES};
+use ashlar_types::{DiskState, InstanceId, MIB_BYTES};
 
 use super::super::pack;
 
 pub(super) fn disk(view: DiskView) -> Disk {
     let DiskView { disk, project_name, tags, latest_operation, return_fail, .. } = view;
-    let attached = disk.state == DiskState::Attached;
+    let attached = is_attached(disk.state, disk.instance);
     let latest = latest_operation.map_or_else(Default::default, |latest| {
         (latest.operation, latest.state.as_str().to_owned(), latest.request_id)
     });
@@ -24,7 +24,8 @@ pub(super) fn disk(view: DiskView) -> Disk {
         // Instances have no period here that a disk's could differ from.
         auto_renew_flag_error: false,
         rollbacking: disk.state == DiskState::Rollbacking,
-        instance_id_list: disk.instance.into_iter().collect(),
+        // The instances of a shareable disk, which there are none of.
+        instance_id_list: Vec::new(),
         encrypt: false,
         disk_name: disk.name,
         backup_disk: false,
@@ -64,5 +65,14 @@ pub(super) fn disk(view: DiskView) -> Disk {
         latest_operation,
         latest_operation_state,
         latest_operation_request_id,
+    }
+}
+
+/// Whether the disk is in a machine now: a disk that is on its way out still is, one on its way in is not yet.
+const fn is_attached(state: DiskState, instance: Option<InstanceId>) -> bool {
+    match state {
+        DiskState::Attached | DiskState::Detaching => true,
+        DiskState::Expanding => instance.is_some(),
+        DiskState::Unattached | DiskState::Attaching | DiskState::Rollbacking | DiskState::ToRecycle => false,
     }
 }

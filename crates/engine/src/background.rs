@@ -12,6 +12,9 @@ use crate::core::Core;
 use crate::format::{CHUNK_BYTES, ChunkNumber, Fragment, LayerId, LeafChunks, LeafIndex};
 use crate::pool::Inner;
 
+#[cfg(test)]
+mod tests;
+
 /// Whole chunks that one punch may take: 64 MiB.
 const CHUNKS_PER_PUNCH_MAX: u64 = 1024;
 
@@ -150,7 +153,7 @@ impl Core {
         let chunks = self.layer_leaf(layer, leaf)?;
         let partial = |fragment: &&Fragment| !fragment.is_zeroes() && fragment.mask() != u16::MAX;
         for fragment in chunks.values().flatten().filter(partial) {
-            // Blocks that wait for a commit are still needed until it is durable.
+            // Merging waits until the scrub is over, but what waits for a commit must never be punched early.
             let known = fragment.mask() | self.state.read().allocator.unusable_blocks(fragment.chunk());
             let lost = self.allocated_blocks(fragment.chunk())? & !known;
             if lost != 0 {
@@ -281,36 +284,4 @@ fn merge_chunk(upper: &[Fragment], lower: &[Fragment], is_root: bool) -> MergedC
         merged.fragments.push(Fragment::new(ChunkNumber::ZEROES, zeroes));
     }
     merged
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const A: ChunkNumber = ChunkNumber(1);
-    const B: ChunkNumber = ChunkNumber(2);
-
-    #[test]
-    fn a_merge_keeps_what_the_child_does_not_hide() {
-        let merged = merge_chunk(&[Fragment::new(A, 0b0011)], &[Fragment::new(B, 0b0110)], false);
-        assert_eq!(merged.fragments, [Fragment::new(A, 0b0011), Fragment::new(B, 0b0100)]);
-        assert_eq!(merged.freed_blocks, [Fragment::new(B, 0b0010)]);
-        assert_eq!((merged.freed_chunks.len(), merged.moved_blocks), (0, 1));
-    }
-
-    #[test]
-    fn a_merge_frees_a_chunk_that_is_hidden_as_a_whole() {
-        let merged = merge_chunk(&[Fragment::new(A, 0b1111)], &[Fragment::new(B, 0b0110)], false);
-        assert_eq!(merged.fragments, [Fragment::new(A, 0b1111)]);
-        assert_eq!(merged.freed_chunks, [B]);
-    }
-
-    #[test]
-    fn zeroes_hide_and_vanish_at_the_root() {
-        let zeroes = Fragment::new(ChunkNumber::ZEROES, 0b0001);
-        let lower = [Fragment::new(B, 0b0011)];
-        let merged = merge_chunk(&[zeroes], &lower, false);
-        assert_eq!(merged.fragments, [Fragment::new(B, 0b0010), zeroes]);
-        assert_eq!(merge_chunk(&[zeroes], &lower, true).fragments, [Fragment::new(B, 0b0010)]);
-    }
 }

@@ -108,6 +108,9 @@ impl Checker<'_> {
         }
         let tops: BTreeSet<_> = names.volumes.values().map(|record| record.layer).collect();
         for (layer, record) in &names.layers {
+            if *layer >= self.durable.superblock.next_layer {
+                self.find(format!("layer {} has an id that is still to be given out", layer.0));
+            }
             let Some(parent) = record.parent else { continue };
             if !names.layers.contains_key(&parent) {
                 self.find(format!("layer {} hangs on layer {}, which does not exist", layer.0, parent.0));
@@ -121,9 +124,6 @@ impl Checker<'_> {
             // A parent is always older than its child: ids that only rise cannot form a ring.
             if parent >= *layer {
                 self.find(format!("layer {} hangs on layer {}, which is not older", layer.0, parent.0));
-            }
-            if *layer >= self.durable.superblock.next_layer {
-                self.find(format!("layer {} has an id that is still to be given out", layer.0));
             }
         }
     }

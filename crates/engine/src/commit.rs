@@ -14,6 +14,9 @@ use crate::core::Core;
 use crate::delta::Delta;
 use crate::format::{Superblock, encode_delta};
 
+#[cfg(test)]
+mod tests;
+
 /// Lets callers that wait for a commit share one.
 #[derive(Debug, Default)]
 pub(crate) struct Group {
@@ -27,6 +30,8 @@ struct Rounds {
     /// The last round that succeeded.
     succeeded: u64,
     is_running: bool,
+    /// Callers that wait for a round to end.
+    waiting: usize,
 }
 
 impl Core {
@@ -39,7 +44,9 @@ impl Core {
         while rounds.succeeded < wanted {
             self.latch.check()?;
             if rounds.is_running {
+                rounds.waiting += 1;
                 self.group.ended.wait(&mut rounds);
+                rounds.waiting -= 1;
                 continue;
             }
             rounds.is_running = true;

@@ -14,7 +14,8 @@ use codec::{Reader, Writer};
 
 pub(crate) use leaf::{LeafChunks, decode_leaf, encode_leaf};
 pub(crate) use record::{
-    RECORD_HEADER_BYTES, decode_delta, decode_record_header, encode_delta, encode_record,
+    RECORD_ALIGNMENT_BYTES, RECORD_HEADER_BYTES, decode_delta, decode_record_header, encode_delta,
+    encode_record,
 };
 
 /// The version of the whole format. A pool of another version is refused.

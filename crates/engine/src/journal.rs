@@ -11,7 +11,12 @@ use ashlar_volume::{ErrorKind, VolumeError};
 
 use crate::delta::Delta;
 use crate::file::File;
-use crate::format::{RECORD_HEADER_BYTES, crc32c, decode_delta, decode_record_header, encode_record};
+use crate::format::{
+    RECORD_ALIGNMENT_BYTES, RECORD_HEADER_BYTES, crc32c, decode_delta, decode_record_header, encode_record,
+};
+
+#[cfg(test)]
+mod tests;
 
 const SEGMENTS: u64 = 2;
 
@@ -81,7 +86,7 @@ impl Journal {
 
     /// Bytes that a record of the payload takes.
     const fn record_bytes(payload: &[u8]) -> u64 {
-        (RECORD_HEADER_BYTES + payload.len()).next_multiple_of(4096) as u64
+        (RECORD_HEADER_BYTES + payload.len()).next_multiple_of(RECORD_ALIGNMENT_BYTES) as u64
     }
 
     /// Whether a record with this payload can be appended now.

@@ -12,7 +12,7 @@ pub enum Background {
 /// Settings of a pool. `Default` is right for a server.
 #[derive(Debug, Clone)]
 pub struct PoolOptions {
-    /// Bytes of each of the journal's two segments; a multiple of 4096, from 64 KiB to 1 GiB. Counts when the pool is
+    /// Bytes of each of the journal's two segments; a multiple of 4096 up to 1 GiB. Counts when the pool is
     /// created.
     pub journal_segment_bytes: u64,
     /// Bytes of memory for pages of the map.

@@ -11,7 +11,7 @@ use crate::journal::{Journal, Tail};
 use crate::map::{Allocation, Map, Names};
 use crate::options::PoolOptions;
 
-const JOURNAL_SEGMENT_BYTES_MIN: u64 = 64 << 10;
+const JOURNAL_SEGMENT_BYTES_MIN: u64 = 4 << 10;
 const JOURNAL_SEGMENT_BYTES_MAX: u64 = 1 << 30;
 
 /// The durable state of a pool: the map with the journal's tail on top.

@@ -1,1 +1,161 @@
+//! Each broken invariant is found and named.
 
+use ashlar_volume::{VolumeId, VolumeSnapshotId, VolumeStore};
+
+use super::*;
+use crate::delta::{ChunkState, Delta};
+use crate::file::simulated::SimulatedDisk;
+use crate::format::{LayerRecord, NameRecord};
+use crate::options::{Background, PoolOptions};
+use crate::pool::Pool;
+
+/// A closed pool: `disk` on layer 2 over `snap` on layer 1, chunk 0 in layer 1, chunk 1 in layer 2.
+fn closed_pool() -> SimulatedDisk {
+    let disk = SimulatedDisk::new(1 << 40);
+    let options = PoolOptions {
+        journal_segment_bytes: 64 << 10,
+        background: Background::Manual,
+        ..PoolOptions::default()
+    };
+    let pool = Pool::open_in(Arc::new(disk.clone()), options).unwrap();
+    let volume = VolumeId::new("disk").unwrap();
+    pool.create_volume(&volume, 1 << 20).unwrap();
+    let device = pool.open_volume(&volume).unwrap();
+    device.write(0, &[1; 8192]).unwrap();
+    pool.create_snapshot(&volume, &VolumeSnapshotId::new("snap").unwrap()).unwrap();
+    device.write(0, &[2; 4096]).unwrap();
+    drop(device);
+    pool.close().unwrap();
+    disk
+}
+
+/// What the check finds after the map was tampered with.
+fn findings_after(tamper: impl FnOnce(&mut Delta)) -> String {
+    let disk = closed_pool();
+    let map = Map::open(recovery::open_file(&disk, FileRole::Map).unwrap(), MAP_CACHE_BYTES).unwrap();
+    let mut delta = Delta::default();
+    tamper(&mut delta);
+    let superblock = map.superblock().unwrap();
+    map.apply(&delta, superblock).unwrap();
+    drop(map);
+    check_in(Arc::new(disk)).unwrap().findings.join("; ")
+}
+
+#[test]
+fn a_sound_pool_has_no_findings() {
+    let disk = closed_pool();
+    let calls = disk.calls();
+    let report = check_in(Arc::new(disk.clone())).unwrap();
+    let sound = CheckReport {
+        findings: Vec::new(),
+        volumes: 1,
+        snapshots: 1,
+        referenced_bytes: 3 * BLOCK_BYTES,
+        unreferenced_bytes: 0,
+        journal_records: 0,
+    };
+    assert_eq!(report, sound);
+    assert_eq!(disk.calls(), calls, "a check changes nothing");
+}
+
+#[test]
+fn each_broken_invariant_is_named() {
+    type Tamper = fn(&mut Delta);
+    let cases: [(Tamper, &str); 12] = [
+        (
+            |delta| {
+                delta.chunk_states.insert(ChunkNumber(0), ChunkState::Free);
+            },
+            "in use but counts as free",
+        ),
+        (
+            |delta| {
+                delta.chunk_states.insert(ChunkNumber(9), ChunkState::Allocated);
+            },
+            "belongs to nobody",
+        ),
+        (
+            |delta| {
+                delta.held_blocks.insert(LayerId(1), 7);
+            },
+            "its counter says 7",
+        ),
+        (
+            |delta| {
+                delta.layers.insert(LayerId(1), None);
+            },
+            "does not exist",
+        ),
+        (
+            |delta| {
+                delta.layers.insert(LayerId(1), Some(LayerRecord { parent: Some(LayerId(2)) }));
+            },
+            "which is not older",
+        ),
+        (
+            |delta| {
+                delta.layers.insert(LayerId(9), Some(LayerRecord { parent: Some(LayerId(2)) }));
+            },
+            "which a volume still writes to",
+        ),
+        (
+            |delta| {
+                delta.layers.insert(LayerId(99), Some(LayerRecord { parent: None }));
+            },
+            "still to be given out",
+        ),
+        (
+            |delta| {
+                let record = NameRecord { size_bytes: 1 << 20, layer: LayerId(2) };
+                delta.volumes.insert(VolumeId::new("twin").unwrap(), Some(record));
+            },
+            "lie in the same layer 2",
+        ),
+        (
+            |delta| {
+                let record = NameRecord { size_bytes: 4095, layer: LayerId(2) };
+                delta.volumes.insert(VolumeId::new("disk").unwrap(), Some(record));
+            },
+            "impossible size",
+        ),
+        (
+            |delta| {
+                let fragments = [Fragment::new(ChunkNumber(0), 1)];
+                delta.put_chunk(LayerId(2), ChunkIndex(3), Box::new(fragments));
+            },
+            "has another owner too",
+        ),
+        (
+            |delta| {
+                let fragments = [Fragment::new(ChunkNumber(0), 3), Fragment::new(ChunkNumber(5), 1)];
+                delta.put_chunk(LayerId(1), ChunkIndex(0), Box::new(fragments));
+            },
+            "are empty or overlap",
+        ),
+        (
+            |delta| {
+                let fragments = [Fragment::new(ChunkNumber(700), 1)];
+                delta.put_chunk(LayerId(2), ChunkIndex(99), Box::new(fragments));
+            },
+            "blocks beyond the size",
+        ),
+    ];
+    for (tamper, wanted) in cases {
+        let findings = findings_after(tamper);
+        assert!(findings.contains(wanted), "wanted `{wanted}`, found `{findings}`");
+    }
+}
+
+#[test]
+fn a_short_data_file_and_lost_space_are_named() {
+    let disk = closed_pool();
+    let data = disk.open(FileRole::Data).unwrap();
+    data.write_at(5 * CHUNK_BYTES, &[1; 4096]).unwrap();
+    let report = check_in(Arc::new(disk.clone())).unwrap();
+    assert_eq!(report.unreferenced_bytes, 4096);
+    assert!(report.findings.join("").contains("belong to nobody"), "{report:?}");
+
+    data.set_length(CHUNK_BYTES).unwrap();
+    let report = check_in(Arc::new(disk)).unwrap();
+    assert!(report.findings.join("").contains("the data file ends before chunk 1"), "{report:?}");
+}

@@ -17,7 +17,7 @@ use super::{Directory, File, FileRole};
 
 const PAGE_BYTES: u64 = 4096;
 
-/// Where the simulated power fails.
+/// What survives a power cut of what was not synced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Survival {
     /// Nothing unsynced survives.
@@ -40,6 +40,7 @@ struct Disk {
     is_off: bool,
     calls: u64,
     capacity_bytes: u64,
+    sync_to_fail: Option<FileRole>,
 }
 
 #[derive(Debug, Default)]
@@ -72,6 +73,7 @@ impl SimulatedDisk {
             is_off: false,
             calls: 0,
             capacity_bytes,
+            sync_to_fail: None,
         })))
     }
 
@@ -102,6 +104,11 @@ impl SimulatedDisk {
         }
         disk.is_off = false;
         disk.calls_left = None;
+    }
+
+    /// Makes the next sync of a file fail, as a device that cannot write does; what was to be synced stays in doubt.
+    pub fn fail_next_sync(&self, role: FileRole) {
+        self.0.lock().sync_to_fail = Some(role);
     }
 
     /// Changes how much the disk can hold.
@@ -351,6 +358,10 @@ impl File for SimulatedFile {
         let mut disk = self.disk.0.lock();
         if !disk.step()? {
             return Err(io::Error::other("simulated power cut"));
+        }
+        if disk.sync_to_fail == Some(self.role) {
+            disk.sync_to_fail = None;
+            return Err(io::Error::other("simulated failure of a sync"));
         }
         disk.file(self.role)?.sync();
         Ok(())

@@ -1,1 +1,134 @@
+use ashlar_volume::{VolumeId, VolumeSnapshotId};
 
+use super::*;
+use crate::delta::{ChunkState, Delta};
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn superblock() -> Superblock {
+    Superblock {
+        generation: 0x0102,
+        applied_sequence: 0x0304,
+        next_layer: LayerId(0x0506),
+        journal_segment_bytes: 0x80_0000,
+        is_clean: true,
+    }
+}
+
+/// One of each operation.
+fn delta() -> Delta {
+    let mut delta = Delta::default();
+    delta.drop_leaf(LayerId(3), LeafIndex(4));
+    delta.put_chunk(
+        LayerId(5),
+        ChunkIndex(6),
+        Box::new([Fragment::new(ChunkNumber(7), 0x00f0), Fragment::new(ChunkNumber::ZEROES, 1)]),
+    );
+    delta.put_chunk(LayerId(5), ChunkIndex(8), Box::new([]));
+    for chunk in [7, 8, 9] {
+        delta.chunk_states.insert(ChunkNumber(chunk), ChunkState::Allocated);
+    }
+    delta.chunk_states.insert(ChunkNumber(10), ChunkState::Free);
+    delta.held_blocks.insert(LayerId(5), 4);
+    delta.layers.insert(LayerId(5), Some(LayerRecord { parent: Some(LayerId(2)) }));
+    delta.layers.insert(LayerId(3), None);
+    let record = NameRecord { size_bytes: 0x10_0000, layer: LayerId(5) };
+    delta.volumes.insert(VolumeId::new("disk-1").unwrap(), Some(record));
+    delta.volumes.insert(VolumeId::new("disk-2").unwrap(), None);
+    delta.snapshots.insert(VolumeSnapshotId::new("snap-1").unwrap(), Some(record));
+    delta.snapshots.insert(VolumeSnapshotId::new("snap-2").unwrap(), None);
+    delta
+}
+
+/// When this fails, the format has changed: pools in the field no longer open. Raise `FORMAT_VERSION`, say in
+/// `FORMAT.md` what is new, and read the old version too.
+#[test]
+fn the_bytes_of_format_1_do_not_change() {
+    assert_eq!(
+        hex(&superblock().encode()),
+        "4153484c4152504c0100000001000000000001000010000002010000000000000403000000000000\
+         060500000000000000008000000000000000000000000000"
+    );
+    assert_eq!(
+        hex(&NameRecord { size_bytes: 0x10_0000, layer: LayerId(5) }.encode()),
+        "0000100000000000050000000000000000000000"
+    );
+    assert_eq!(
+        hex(&LayerRecord { parent: Some(LayerId(2)) }.encode()),
+        "0200000000000000000000000000000000000000"
+    );
+    let leaf = LeafChunks::from([(6, Box::from([Fragment::new(ChunkNumber(7), 0x00f0)]))]);
+    assert_eq!(hex(&encode_leaf(&leaf)), "06000100f000070000000000");
+    assert_eq!(
+        hex(&encode_delta(&delta())),
+        "010300000000000000040000000205000000000000000600000000000000\
+         02f0000700000000000100ffffffffffff\
+         0205000000000000000800000000000000\
+         00\
+         03070000000000000003000000\
+         040a0000000000000001000000\
+         0505000000000000000400000000000000\
+         070300000000000000\
+         0605000000000000000200000000000000000000000000000000000000\
+         08066469736b2d310000100000000000050000000000000000000000\
+         09066469736b2d32\
+         0a06736e61702d310000100000000000050000000000000000000000\
+         0b06736e61702d32"
+    );
+    let record = encode_record(0x0102, 0x0304, b"payload");
+    assert_eq!(record.len(), 4096);
+    assert_eq!(
+        hex(&record[..72]),
+        "414a5231d61c200c0700000000000000020100000000000004030000000000000000000000000000\
+         0000000000000000000000000000000000000000000000007061796c6f616400"
+    );
+    // The check value that the catalogue of CRC algorithms gives for CRC-32/ISCSI.
+    assert_eq!(crc32c(b"123456789"), 0xe306_9283);
+}
+
+#[test]
+fn what_is_encoded_is_decoded() {
+    assert_eq!(Superblock::decode(&superblock().encode()).unwrap(), superblock());
+    assert_eq!(decode_delta(&encode_delta(&delta())).unwrap(), delta());
+    let root = LayerRecord { parent: None };
+    assert_eq!(LayerRecord::decode(&root.encode()).unwrap(), root);
+}
+
+#[test]
+fn other_versions_and_reserved_fields_are_refused_with_a_reason() {
+    let mut newer = superblock().encode();
+    newer[8] = 2;
+    let error = Superblock::decode(&newer).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Corrupt);
+    assert!(error.to_string().contains("format 2"), "{error}");
+
+    let mut encrypted = LayerRecord { parent: None }.encode();
+    encrypted[8] = 1;
+    assert_eq!(LayerRecord::decode(&encrypted).unwrap_err().kind(), ErrorKind::Corrupt);
+}
+
+/// No prefix of a payload is taken for something else, and none makes the reader panic.
+#[test]
+fn cut_payloads_are_errors_or_fewer_operations() {
+    let payload = encode_delta(&delta());
+    for length in 0..payload.len() {
+        if let Ok(fewer) = decode_delta(&payload[..length]) {
+            assert_ne!(fewer, delta(), "{length}");
+            assert!(encode_delta(&fewer).len() <= length, "{length}");
+        }
+    }
+    for byte in 0..=255_u8 {
+        let known = (1..=11).contains(&byte);
+        assert!(known || decode_delta(&[byte]).is_err(), "tag {byte}");
+    }
+}
+
+#[test]
+fn fragments_keep_number_and_mask_apart() {
+    let fragment = Fragment::new(ChunkNumber(ChunkNumber::ZEROES.0 - 1), 0xa5a5);
+    assert_eq!((fragment.chunk().0, fragment.mask()), ((1 << 48) - 2, 0xa5a5));
+    assert!(!fragment.is_zeroes());
+    assert!(Fragment::new(ChunkNumber::ZEROES, 1).is_zeroes());
+}

@@ -1,6 +1,13 @@
 //! The engine seen from outside: the contract of volumes, real files, and seeded simulations of power cuts.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "test code outside #[test] functions reports by panicking too"
+)]
 
 mod contract;
+mod faults;
 mod oracle;
 mod real_files;
 mod simulation;

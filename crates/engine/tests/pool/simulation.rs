@@ -15,14 +15,14 @@ use ashlar_volume::{
 
 use crate::oracle::{Content, World};
 
-const HISTORIES: u64 = 2400;
+const HISTORIES: u64 = 3000;
 const LEAF_BYTES: u64 = 32 * MIB_BYTES;
 const SIZE_BYTES_MIN: u64 = LEAF_BYTES + MIB_BYTES;
 const VOLUMES_MAX: usize = 4;
 const SNAPSHOTS_MAX: usize = 8;
 
 /// Where histories write: the beginning of a volume, and the border of two leaves.
-const HOT_SPOTS: [(u64, u64); 2] = [(0, 192 << 10), (LEAF_BYTES - (96 << 10), 192 << 10)];
+const HOT_SPOTS: [(u64, u64); 2] = [(0, 96 << 10), (LEAF_BYTES - (32 << 10), 64 << 10)];
 
 /// One history: a pool, what it should hold, and the dice.
 struct History {
@@ -59,7 +59,7 @@ impl History {
         let is_small = random.below(10) == 0;
         let capacity_bytes = if is_small { 7 * MIB_BYTES } else { 1 << 40 };
         let options = PoolOptions {
-            journal_segment_bytes: 64 << 10,
+            journal_segment_bytes: [4 << 10, 16 << 10, 64 << 10][random.below(3) as usize],
             map_cache_bytes: 256 << 10,
             leaves_cached_max: 1 + random.below(4) as usize,
             reserve_bytes: 3 * MIB_BYTES,
@@ -223,23 +223,23 @@ impl History {
     fn step(&mut self) -> Result<(), Stop> {
         match self.random.below(100) {
             0..5 => self.create_volume(),
-            5..45 => self.write(),
-            45..53 => self.flush(),
-            53..63 => self.zero(),
-            63..70 => self.create_snapshot(),
-            70..73 => self.clone_volume(),
-            73..76 => self.roll_back(),
-            76..77 => self.clear_volume(),
-            77..79 => self.resize_volume(),
-            79..81 => self.delete_volume(),
-            81..86 => self.delete_snapshot(),
-            86..95 => self.work_in_background(),
+            5..40 => self.write(),
+            40..46 => self.flush(),
+            46..54 => self.zero(),
+            54..60 => self.create_snapshot(),
+            60..63 => self.clone_volume(),
+            63..66 => self.roll_back(),
+            66..67 => self.clear_volume(),
+            67..69 => self.resize_volume(),
+            69..71 => self.delete_volume(),
+            71..76 => self.delete_snapshot(),
+            76..95 => self.work_in_background(),
             _ => self.read(),
         }
     }
 
     fn work_in_background(&mut self) -> Result<(), Stop> {
-        let steps = 1 + self.random.below(30);
+        let steps = 1 + self.random.below(if self.random.below(4) == 0 { 40 } else { 3 });
         self.log.push(format!("{steps} background steps"));
         for _ in 0..steps {
             let result = self.pool().run_background_step();
@@ -400,8 +400,12 @@ impl History {
         Ok(())
     }
 
-    /// A range in a hot spot: a few blocks or some hundred KiB, aligned or not.
+    /// A range in a hot spot: a few blocks or some hundred KiB, aligned or not. Sometimes one block anywhere, so that
+    /// maps and records grow.
     fn pick_range(&self) -> (u64, u64) {
+        if self.random.below(4) == 0 {
+            return (self.random.below(SIZE_BYTES_MIN / BLOCK_BYTES) * BLOCK_BYTES, BLOCK_BYTES);
+        }
         let (spot_start, spot_bytes) = HOT_SPOTS[self.random.below(2) as usize];
         let length_max = if self.random.below(6) == 0 { spot_bytes } else { 4 * BLOCK_BYTES };
         let mut offset_bytes = self.random.below(spot_bytes);

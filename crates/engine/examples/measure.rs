@@ -1,0 +1,255 @@
+//! Measures the engine without a network: `cargo run --release -p ashlar-engine --example measure -- DIRECTORY`.
+//!
+//! Needs about 8 GiB in the directory, which should be empty. Figures are medians or totals of one run; compare only
+//! inside a run.
+#![allow(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
+#![allow(clippy::print_stdout, reason = "a benchmark prints its figures")]
+
+use std::error::Error;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::time::Instant;
+
+use ashlar_engine::{Pool, PoolOptions};
+use ashlar_types::{GIB_BYTES, MIB_BYTES, RandomSource, SeededRandom};
+use ashlar_volume::{BlockDevice, VolumeId, VolumeSnapshotId, VolumeStore};
+
+const BLOCK_BYTES: u64 = 4096;
+const OPERATIONS: u64 = 200_000;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let directory = std::env::args().nth(1).ok_or("say which directory to use")?;
+    let directory = Path::new(&directory);
+    std::fs::create_dir_all(directory)?;
+    measure_hot_path(directory)?;
+    measure_flush(directory)?;
+    measure_depth(directory)?;
+    measure_many_volumes(directory)?;
+    measure_large_map(directory)?;
+    Ok(())
+}
+
+fn volume_id(text: &str) -> Result<VolumeId, Box<dyn Error>> {
+    Ok(VolumeId::new(text)?)
+}
+
+fn snapshot_id(text: &str) -> Result<VolumeSnapshotId, Box<dyn Error>> {
+    Ok(VolumeSnapshotId::new(text)?)
+}
+
+/// Nanoseconds of one call, averaged over random 4 KiB offsets.
+fn per_call_ns(size_bytes: u64, mut call: impl FnMut(u64)) -> u128 {
+    let random = SeededRandom::new(1);
+    let start = Instant::now();
+    for _ in 0..OPERATIONS {
+        call(random.below(size_bytes / BLOCK_BYTES) * BLOCK_BYTES);
+    }
+    start.elapsed().as_nanos() / u128::from(OPERATIONS)
+}
+
+fn fill(device: &dyn BlockDevice, size_bytes: u64) -> Result<(), Box<dyn Error>> {
+    let data = vec![7; MIB_BYTES as usize];
+    for offset_bytes in (0..size_bytes).step_by(MIB_BYTES as usize) {
+        device.write(offset_bytes, &data)?;
+    }
+    Ok(())
+}
+
+fn measure_hot_path(directory: &Path) -> Result<(), Box<dyn Error>> {
+    let size_bytes = GIB_BYTES;
+    let bare = std::fs::File::options()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .open(directory.join("bare"))?;
+    let data = vec![7; MIB_BYTES as usize];
+    let start = Instant::now();
+    for offset_bytes in (0..size_bytes).step_by(MIB_BYTES as usize) {
+        bare.write_all_at(&data, offset_bytes)?;
+    }
+    println!(
+        "1 MiB sequential write, new blocks: bare {:>8.0} MiB/s",
+        1024.0 / start.elapsed().as_secs_f64()
+    );
+
+    let pool = Pool::open(&directory.join("hot"), PoolOptions::default())?;
+    let id = volume_id("hot")?;
+    pool.create_volume(&id, size_bytes)?;
+    let device = pool.open_volume(&id)?;
+    let start = Instant::now();
+    fill(&*device, size_bytes)?;
+    println!(
+        "1 MiB sequential write, new blocks: pool {:>8.0} MiB/s",
+        1024.0 / start.elapsed().as_secs_f64()
+    );
+
+    let mut buffer = vec![0; BLOCK_BYTES as usize];
+    for round in 0..3 {
+        let bare_read =
+            per_call_ns(size_bytes, |offset| bare.read_exact_at(&mut buffer, offset).unwrap_or_default());
+        let pool_read =
+            per_call_ns(size_bytes, |offset| device.read(offset, &mut buffer).unwrap_or_default());
+        let pool_try = per_call_ns(size_bytes, |offset| drop(device.try_read(offset, &mut buffer)));
+        let bare_write =
+            per_call_ns(size_bytes, |offset| bare.write_all_at(&buffer, offset).unwrap_or_default());
+        let pool_write = per_call_ns(size_bytes, |offset| device.write(offset, &buffer).unwrap_or_default());
+        println!(
+            "round {round}, 4 KiB random, ns: read bare {bare_read} pool {pool_read} try {pool_try}; write bare {bare_write} pool {pool_write}"
+        );
+    }
+    let fresh = volume_id("fresh")?;
+    pool.create_volume(&fresh, 4 * GIB_BYTES)?;
+    let device = pool.open_volume(&fresh)?;
+    let first = per_call_ns(4 * GIB_BYTES, |offset| device.write(offset, &buffer).unwrap_or_default());
+    println!("4 KiB random write, mostly first touches, ns: {first}");
+    std::fs::remove_file(directory.join("bare"))?;
+    drop(device);
+    pool.close()?;
+    Ok(())
+}
+
+fn measure_flush(directory: &Path) -> Result<(), Box<dyn Error>> {
+    const FLUSHES: u64 = 1000;
+    let bare = std::fs::File::options()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .open(directory.join("bare"))?;
+    let buffer = vec![1; BLOCK_BYTES as usize];
+    let rate = |start: Instant| FLUSHES as f64 / start.elapsed().as_secs_f64();
+    let start = Instant::now();
+    for block in 0..FLUSHES {
+        bare.write_all_at(&buffer, block * BLOCK_BYTES)?;
+        bare.sync_data()?;
+    }
+    println!("write + flush per second: bare, growing file {:.0}", rate(start));
+    let start = Instant::now();
+    for block in 0..FLUSHES {
+        bare.write_all_at(&buffer, block * BLOCK_BYTES)?;
+        bare.sync_data()?;
+    }
+    println!("write + flush per second: bare, in place {:.0}", rate(start));
+    let pool = Pool::open(&directory.join("flush"), PoolOptions::default())?;
+    let id = volume_id("flush")?;
+    pool.create_volume(&id, GIB_BYTES)?;
+    let device = pool.open_volume(&id)?;
+    for what in ["new blocks", "in place"] {
+        let start = Instant::now();
+        for block in 0..FLUSHES {
+            device.write(block * BLOCK_BYTES, &buffer)?;
+            device.flush()?;
+        }
+        println!("write + flush per second: pool, {what} {:.0}", rate(start));
+    }
+    std::fs::remove_file(directory.join("bare"))?;
+    Ok(())
+}
+
+fn measure_depth(directory: &Path) -> Result<(), Box<dyn Error>> {
+    const DEPTH: u64 = 500;
+    let size_bytes = GIB_BYTES;
+    let pool = Pool::open(&directory.join("deep"), PoolOptions::default())?;
+    let (flat, deep) = (volume_id("flat")?, volume_id("deep")?);
+    let random = SeededRandom::new(5);
+    let buffer = vec![3; BLOCK_BYTES as usize];
+    for id in [&flat, &deep] {
+        pool.create_volume(id, size_bytes)?;
+        fill(&*pool.open_volume(id)?, size_bytes)?;
+    }
+    let device = pool.open_volume(&deep)?;
+    for depth in 0..DEPTH {
+        for _ in 0..500 {
+            device.write(random.below(size_bytes / BLOCK_BYTES) * BLOCK_BYTES, &buffer)?;
+        }
+        pool.create_snapshot(&deep, &snapshot_id(&format!("deep-{depth}"))?)?;
+    }
+    drop(device);
+    let (flat, deep) = (pool.open_volume(&flat)?, pool.open_volume(&deep)?);
+    let mut buffer = vec![0; BLOCK_BYTES as usize];
+    let start = Instant::now();
+    for leaf in 0..32 {
+        deep.read(leaf * 32 * MIB_BYTES, &mut buffer)?;
+    }
+    println!("resolving a leaf at depth {DEPTH}: {:.2} ms", start.elapsed().as_secs_f64() * 1000.0 / 32.0);
+    for round in 0..3 {
+        let at_0 = per_call_ns(size_bytes, |offset| flat.read(offset, &mut buffer).unwrap_or_default());
+        let at_depth = per_call_ns(size_bytes, |offset| deep.read(offset, &mut buffer).unwrap_or_default());
+        println!("round {round}, 4 KiB random read, ns: depth 0 {at_0}, depth {DEPTH} {at_depth}");
+    }
+    drop((flat, deep));
+    pool.close()?;
+    Ok(())
+}
+
+fn resident_mib() -> f64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap_or_default();
+    line.split_whitespace().nth(1).and_then(|kib| kib.parse::<f64>().ok()).unwrap_or(0.0) / 1024.0
+}
+
+fn measure_many_volumes(directory: &Path) -> Result<(), Box<dyn Error>> {
+    const VOLUMES: u64 = 10_000;
+    let path = directory.join("many");
+    let pool = Pool::open(&path, PoolOptions::default())?;
+    let start = Instant::now();
+    for number in 0..VOLUMES {
+        pool.create_volume(&volume_id(&format!("disk-{number:08}"))?, 100 * GIB_BYTES)?;
+    }
+    println!("creating {VOLUMES} volumes one by one: {:.1} s", start.elapsed().as_secs_f64());
+    pool.close()?;
+    drop(pool);
+    let before_mib = resident_mib();
+    let start = Instant::now();
+    let pool = Pool::open(&path, PoolOptions::default())?;
+    println!("opening a pool with {VOLUMES} volumes: {:.1} ms", start.elapsed().as_secs_f64() * 1000.0);
+    println!("resident: {:.1} MiB before it, {:.1} MiB with it", before_mib, resident_mib());
+    drop(pool);
+    let start = Instant::now();
+    let pool = Pool::open(&path, PoolOptions::default())?;
+    println!("the same after a kill: {:.1} ms", start.elapsed().as_secs_f64() * 1000.0);
+    pool.close()?;
+    Ok(())
+}
+
+fn measure_large_map(directory: &Path) -> Result<(), Box<dyn Error>> {
+    let size_bytes = 100 * GIB_BYTES;
+    let path = directory.join("large");
+    let pool = Pool::open(&path, PoolOptions::default())?;
+    let id = volume_id("large")?;
+    pool.create_volume(&id, size_bytes)?;
+    let device = pool.open_volume(&id)?;
+    let buffer = vec![9; BLOCK_BYTES as usize];
+    let start = Instant::now();
+    for offset_bytes in (0..size_bytes).step_by(64 << 10) {
+        device.write(offset_bytes, &buffer)?;
+    }
+    device.flush()?;
+    println!("touching every chunk of 100 GiB: {:.1} s", start.elapsed().as_secs_f64());
+    println!("resident with its map in use: {:.1} MiB", resident_mib());
+    let timed =
+        |what: &str, call: &mut dyn FnMut() -> Result<(), Box<dyn Error>>| -> Result<(), Box<dyn Error>> {
+            let start = Instant::now();
+            call()?;
+            println!("{what} of 100 GiB of map: {:.2} ms", start.elapsed().as_secs_f64() * 1000.0);
+            Ok(())
+        };
+    let snapshot = snapshot_id("large-1")?;
+    timed("snapshot", &mut || Ok(pool.create_snapshot(&id, &snapshot)?))?;
+    timed("second snapshot", &mut || Ok(pool.create_snapshot(&id, &snapshot_id("large-2")?)?))?;
+    timed("clone", &mut || Ok(pool.clone_volume(&volume_id("copy")?, &snapshot, size_bytes)?))?;
+    drop(device);
+    timed("rollback", &mut || Ok(pool.roll_back(&id, &snapshot)?))?;
+    pool.close()?;
+    drop(pool);
+    let start = Instant::now();
+    let pool = Pool::open(&path, PoolOptions::default())?;
+    println!("opening it: {:.1} ms", start.elapsed().as_secs_f64() * 1000.0);
+    drop(pool);
+    let start = Instant::now();
+    let pool = Pool::open(&path, PoolOptions::default())?;
+    println!("opening it after a kill: {:.1} ms", start.elapsed().as_secs_f64() * 1000.0);
+    pool.close()?;
+    Ok(())
+}

@@ -1,0 +1,83 @@
+use ashlar_types::{RandomSource, SeededRandom};
+
+use super::*;
+use crate::file::simulated::{SimulatedDisk, Survival};
+use crate::file::{Directory, FileRole};
+use crate::format::{ChunkIndex, ChunkNumber, Fragment, LayerId, encode_delta};
+
+const SEGMENT_BYTES: u64 = 32 << 10;
+
+fn payload(random: &SeededRandom, number: u64) -> (Delta, Vec<u8>) {
+    let mut delta = Delta::default();
+    for _ in 0..random.below(150) {
+        let fragments = [Fragment::new(ChunkNumber(number), random.next_u64() as u16 | 1)];
+        delta.put_chunk(LayerId(number), ChunkIndex(random.below(1 << 20)), Box::new(fragments));
+    }
+    delta.held_blocks.insert(LayerId(number), number);
+    let payload = encode_delta(&delta);
+    (delta, payload)
+}
+
+/// A record is read as a whole or not at all, whatever is torn, and one that was acknowledged is always read.
+#[test]
+fn a_torn_record_ends_the_journal_and_hides_nothing_before_it() {
+    let (mut kept, mut lost) = (0, 0);
+    for seed in 0..300 {
+        let random = SeededRandom::new(seed);
+        let disk = SimulatedDisk::new(1 << 30);
+        let file = disk.open(FileRole::Journal).unwrap();
+        Journal::prepare(&*file, SEGMENT_BYTES).unwrap();
+        let mut journal = Journal::new(Arc::clone(&file), SEGMENT_BYTES, 7, 0);
+        let (mut acknowledged, mut applied) = (Delta::default(), 0);
+        for number in 1..=1 + random.below(12) {
+            let (delta, payload) = payload(&random, number);
+            if !journal.fits(&payload) {
+                // A checkpoint: everything so far needs no record any more.
+                journal.rotate();
+                applied = journal.sequence();
+                acknowledged = Delta::default();
+            }
+            journal.append(&payload).unwrap();
+            acknowledged.absorb(delta);
+        }
+        let (torn, payload) = payload(&random, 99);
+        disk.cut_power_after(random.below(2));
+        let fits = journal.fits(&payload);
+        if fits {
+            journal.append(&payload).unwrap_err();
+        }
+        disk.restart(seed, Survival::Some);
+        let tail = Journal::read_tail(&*file, SEGMENT_BYTES, 7, applied).unwrap();
+        if tail.delta == acknowledged {
+            lost += 1;
+            continue;
+        }
+        acknowledged.absorb(torn);
+        assert_eq!(tail.delta, acknowledged, "seed {seed}");
+        kept += 1;
+    }
+    assert!(kept > 5 && lost > 5, "both ends were seen: {kept} and {lost}");
+}
+
+#[test]
+fn records_of_another_generation_do_not_count() {
+    let disk = SimulatedDisk::new(1 << 30);
+    let file = disk.open(FileRole::Journal).unwrap();
+    Journal::prepare(&*file, SEGMENT_BYTES).unwrap();
+    let (delta, payload) = payload(&SeededRandom::new(1), 1);
+    Journal::new(Arc::clone(&file), SEGMENT_BYTES, 7, 0).append(&payload).unwrap();
+    let read = |generation, applied| Journal::read_tail(&*file, SEGMENT_BYTES, generation, applied).unwrap();
+    assert_eq!((read(7, 0).delta, read(7, 0).records), (delta, 1));
+    assert_eq!(read(8, 0).records, 0, "of an older opening");
+    assert_eq!(read(7, 1).records, 0, "in the checkpoint already");
+}
+
+#[test]
+fn a_journal_that_is_too_short_is_corrupt() {
+    let disk = SimulatedDisk::new(1 << 30);
+    let file = disk.open(FileRole::Journal).unwrap();
+    Journal::prepare(&*file, SEGMENT_BYTES).unwrap();
+    file.set_length(SEGMENT_BYTES).unwrap();
+    let error = Journal::read_tail(&*file, SEGMENT_BYTES, 0, 0).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Corrupt);
+}

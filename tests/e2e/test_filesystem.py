@@ -35,19 +35,23 @@ class Load:
         self._durable = {}
         self._lock = threading.Lock()
         self._stop = threading.Event()
-        self._error = None
+        self.error = None
         self.rounds = 0
         self._thread = threading.Thread(target=self._run, daemon=True)
 
-    def __enter__(self):
+    def start(self):
+        """Begins; ends by itself at the first error."""
         self._thread.start()
+
+    def __enter__(self):
+        self.start()
         return self
 
     def __exit__(self, *_):
         self._stop.set()
         self._thread.join(60)
-        if self._error:
-            raise self._error
+        if self.error:
+            raise self.error
 
     def durable_files(self):
         """Name and content of each file whose content was synced before this call and never changes again."""
@@ -59,7 +63,7 @@ class Load:
             while not self._stop.is_set():
                 self._round()
         except OSError as error:
-            self._error = error
+            self.error = error
 
     def _round(self):
         number = self.rounds
@@ -113,6 +117,27 @@ def test_a_snapshot_under_load_is_a_sound_file_system(attached, tmp_path):
                     assert (files / name).read_bytes() == content, f"{name} was synced before the snapshot"
             run("e2fsck", "-fn", device)
         cloud.detach(clone)
+
+
+def test_synced_files_survive_kill_9(attached, tmp_path):
+    server, _, _, disk = attached
+    with block_device(server.nbd_uri(disk), tmp_path / "fuse") as device:
+        run("mkfs.ext4", "-q", device)
+        with mounted(device, tmp_path / "files") as files:
+            load = Load(files, seed=9)
+            load.start()
+            wait_until(lambda: load.rounds >= 10, "10 rounds of load")
+            server.kill()
+            # The file system notices at its next write that its disk is gone.
+            wait_until(lambda: load.error, "the load meets an error")
+            durable = load.durable_files()
+    server.start()
+    with block_device(server.nbd_uri(disk), tmp_path / "fuse-again") as device:
+        with mounted(device, tmp_path / "files") as files:  # replays the journal
+            assert len(durable) >= 10
+            for name, content in durable.items():
+                assert (files / name).read_bytes() == content, f"{name} was synced before the kill"
+        run("e2fsck", "-fn", device)
 
 
 def test_fstrim_gives_space_back_to_the_host(attached, tmp_path):

@@ -23,6 +23,8 @@ use serde::{Deserialize, Serialize};
 use crate::error::{JobError, JobErrorKind};
 
 pub(crate) use ashlar_db::JobId as JobHold;
+#[cfg(test)]
+pub(crate) use runner::Fault;
 pub(crate) use runner::{Runner, StepHook};
 
 /// What a job does, as the journal keeps it.

@@ -5,4 +5,5 @@ mod disk;
 pub(crate) mod harness;
 mod instance;
 mod random_calls;
+mod slow_pool;
 mod snapshot;

@@ -100,6 +100,7 @@ CREATE TABLE disks (
 );
 CREATE INDEX disks_by_create_time ON disks (uin, region, created_ms, sequence);
 CREATE INDEX disks_by_deadline ON disks (uin, region, deadline_ms, created_ms, sequence);
+CREATE INDEX disks_by_end ON disks (deadline_ms);
 CREATE INDEX disks_by_instance ON disks (instance_id);
 CREATE INDEX disks_by_name ON disks (uin, region, name);
 CREATE INDEX disks_by_job ON disks (job_id);

@@ -305,9 +305,11 @@ impl Disks<'_> {
             .collect()
     }
 
-    /// The live, idle prepaid disks whose paid time has ended, of all accounts.
+    /// The live, idle prepaid disks whose paid time has ended and for which something is to be done: those
+    /// outside of machines, and those that are renewed. Of all accounts.
     pub async fn expired(&mut self, now: UnixMillis) -> Result<Vec<Disk>, DbError> {
         let sql = "SELECT * FROM disks WHERE deadline_ms <= $1 AND lifecycle = 'LIVE' AND job_id IS NULL
+                AND (state = 'UNATTACHED' OR (state = 'ATTACHED' AND renew_flag = 'NOTIFY_AND_AUTO_RENEW'))
              ORDER BY disk_id";
         let rows = sqlx::query(sql).bind(now.0).fetch_all(&mut *self.0).await?;
         rows.iter().map(|row| disk_of(&Columns(row))).collect()

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::mpsc::Receiver;
 
 use ashlar_attach::{ExportName, ExportTable};
 use ashlar_db::{Db, Lifecycle, Listed};
@@ -25,10 +26,18 @@ pub(crate) struct TestStores {
     store: ModelStore,
     /// Every call for a pool is refused with this kind while it is set.
     pub(crate) refusal: Mutex<Option<ErrorKind>>,
+    /// Every call for a pool waits until the other end is dropped, while it is set.
+    pub(crate) gate: Mutex<Option<Receiver<()>>>,
 }
 
 impl Stores for TestStores {
     fn store(&self, region: &Region) -> Result<Arc<dyn VolumeStore>, VolumeError> {
+        // The lock is let go before the wait: other calls pass.
+        let gate = self.gate.lock().take();
+        if let Some(gate) = gate {
+            // Nothing is ever sent: the wait ends with the sender.
+            let _ = gate.recv();
+        }
         match *self.refusal.lock() {
             Some(kind) => Err(VolumeError::new(kind, format!("the pool of {region} refuses"))),
             None => Ok(Arc::new(self.store.clone())),

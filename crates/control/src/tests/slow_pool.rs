@@ -1,0 +1,126 @@
+//! Work that takes longer than a call may wait, and a server that stops meanwhile.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Sender, channel};
+
+use ashlar_types::DiskState;
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+
+use super::harness::{TestStores, World, caller, new_disks};
+use crate::job::{Fault, Step, StepHook, Work};
+use crate::*;
+
+/// Shuts the pool's gate before one step.
+#[derive(Default)]
+struct ShutGate {
+    before: Mutex<Option<(Step, Arc<TestStores>)>>,
+    open: Mutex<Option<Sender<()>>>,
+    shut: Notify,
+}
+
+impl StepHook for ShutGate {
+    fn at(&self, _work: &Work, step: Step) -> Fault {
+        let mut before = self.before.lock();
+        if let Some((_, stores)) = before.take_if(|(at, _)| *at == step) {
+            let (open, gate) = channel();
+            *self.open.lock() = Some(open);
+            *stores.gate.lock() = Some(gate);
+            self.shut.notify_one();
+        }
+        Fault::None
+    }
+
+    fn halted(&self) {}
+}
+
+impl ShutGate {
+    fn arm(&self, world: &World, step: Step) {
+        *self.before.lock() = Some((step, world.stores.clone()));
+    }
+
+    fn open(&self) {
+        self.open.lock().take();
+    }
+}
+
+async fn slow_world(answer_wait_ms: u64) -> (World, Arc<ShutGate>) {
+    let gate = Arc::new(ShutGate::default());
+    let limits = Limits { answer_wait_ms, ..Limits::default() };
+    (World::with(Settings { limits, ..Settings::default() }, Some(gate.clone()), 5).await, gate)
+}
+
+#[tokio::test]
+async fn a_create_call_that_takes_too_long_fails_and_leaves_nothing() {
+    let (world, gate) = slow_world(20).await;
+    gate.arm(&world, Step::MakeVolumes);
+    let wanted = CreateDisks { client_token: Some("slow".to_owned()), ..new_disks() };
+    let refused = world.control.create_disks(&caller(), wanted.clone()).await.unwrap_err();
+    assert!(
+        matches!(refused, ControlError::Job(JobError { kind: JobErrorKind::TimedOut, .. })),
+        "{refused:?}"
+    );
+    assert_eq!(world.disks().await.total_count, 0);
+    gate.open();
+    world.control.runner.idle().await;
+    assert_eq!(world.disks().await.total_count, 0);
+    world.check_rest().await;
+    world.control.create_disks(&caller(), wanted).await.unwrap();
+}
+
+#[tokio::test]
+async fn other_slow_work_is_answered_and_seen_in_the_state() {
+    let (world, gate) = slow_world(20).await;
+    let disk = world.disk().await;
+    gate.arm(&world, Step::ResizeVolume);
+    world.control.resize_disk(&caller(), disk, 20).await.unwrap();
+    let view = world.view(disk).await;
+    assert_eq!((view.disk.state, view.disk.size_gib), (DiskState::Expanding, 10));
+    assert_eq!(view.latest_operation.unwrap().state, OperationState::Processing);
+    let refused = world.terminate(disk).await.unwrap_err();
+    assert!(matches!(refused, ControlError::Disk(DiskError::Busy { .. })), "{refused:?}");
+    gate.open();
+    world.control.runner.idle().await;
+    let view = world.view(disk).await;
+    assert_eq!((view.disk.state, view.disk.size_gib), (DiskState::Unattached, 20));
+    world.check_rest().await;
+}
+
+#[tokio::test]
+async fn a_snapshot_is_seen_while_it_is_taken_and_keeps_its_disk_busy() {
+    let (world, gate) = slow_world(20).await;
+    let disk = world.disk().await;
+    gate.arm(&world, Step::TakeSnapshot);
+    let snapshot = world.snapshot(disk).await;
+    let view = world.snapshot_view(snapshot).await.snapshot;
+    assert_eq!((view.state, view.percent), (ashlar_types::SnapshotState::Creating, 0));
+    let second = CreateSnapshot { disk: Some(disk), ..CreateSnapshot::default() };
+    let refused = world.control.create_snapshot(&caller(), second).await.unwrap_err();
+    assert!(matches!(refused, ControlError::Disk(DiskError::SnapshotCreating(_))), "{refused:?}");
+    let refused = world.apply(snapshot, disk).await.unwrap_err();
+    assert!(matches!(refused, ControlError::Snapshot(SnapshotError::Creating(_))), "{refused:?}");
+    gate.open();
+    world.control.runner.idle().await;
+    world.check_rest().await;
+}
+
+#[tokio::test]
+async fn a_stop_waits_for_the_step_and_the_next_start_ends_the_job() {
+    let (world, gate) = slow_world(60_000).await;
+    let disk = world.disk().await;
+    gate.arm(&world, Step::ResizeVolume);
+    let control = world.control.clone();
+    let call = tokio::spawn(async move { control.resize_disk(&caller(), disk, 20).await });
+    gate.shut.notified().await;
+    let control = world.control.clone();
+    let stop = tokio::spawn(async move { control.shutdown().await });
+    tokio::task::yield_now().await;
+    assert!(!stop.is_finished(), "a step is under way");
+    gate.open();
+    stop.await.unwrap();
+    let answer = call.await.unwrap().unwrap_err();
+    assert!(matches!(answer, ControlError::Job(JobError { kind: JobErrorKind::Stopping, .. })), "{answer:?}");
+    let world = world.restarted().await;
+    assert_eq!(world.view(disk).await.disk.size_gib, 20);
+    world.check_rest().await;
+}

@@ -10,9 +10,10 @@ use crate::socket::Socket;
 /// A write of 1 MiB, the largest that common clients send, with requests around it.
 const RECEIVE_BYTES: usize = (1 << 20) + (64 << 10);
 
-/// The longest data that is read into the reply buffer at a time. Longer reads go in pieces of it, which
-/// stay in the processor's cache between the copy in and the copy out.
-pub(crate) const PIECE_BYTES: usize = 256 << 10;
+/// The longest data that is read into the reply buffer at a time. Longer reads go in pieces of it: the client
+/// takes one while the next is read, and the processor's cache holds it meanwhile. Sequential reads of 1 MiB cost
+/// 157 us of processor time with 512 KiB, 175 us with 256 KiB, and no less with 1 MiB.
+pub(crate) const PIECE_BYTES: usize = 512 << 10;
 
 /// A piece and some hundreds of small replies.
 const REPLY_BYTES: usize = PIECE_BYTES + (64 << 10);

@@ -7,7 +7,7 @@ use crate::fixture::{SIZE_BYTES, TestServer};
 
 const REQUESTS: usize = 3000;
 /// Two blocks over the border of a piece of a large read.
-const USED_BYTES: u64 = (256 << 10) + 8192;
+const USED_BYTES: u64 = (512 << 10) + 8192;
 
 /// What the disk should hold, and how a request changes it. The range lies within the used bytes.
 struct Oracle(Vec<u8>);

@@ -16,10 +16,8 @@ use ashlar_api::cbs::{
     InitializeDisksResponse, ModifyDiskAttributes, ModifyDiskAttributesResponse, ModifySnapshotAttribute,
     ModifySnapshotAttributeResponse, ResizeDisk, ResizeDiskResponse, TerminateDisks, TerminateDisksResponse,
 };
-use ashlar_api::{ApiError, Caller, CloudApi};
+use ashlar_api::{Action, ApiError, Caller, CloudApi};
 use ashlar_control::{Control, ControlError};
-
-pub(crate) use error::api_error;
 
 /// The block storage actions over the rules.
 pub(crate) struct Cbs {
@@ -41,7 +39,8 @@ macro_rules! handlers {
     ($($noun:ident::$method:ident($request:ident) -> $response:ident;)+) => {
         impl CloudApi for Cbs {
             $(async fn $method(&self, caller: &Caller, request: $request) -> Result<$response, ApiError> {
-                $noun::$method(&self.control, &pack::caller(caller), request).await.map_err(api_error)
+                let handled = $noun::$method(&self.control, &pack::caller(caller), request).await;
+                handled.map_err(|refusal| error::answer(Action::$request, refusal))
             })+
         }
     };

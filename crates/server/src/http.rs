@@ -72,10 +72,15 @@ where
             log(&answer.summary, started.elapsed());
             answer.body
         });
-        call.await.map(response).map_err(|error| {
-            tracing::error!(%error, "a call broke off");
-            ConnectionLost
-        })
+        let body = match call.await {
+            Ok(body) => body,
+            Err(error) => {
+                let answer = self.gateway.refuse(peer.to_string(), ApiError::internal(error));
+                log(&answer.summary, started.elapsed());
+                answer.body
+            }
+        };
+        Ok(response(body))
     }
 
     fn refuse(&self, error: HeadError, peer: SocketAddr) -> Vec<u8> {

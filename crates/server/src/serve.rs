@@ -17,6 +17,7 @@ use ashlar_attach::ExportTable;
 use ashlar_control::{Control, ControlError, ControlParts, FirstKey};
 use ashlar_db::Db;
 use ashlar_types::Region;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, timeout};
@@ -65,6 +66,7 @@ pub(crate) fn run(flags: ServeFlags, environment: Environment<'_>) -> Result<(),
     let data_dir = DataDir::create_or_lock(&settings.data_dir)?;
     let listeners = Listeners::bind(&settings, nbd, &data_dir)?;
     logging::start(settings.json_log, settings.log.clone())?;
+    raise_descriptor_limit();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(WORKER_THREADS)
         .max_blocking_threads(BLOCKING_THREADS_MAX)
@@ -76,6 +78,15 @@ pub(crate) fn run(flags: ServeFlags, environment: Environment<'_>) -> Result<(),
     // A thread that still waits for a broken disk must not hold up the end.
     runtime.shutdown_timeout(Duration::from_millis(200));
     result
+}
+
+/// Every connection takes descriptors, and shells hand out 1,024 of them by default.
+fn raise_descriptor_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, ..limit };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        tracing::warn!(%error, "cannot raise the limit of open files; connections may be refused");
+    }
 }
 
 async fn serve(settings: Settings, data_dir: DataDir, listeners: Listeners) -> Result<(), Failure> {
@@ -92,10 +103,17 @@ async fn serve(settings: Settings, data_dir: DataDir, listeners: Listeners) -> R
     tracing::info!(signal, "stopping");
     tokio::select! {
         stopped = timeout(STOP_TIMEOUT, running.stop()) => {
-            stopped.unwrap_or_else(|_| Err(Failure::refused("the stop took too long and was cut short")))
+            stopped.unwrap_or_else(|_| stop_at_once("the stop took too long: cut short"))
         }
-        signal = signals.next() => Err(Failure::refused(format!("a second {signal}: stopped at once"))),
+        signal = signals.next() => stop_at_once(&format!("a second {signal}: stopped at once")),
     }
+}
+
+/// Ends the process as a crash would: whatever holds the stop up must not be waited for, not even to drop it.
+fn stop_at_once(why: &str) -> ! {
+    let failure = Failure::refused(why);
+    output::failure(&failure);
+    std::process::exit(failure.exit_code().into());
 }
 
 /// A server whose doors are open.

@@ -2,23 +2,21 @@
 //!
 //! Prefixes carry meaning: clients try again for minutes on `ResourceBusy`, `ResourceInUse.*` and
 //! `ResourceUnavailable.*` (`.NotSupported` apart), so only what waiting can mend gets one of those.
+//!
+//! A refusal has several codes, the most telling first. An action answers with the first of them that the
+//! reference lists for it or for all actions; where it lists none, with the first of all.
 
-use ashlar_api::{ApiError, ErrorCode};
+use ashlar_api::ErrorCode::{self, *};
+use ashlar_api::{Action, ApiError};
 use ashlar_control::{
     ControlError, DiskError, InstanceError, JobErrorKind, ParameterError, QuotaError, SnapshotError,
 };
 
 /// The answer to a refused or failed call. The text is the rules' own; the cause stays with the operator.
-pub(crate) fn api_error(error: ControlError) -> ApiError {
-    let code = match &error {
-        ControlError::Parameter(error) => parameter(error),
-        ControlError::Disk(error) => disk(error),
-        ControlError::Snapshot(error) => snapshot(error),
-        ControlError::Instance(error) => instance(error),
-        ControlError::Quota(error) => quota(error),
-        ControlError::Job(error) => job(error.kind),
-        ControlError::Db(_) => ErrorCode::InternalError,
-    };
+pub(super) fn answer(action: Action, error: ControlError) -> ApiError {
+    let codes = codes(&error);
+    let listed = codes.iter().find(|code| action.documents(**code));
+    let code = listed.or(codes.first()).copied().unwrap_or(InternalError);
     let answer = ApiError::new(code, error.to_string());
     match error {
         ControlError::Db(cause) => answer.with_cause(cause),
@@ -27,70 +25,88 @@ pub(crate) fn api_error(error: ControlError) -> ApiError {
     }
 }
 
-const fn parameter(error: &ParameterError) -> ErrorCode {
+const fn codes(error: &ControlError) -> &'static [ErrorCode] {
     match error {
-        ParameterError::Missing { .. } => ErrorCode::MissingParameter,
-        ParameterError::Invalid { .. } | ParameterError::Excludes { .. } => ErrorCode::InvalidParameterValue,
-        ParameterError::LimitExceeded { .. } => ErrorCode::InvalidParameterValueLimitExceeded,
-        ParameterError::UnknownFilter { .. } => ErrorCode::InvalidFilter,
-        ParameterError::NotOffered { .. } => ErrorCode::UnsupportedOperation,
-        ParameterError::ClientTokenReused { .. } => ErrorCode::InvalidParameterInvalidClientToken,
-        ParameterError::ProjectNotFound(_) => ErrorCode::InvalidParameterProjectIdNotExist,
+        ControlError::Parameter(error) => parameter(error),
+        ControlError::Disk(error) => disk(error),
+        ControlError::Snapshot(error) => snapshot(error),
+        ControlError::Instance(error) => instance(error),
+        ControlError::Quota(error) => quota(error),
+        ControlError::Job(error) => job(error.kind),
+        ControlError::Db(_) => &[InternalError],
     }
 }
 
-const fn disk(error: &DiskError) -> ErrorCode {
+const fn parameter(error: &ParameterError) -> &'static [ErrorCode] {
     match error {
-        DiskError::NotFound(_) => ErrorCode::InvalidDiskIdNotFound,
-        DiskError::Busy { .. } => ErrorCode::ResourceBusy,
-        DiskError::SnapshotCreating(_) => ErrorCode::ResourceUnavailableSnapshotCreating,
-        DiskError::RollingBack(_) => ErrorCode::ResourceInUseDiskRollbacking,
-        DiskError::Migrating(_) => ErrorCode::ResourceInUseDiskMigrating,
-        // `ResourceUnavailable.Attached` would make clients wait for a detach that nobody asked for.
-        DiskError::AttachedTo { .. } | DiskError::NotSupported { .. } => {
-            ErrorCode::ResourceUnavailableNotSupported
+        ParameterError::Missing { .. } => &[MissingParameter],
+        ParameterError::Invalid { .. } | ParameterError::Excludes { .. } => &[InvalidParameterValue],
+        ParameterError::LimitExceeded { .. } => &[InvalidParameterValueLimitExceeded, InvalidParameterValue],
+        ParameterError::UnknownFilter { .. } => &[InvalidFilter],
+        ParameterError::NotOffered { .. } => &[UnsupportedOperation],
+        ParameterError::ClientTokenReused { .. } => &[InvalidParameterInvalidClientToken],
+        ParameterError::ProjectNotFound(_) => &[InvalidParameterProjectIdNotExist, ResourceNotFoundNotFound],
+    }
+}
+
+const fn disk(error: &DiskError) -> &'static [ErrorCode] {
+    match error {
+        DiskError::NotFound(_) => &[InvalidDiskIdNotFound],
+        DiskError::Busy { .. } => &[ResourceBusy, InvalidDiskBusy, ResourceInUse],
+        DiskError::SnapshotCreating(_) => {
+            &[ResourceUnavailableSnapshotCreating, ResourceBusy, InvalidDiskBusy, ResourceInUse]
         }
-        DiskError::NotPortable(_) => ErrorCode::InvalidDiskNotPortable,
+        DiskError::RollingBack(_) => {
+            &[ResourceInUseDiskRollbacking, ResourceBusy, InvalidDiskBusy, ResourceInUse]
+        }
+        DiskError::Migrating(_) => {
+            &[ResourceInUseDiskMigrating, ResourceBusy, InvalidDiskBusy, ResourceInUse]
+        }
+        // `ResourceUnavailable.Attached` would make clients wait for a detach that nobody asked for.
+        DiskError::AttachedTo { .. } | DiskError::NotSupported { .. } => &[ResourceUnavailableNotSupported],
+        DiskError::NotPortable(_) => &[InvalidDiskNotPortable, InvalidDiskNotSupported],
     }
 }
 
-const fn snapshot(error: &SnapshotError) -> ErrorCode {
+const fn snapshot(error: &SnapshotError) -> &'static [ErrorCode] {
     match error {
-        SnapshotError::NotFound(_) => ErrorCode::InvalidSnapshotIdNotFound,
-        SnapshotError::Creating(_) => ErrorCode::ResourceUnavailableSnapshotCreating,
-        SnapshotError::Busy { .. } => ErrorCode::ResourceBusy,
-        SnapshotError::OfOtherDisk { .. } => ErrorCode::InvalidParameterValue,
-        SnapshotError::SizeMismatch { .. } => ErrorCode::InvalidParameterDiskSizeNotMatch,
-        SnapshotError::NotSupported { .. } => ErrorCode::InvalidSnapshotNotSupported,
+        SnapshotError::NotFound(_) => &[InvalidSnapshotIdNotFound],
+        SnapshotError::Creating(_) => &[ResourceUnavailableSnapshotCreating, ResourceBusy, ResourceInUse],
+        SnapshotError::Busy { .. } => &[ResourceBusy, ResourceInUse],
+        SnapshotError::OfOtherDisk { .. } => &[InvalidParameterValue],
+        SnapshotError::SizeMismatch { .. } => &[InvalidParameterDiskSizeNotMatch],
+        SnapshotError::NotSupported { .. } => &[InvalidSnapshotNotSupported, InvalidParameterValue],
     }
 }
 
-const fn instance(error: &InstanceError) -> ErrorCode {
+const fn instance(error: &InstanceError) -> &'static [ErrorCode] {
     match error {
-        InstanceError::NotFound(_) => ErrorCode::InvalidInstanceIdNotFound,
+        InstanceError::NotFound(_) => &[InvalidInstanceIdNotFound],
         // Not `ResourceUnavailable.ZoneNotMatch`: no waiting moves a disk to another zone.
-        InstanceError::ZoneMismatch { .. } => ErrorCode::ResourceUnavailableNotSupported,
-        InstanceError::DiskLimit { .. } => ErrorCode::LimitExceededInstanceAttachedDisk,
-        InstanceError::PowerNotSupported(_) => ErrorCode::InvalidInstanceNotSupported,
+        InstanceError::ZoneMismatch { .. } => &[ResourceUnavailableNotSupported],
+        InstanceError::DiskLimit { .. } => &[LimitExceededInstanceAttachedDisk],
+        InstanceError::PowerNotSupported(_) => &[InvalidInstanceNotSupported],
         // The administrative commands alone meet these two.
-        InstanceError::HasDisks { .. } | InstanceError::Exists(_) => ErrorCode::UnsupportedOperation,
+        InstanceError::HasDisks { .. } | InstanceError::Exists(_) => &[UnsupportedOperation],
     }
 }
 
-const fn quota(error: &QuotaError) -> ErrorCode {
+const fn quota(error: &QuotaError) -> &'static [ErrorCode] {
     match error {
-        QuotaError::SnapshotsOfDisk { .. } => ErrorCode::InsufficientSnapshotQuota,
-        QuotaError::DiskConfig { .. } => ErrorCode::InvalidParameterDiskConfigNotSupported,
-        QuotaError::Tags { .. } => ErrorCode::LimitExceededTagQuotaLimitExceeded,
+        QuotaError::SnapshotsOfDisk { .. } => &[InsufficientSnapshotQuota],
+        QuotaError::DiskConfig { .. } => &[InvalidParameterDiskConfigNotSupported],
+        QuotaError::Tags { .. } => &[LimitExceededTagQuotaLimitExceeded, LimitExceeded],
     }
 }
 
-const fn job(kind: JobErrorKind) -> ErrorCode {
+const fn job(kind: JobErrorKind) -> &'static [ErrorCode] {
     match kind {
-        JobErrorKind::NoSpace => ErrorCode::ResourceInsufficient,
-        JobErrorKind::InUse | JobErrorKind::TimedOut => ErrorCode::ResourceBusy,
-        JobErrorKind::StoreFailed => ErrorCode::InternalErrorResourceOpFailed,
-        JobErrorKind::Stopping => ErrorCode::ServiceUnavailable,
+        JobErrorKind::NoSpace => &[ResourceInsufficient],
+        JobErrorKind::InUse | JobErrorKind::TimedOut => &[ResourceBusy, InvalidDiskBusy, ResourceInUse],
+        JobErrorKind::StoreFailed => {
+            &[InternalErrorResourceOpFailed, InternalErrorComponentError, InternalError]
+        }
+        JobErrorKind::Stopping => &[ServiceUnavailable],
     }
 }
 
@@ -134,7 +150,7 @@ mod tests {
         ];
         for error in permanent {
             let text = error.to_string();
-            assert!(!invites_retry(api_error(error).code), "{text}");
+            assert!(!invites_retry(answer(Action::AttachDisks, error).code), "{text}");
         }
     }
 
@@ -149,7 +165,39 @@ mod tests {
         ];
         for error in passing {
             let text = error.to_string();
-            assert!(invites_retry(api_error(error).code), "{text}");
+            assert!(invites_retry(answer(Action::AttachDisks, error).code), "{text}");
+        }
+    }
+
+    #[test]
+    fn each_action_answers_with_a_code_that_its_page_lists() {
+        let busy = || ControlError::from(DiskError::Busy { disk: disk_id(), state: DiskState::Expanding });
+        let creating = || ControlError::from(DiskError::SnapshotCreating(disk_id()));
+        let failed =
+            || ControlError::from(JobError { kind: JobErrorKind::StoreFailed, detail: String::new() });
+        let too_many = || {
+            let (parameter, given, at_most) = ("DiskIds", 101, 100);
+            ControlError::from(ParameterError::LimitExceeded { parameter, given, at_most })
+        };
+        let project = || ControlError::from(ParameterError::ProjectNotFound(ashlar_types::ProjectId(7)));
+        for (action, error, code) in [
+            (Action::AttachDisks, busy(), ResourceBusy),
+            (Action::ResizeDisk, busy(), InvalidDiskBusy),
+            (Action::ModifyDiskAttributes, busy(), ResourceInUse),
+            (Action::ApplySnapshot, creating(), ResourceUnavailableSnapshotCreating),
+            (Action::TerminateDisks, creating(), ResourceBusy),
+            (Action::CreateSnapshot, failed(), InternalErrorResourceOpFailed),
+            (Action::CreateDisks, failed(), InternalErrorComponentError),
+            (Action::DeleteSnapshots, failed(), InternalError),
+            (Action::AttachDisks, too_many(), InvalidParameterValueLimitExceeded),
+            (Action::DescribeDisks, too_many(), InvalidParameterValue),
+            (Action::CreateDisks, project(), InvalidParameterProjectIdNotExist),
+            (Action::ModifyDiskAttributes, project(), ResourceNotFoundNotFound),
+            // No code of the page says it: the plain one stays.
+            (Action::TerminateDisks, DiskError::NotFound(disk_id()).into(), InvalidDiskIdNotFound),
+        ] {
+            let text = error.to_string();
+            assert_eq!(answer(action, error).code, code, "{action:?}: {text}");
         }
     }
 
@@ -157,7 +205,7 @@ mod tests {
     fn the_operators_detail_stays_with_the_operator() {
         let detail = "pools/ap-guangzhou/data: input/output error";
         let error = JobError { kind: JobErrorKind::StoreFailed, detail: detail.into() };
-        let answer = api_error(error.into());
+        let answer = answer(Action::CreateSnapshot, error.into());
         assert!(!answer.message.contains("pools"), "{}", answer.message);
         assert_eq!(answer.cause.unwrap().to_string(), detail);
     }

@@ -131,14 +131,20 @@ impl Server {
     }
 
     /// Waits until the server has ended by itself: its standard output closes then.
-    pub(crate) fn wait(mut self) -> ExitStatus {
+    pub(crate) fn wait(self) -> ExitStatus {
+        self.wait_with_log().0
+    }
+
+    /// The same, with what it logged that nobody has looked at.
+    pub(crate) fn wait_with_log(mut self) -> (ExitStatus, Vec<String>) {
         loop {
             match self.stdout.recv_timeout(DEADLINE) {
                 Ok(_) => {}
-                Err(RecvTimeoutError::Disconnected) => return self.child.wait().unwrap(),
+                Err(RecvTimeoutError::Disconnected) => break,
                 Err(RecvTimeoutError::Timeout) => panic!("the server does not end"),
             }
         }
+        (self.child.wait().unwrap(), self.stderr.iter().collect())
     }
 
     /// Asks it to stop and waits.

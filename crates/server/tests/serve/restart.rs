@@ -14,7 +14,13 @@ fn sigterm_and_sigint_stop_a_server_cleanly() {
         let home = Home::new();
         let server = home.start();
         server.signal(signal);
-        assert!(server.wait().success());
+        let (status, log) = server.wait_with_log();
+        assert!(status.success());
+        assert!(log.iter().any(|line| line.contains("stopped")), "{log:?}");
+        assert!(
+            !log.iter().any(|line| line.contains("WARN") || line.contains("ERROR")),
+            "nothing was cut off: {log:?}"
+        );
         assert!(!home.data_dir().join("admin.sock").exists());
         assert!(!home.data_dir().join("nbd.sock").exists());
         run(&mut home.ashlar(&["check"]), 0);

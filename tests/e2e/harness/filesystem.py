@@ -58,7 +58,8 @@ def block_device(uri, directory):
             yield device
     finally:
         # A loop device lets go of its file a moment after `losetup -d` has returned.
-        wait_until(lambda: process.poll() is not None or _unmounted(shown), f"{shown} is unmounted")
+        # When the server was killed nbdfuse ends by itself and leaves its mount behind.
+        wait_until(lambda: _unmounted(shown), f"{shown} is unmounted")
         process.wait(30)
         process.stderr.close()
 
@@ -75,5 +76,7 @@ def mounted(device, directory, *options):
         wait_until(lambda: _unmounted(directory), f"{directory} is unmounted")
 
 
-def _unmounted(directory):
-    return run("umount", directory, status=None).returncode == 0
+def _unmounted(place):
+    run("umount", place, status=None)
+    mounts = Path("/proc/self/mounts").read_text().splitlines()
+    return all(line.split()[1] != str(place) for line in mounts)

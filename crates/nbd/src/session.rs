@@ -151,11 +151,15 @@ impl<'server> Session<'server> {
     /// Answers what is with the workers. A connection that fails meanwhile does not spare the waiting.
     fn drain(&mut self) -> Result<(), SessionError> {
         let mut result = Ok(());
-        while self.jobs.requests > 0 {
+        loop {
             self.start_flush();
-            wait(self.handle.socket(), self.handle.bell(), false)?;
+            // Before waiting: whoever came here may have heard the bell and not looked what it rang for.
             let sent = self.handle_completions();
             result = result.and(sent);
+            if self.jobs.requests == 0 {
+                break;
+            }
+            wait(self.handle.socket(), self.handle.bell(), false)?;
         }
         result.and_then(|()| Ok(self.replies.send(self.handle.socket())?))
     }

@@ -9,6 +9,7 @@ mod action;
 mod caller;
 pub mod cbs;
 mod decode;
+mod documented;
 mod encode;
 mod error;
 mod error_code;

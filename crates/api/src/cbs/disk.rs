@@ -14,7 +14,7 @@ use super::tag::Tag;
 use super::{DISK_SIZE, LIMIT, NAME, OFFSET};
 use crate::decode::IntegerFlag;
 use crate::encode::OrEmpty;
-use crate::error_code::ErrorCode::{InvalidParameterValue, InvalidParameterValueLimitExceeded};
+use crate::error_code::ErrorCode::InvalidParameterValueLimitExceeded;
 use crate::model::model;
 use crate::schema::Rules;
 use crate::time::DateTime;
@@ -199,7 +199,7 @@ model! {
     /// Gives disks back, all or none. Reference: `cbs/TerminateDisks`.
     pub struct TerminateDisks("TerminateDisksRequest"): input {
         /// The disks; 1 to 50.
-        pub disk_ids: Vec<DiskId> = "DiskIds" => Rules::NONE.count_max(50, InvalidParameterValue),
+        pub disk_ids: Vec<DiskId> = "DiskIds" => Rules::NONE.count_max(50, InvalidParameterValueLimitExceeded),
         /// Whether their snapshots that are not permanent go too. Default: 0.
         pub delete_snapshot: Option<IntegerFlag> = "DeleteSnapshot",
     }

@@ -183,7 +183,7 @@ fn parameters_that_do_not_fit() {
         ("AttachDisks", attach(11), "InvalidParameterValue.LimitExceeded", "at most 10"),
         ("DetachDisks", only_disks(11), "InvalidParameterValue.LimitExceeded", "`DiskIds`"),
         ("InitializeDisks", only_disks(21), "InvalidParameterValue.LimitExceeded", "at most 20"),
-        ("TerminateDisks", only_disks(51), "InvalidParameterValue", "at most 50"),
+        ("TerminateDisks", only_disks(51), "InvalidParameterValue.LimitExceeded", "at most 50"),
     ];
     let bench = Bench::new();
     for (action, body, code, part) in table {

@@ -8,7 +8,6 @@ use ashlar_volume::{ErrorKind, VolumeError, VolumeStore};
 
 use crate::caller::Caller;
 use crate::error::{ControlError, JobError};
-use crate::expectation::pool_expectation;
 use crate::job::{JobHold, Runner, StepHook};
 use crate::seams::{Exports, Stores};
 use crate::settings::{Limits, Settings};
@@ -81,28 +80,36 @@ impl Control {
     }
 
     async fn publish_exports(&self) -> Result<(), ControlError> {
-        let mut tx = self.db.read().await?;
-        let attached = tx.disks().attached().await?;
-        let mut snapshots = Vec::new();
-        for region in tx.places().regions().await? {
-            let expected = pool_expectation(&self.db, &region).await?;
-            snapshots.extend(expected.snapshots.into_iter().map(|snapshot| (region.clone(), snapshot)));
+        /// Rows of a page: little memory, few trips.
+        const PAGE: u64 = 500;
+        let mut after = None;
+        loop {
+            let page = self.db.read().await?.disks().in_instances(after, PAGE).await?;
+            let Some(last) = page.last() else { break };
+            after = Some(last.disk);
+            let this = self.clone();
+            self.blocking(move || {
+                let mut exported = page.iter().filter(|found| crate::disk::is_exported(found.state));
+                exported.try_for_each(|found| {
+                    this.exports.publish(found.disk, found.instance, this.stores.store(&found.region)?)
+                })
+            })
+            .await?;
         }
-        drop(tx);
-        let this = self.clone();
-        self.blocking(move || {
-            for disk in attached {
-                if let Some(instance) = disk.instance.filter(|_| crate::disk::is_exported(disk.state)) {
-                    let store = this.stores.store(&disk.zone.region())?;
-                    this.exports.publish(disk.id, instance, store)?;
-                }
-            }
-            for (region, snapshot) in snapshots {
-                this.exports.publish_snapshot(snapshot, this.stores.store(&region)?)?;
-            }
-            Ok(())
-        })
-        .await
+        let mut after = None;
+        loop {
+            let page = self.db.read().await?.snapshots().openable(after, PAGE).await?;
+            let Some((last, _)) = page.last() else { break };
+            after = Some(*last);
+            let this = self.clone();
+            self.blocking(move || {
+                page.iter().try_for_each(|(snapshot, region)| {
+                    this.exports.publish_snapshot(*snapshot, this.stores.store(region)?)
+                })
+            })
+            .await?;
+        }
+        Ok(())
     }
 
     /// Jobs that ended are kept for a while: a waiting call and a curious operator look at them.

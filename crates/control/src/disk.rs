@@ -234,6 +234,14 @@ pub struct TerminateDisks {
     pub delete_snapshot: Option<bool>,
 }
 
+/// What a disk or snapshot is called when nobody says.
+const UNNAMED: &str = "Unnamed";
+
+/// The name that an empty one stands for.
+pub(crate) fn named(name: String) -> String {
+    if name.is_empty() { UNNAMED.to_owned() } else { name }
+}
+
 /// Finds all of these disks, or refuses for the first that is missing.
 pub(crate) async fn find_all(
     tx: &mut Transaction,

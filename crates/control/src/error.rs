@@ -91,7 +91,7 @@ pub enum ParameterError {
 pub enum DiskError {
     /// The account has no such disk in this region.
     NotFound(DiskId),
-    /// Another operation is under way. Trying again later helps.
+    /// Another operation is under way, as the state tells. Trying again later helps.
     Busy {
         /// The disk.
         disk: DiskId,
@@ -100,8 +100,8 @@ pub enum DiskError {
     },
     /// A snapshot of it is being taken. Trying again later helps.
     SnapshotCreating(DiskId),
-    /// It is being rolled back. Trying again later helps.
-    RollingBack(DiskId),
+    /// The time that was paid for is over.
+    Expired(DiskId),
     /// Its type is being changed. Trying again later helps.
     Migrating(DiskId),
     /// It is in an instance already, or in another than the one named.
@@ -137,6 +137,11 @@ pub enum SnapshotError {
         snapshot: SnapshotId,
         /// Its state.
         state: SnapshotState,
+    },
+    /// There is no such backup point to take it from.
+    BackupNotFound {
+        /// The id that was given.
+        disk_backup_id: String,
     },
     /// It was taken from another disk.
     OfOtherDisk {
@@ -293,7 +298,7 @@ impl fmt::Display for DiskError {
             Self::SnapshotCreating(disk) => {
                 write!(f, "A snapshot of the disk `{disk}` is being created: try again later.")
             }
-            Self::RollingBack(disk) => write!(f, "The disk `{disk}` is being rolled back: try again later."),
+            Self::Expired(disk) => write!(f, "The time that was paid for the disk `{disk}` is over."),
             Self::Migrating(disk) => {
                 write!(f, "The type of the disk `{disk}` is being changed: try again later.")
             }
@@ -317,6 +322,9 @@ impl fmt::Display for SnapshotError {
             }
             Self::Busy { snapshot, state } => {
                 write!(f, "The snapshot `{snapshot}` is busy (state {state}): try again later.")
+            }
+            Self::BackupNotFound { disk_backup_id } => {
+                write!(f, "The backup point `{disk_backup_id}` (`DiskBackupId`) does not exist.")
             }
             Self::OfOtherDisk { snapshot, origin, disk } => write!(
                 f,

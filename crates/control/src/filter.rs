@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::str::FromStr;
 
 use ashlar_db::{DiskFilter, DiskOrderField, Order, Page, SnapshotFilter, Tag};
-use ashlar_types::ProjectId;
+use ashlar_types::{DiskState, ProjectId};
 
 use crate::error::{ControlError, ParameterError, QuotaError};
 use crate::settings::Limits;
@@ -143,16 +143,27 @@ pub(crate) fn check_snapshot_order_field(word: Option<&str>) -> Result<(), Param
 }
 
 /// The values of a filter as typed ones.
-fn values<T: FromStr>(filter: &Filter) -> Result<Vec<T>, ParameterError>
-where
-    T::Err: Display,
-{
-    let parse = |text: &String| {
-        text.parse().map_err(|error| {
-            invalid("Filters", text, format!("a value that the filter `{}` knows ({error})", filter.name))
-        })
+fn values<T: FromStr>(filter: &Filter) -> Result<Vec<T>, ParameterError> {
+    let unknown = |text: &String| {
+        let example = match filter.name.as_str() {
+            "disk-id" => "disk ids such as disk-11112222",
+            "snapshot-id" => "snapshot ids such as snap-11112222",
+            "instance-id" => "instance ids such as ins-11112222",
+            "project-id" => "project numbers",
+            "zone" => "zones such as ap-guangzhou-3",
+            _ => "the words of its reference page",
+        };
+        invalid("Filters", text, format!("for the filter `{}` {example}", filter.name))
     };
-    filter.values.iter().map(parse).collect()
+    filter.values.iter().map(|text| text.parse().map_err(|_| unknown(text))).collect()
+}
+
+/// The values of `disk-state`. Two documented words name no state that a disk here can have: `DUMPING`, and
+/// `TORECYCE` as one page spells it.
+fn disk_states(filter: &Filter) -> Result<Vec<DiskState>, ParameterError> {
+    let possible = |word: &&String| !matches!(word.as_str(), "DUMPING" | "TORECYCE");
+    let words = filter.values.iter().filter(possible).cloned().collect();
+    values(&Filter { name: filter.name.clone(), values: words })
 }
 
 fn projects(filter: &Filter) -> Result<Vec<ProjectId>, ParameterError> {
@@ -196,7 +207,7 @@ fn disk_filter(filter: &Filter) -> Result<DiskFilter, ParameterError> {
         "project-id" => DiskFilter::Project(projects(filter)?),
         "disk-name" => DiskFilter::Name(filter.values.clone()),
         "disk-type" => DiskFilter::Type(values(filter)?),
-        "disk-state" => DiskFilter::State(values(filter)?),
+        "disk-state" => DiskFilter::State(disk_states(filter)?),
         "instance-id" => DiskFilter::Instance(values(filter)?),
         "zone" => DiskFilter::Zone(values(filter)?),
         "instance-ip-address" => DiskFilter::InstanceAddress(filter.values.clone()),

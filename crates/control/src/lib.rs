@@ -38,7 +38,7 @@ pub use filter::Filter;
 pub use instance::{AttachDetail, NewInstance};
 pub use quota::{DescribeDiskConfigQuota, DiskConfig};
 pub use seams::{Exports, Stores};
-pub use settings::{DiskTypeSettings, DiskTypeTable, Limits, Settings};
+pub use settings::{DiskTypeSettings, DiskTypeTable, Limits, Settings, SettingsError};
 pub use snapshot::{
     ApplySnapshot, CreateSnapshot, DescribeSnapshots, ModifySnapshotAttribute, SnapshotOverview, SnapshotView,
 };

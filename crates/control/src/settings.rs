@@ -90,8 +90,7 @@ impl Default for Limits {
 }
 
 /// What one type of disk can be.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct DiskTypeSettings {
     /// Whether new disks of it can be had.
     pub available: bool,
@@ -120,9 +119,9 @@ impl Default for DiskTypeSettings {
     }
 }
 
-/// What every type of disk can be.
+/// What every type of disk can be. In a file, a key that is left out keeps the default of its type.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields, default, rename_all = "SCREAMING_SNAKE_CASE")]
+#[serde(from = "TableOverlay")]
 pub struct DiskTypeTable {
     /// HDD.
     pub cloud_basic: DiskTypeSettings,
@@ -170,5 +169,137 @@ impl DiskTypeTable {
             DiskType::CloudHssd => &self.cloud_hssd,
             DiskType::CloudTssd => &self.cloud_tssd,
         }
+    }
+}
+
+/// One type of disk as a file says it.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct TypeOverlay {
+    available: Option<bool>,
+    min_gib: Option<u64>,
+    max_gib: Option<u64>,
+    step_gib: Option<u64>,
+    extra_performance_above_gib: Option<u64>,
+    extra_performance_max_mib: Option<u64>,
+}
+
+impl TypeOverlay {
+    fn over(self, under: DiskTypeSettings) -> DiskTypeSettings {
+        DiskTypeSettings {
+            available: self.available.unwrap_or(under.available),
+            min_gib: self.min_gib.unwrap_or(under.min_gib),
+            max_gib: self.max_gib.unwrap_or(under.max_gib),
+            step_gib: self.step_gib.unwrap_or(under.step_gib),
+            extra_performance_above_gib: self
+                .extra_performance_above_gib
+                .or(under.extra_performance_above_gib),
+            extra_performance_max_mib: self
+                .extra_performance_max_mib
+                .unwrap_or(under.extra_performance_max_mib),
+        }
+    }
+}
+
+/// The table as a file says it.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "SCREAMING_SNAKE_CASE")]
+struct TableOverlay {
+    cloud_basic: TypeOverlay,
+    cloud_premium: TypeOverlay,
+    cloud_bssd: TypeOverlay,
+    cloud_ssd: TypeOverlay,
+    cloud_hssd: TypeOverlay,
+    cloud_tssd: TypeOverlay,
+}
+
+impl From<TableOverlay> for DiskTypeTable {
+    fn from(overlay: TableOverlay) -> Self {
+        let under = Self::default();
+        Self {
+            cloud_basic: overlay.cloud_basic.over(under.cloud_basic),
+            cloud_premium: overlay.cloud_premium.over(under.cloud_premium),
+            cloud_bssd: overlay.cloud_bssd.over(under.cloud_bssd),
+            cloud_ssd: overlay.cloud_ssd.over(under.cloud_ssd),
+            cloud_hssd: overlay.cloud_hssd.over(under.cloud_hssd),
+            cloud_tssd: overlay.cloud_tssd.over(under.cloud_tssd),
+        }
+    }
+}
+
+/// A setting that makes no sense.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SettingsError {
+    /// The key, with its table.
+    pub key: String,
+    /// What it was set to.
+    pub value: u64,
+    /// What would be right.
+    pub expected: String,
+}
+
+impl std::fmt::Display for SettingsError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "`{}` is {}: expected {}", self.key, self.value, self.expected)
+    }
+}
+
+impl std::error::Error for SettingsError {}
+
+impl Settings {
+    /// Refuses settings with which the service could do nothing, or nothing right.
+    pub fn check(&self) -> Result<(), SettingsError> {
+        self.limits.check()?;
+        DiskType::ALL.iter().try_for_each(|disk_type| self.disk_types.of(*disk_type).check(*disk_type))
+    }
+}
+
+impl Limits {
+    fn check(&self) -> Result<(), SettingsError> {
+        let refuse = |key: &str, value, expected: String| {
+            Err(SettingsError { key: format!("limits.{key}"), value, expected })
+        };
+        for (key, value) in [
+            ("snapshots_per_disk", self.snapshots_per_disk),
+            ("disks_per_instance", self.disks_per_instance),
+            ("disks_per_attach", self.disks_per_attach),
+            ("disks_per_terminate", self.disks_per_terminate),
+            ("disks_per_initialize", self.disks_per_initialize),
+            ("disks_per_create", self.disks_per_create),
+            ("ids_per_call", self.ids_per_call),
+            ("name_bytes", self.name_bytes),
+            ("describe_default", self.describe_default),
+            ("answer_wait_ms", self.answer_wait_ms),
+            ("jobs_at_once", self.jobs_at_once),
+        ] {
+            if value == 0 {
+                return refuse(key, value, "1 or more".to_owned());
+            }
+        }
+        if self.describe_default > self.describe_max {
+            let expected = format!("at most describe_max, {}", self.describe_max);
+            return refuse("describe_default", self.describe_default, expected);
+        }
+        Ok(())
+    }
+}
+
+impl DiskTypeSettings {
+    fn check(&self, disk_type: DiskType) -> Result<(), SettingsError> {
+        /// A volume's size in bytes must fit 63 bits.
+        const GIB_MAX: u64 = 1 << 32;
+        let refuse = |key: &str, value, expected: String| {
+            Err(SettingsError { key: format!("disk_types.{disk_type}.{key}"), value, expected })
+        };
+        if self.step_gib == 0 {
+            return refuse("step_gib", 0, "1 or more".to_owned());
+        }
+        if !(1..=GIB_MAX).contains(&self.max_gib) {
+            return refuse("max_gib", self.max_gib, format!("1 to {GIB_MAX}"));
+        }
+        if !(1..=self.max_gib).contains(&self.min_gib) {
+            return refuse("min_gib", self.min_gib, format!("1 to max_gib, {}", self.max_gib));
+        }
+        Ok(())
     }
 }

@@ -8,7 +8,7 @@ use ashlar_types::{DiskId, DiskUsage, SnapshotId, SnapshotState, UnixMillis};
 
 use crate::caller::{Caller, RequestId};
 use crate::control::Control;
-use crate::disk::{self, state, told_apart};
+use crate::disk::{self, named, state, told_apart};
 use crate::error::{ControlError, InstanceError, ParameterError, QuotaError, SnapshotError};
 use crate::filter::{
     Filter, at_most, check_ids, check_name, check_snapshot_order_field, check_tags, invalid, order, page,
@@ -16,9 +16,6 @@ use crate::filter::{
 };
 use crate::job::Work;
 use crate::wire_time::parse_iso;
-
-/// What a snapshot is called when nobody says.
-const UNNAMED: &str = "Unnamed";
 
 /// What CreateSnapshot asks for. Reference: `cbs/CreateSnapshot`, both editions.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -140,7 +137,7 @@ impl Control {
             zone: disk.zone.clone(),
             project: disk.project,
             disk: disk.id,
-            name: wanted.name.filter(|name| !name.is_empty()).unwrap_or_else(|| UNNAMED.to_owned()),
+            name: named(wanted.name.unwrap_or_default()),
             lifecycle: Lifecycle::Live,
             state: SnapshotState::Creating,
             percent: 0,
@@ -166,8 +163,7 @@ impl Control {
     /// Everything that the request alone can tell; gives the disk.
     fn check_new_snapshot(&self, wanted: &CreateSnapshot) -> Result<DiskId, ControlError> {
         if let Some(backup) = wanted.disk_backup_id.as_deref().filter(|id| !id.is_empty()) {
-            let expected = "an existing backup point; there are none";
-            return Err(invalid("DiskBackupId", backup, expected).into());
+            return Err(SnapshotError::BackupNotFound { disk_backup_id: backup.to_owned() }.into());
         }
         if let Some(name) = &wanted.name {
             check_name("SnapshotName", name, self.limits())?;
@@ -179,7 +175,7 @@ impl Control {
 
     /// A deadline that lies ahead.
     fn future(&self, text: &str) -> Result<UnixMillis, ParameterError> {
-        let expected = "an ISO 8601 time in the future, such as 2022-01-08T09:47:55+00:00";
+        let expected = "a later ISO 8601 time with an offset, YYYY-MM-DDThh:mm:ss+00:00";
         let time = parse_iso(text).filter(|time| *time > self.now());
         time.ok_or_else(|| invalid("Deadline", text, expected))
     }
@@ -264,7 +260,7 @@ impl Control {
             }
             (Some(false) | None, None) => {}
         }
-        snapshot.name = name.unwrap_or(snapshot.name);
+        snapshot.name = name.map_or(snapshot.name, named);
         snapshot.modified = self.now();
         tx.snapshots().save(&snapshot).await?;
         let resource = Tagged::Snapshot(id);

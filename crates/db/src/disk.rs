@@ -86,6 +86,19 @@ pub struct Disk {
     pub created: UnixMillis,
 }
 
+/// As much of a disk as its export needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DiskInInstance {
+    /// The disk.
+    pub disk: DiskId,
+    /// The machine it is in, or on its way into or out of.
+    pub instance: InstanceId,
+    /// Where its bytes are.
+    pub region: Region,
+    /// Where it is in its life.
+    pub state: DiskState,
+}
+
 /// A disk and what a list shows beside it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DiskListing {
@@ -283,12 +296,31 @@ impl Disks<'_> {
         rows.iter().map(|row| disk_of(&Columns(row))).collect()
     }
 
-    /// All disks that are attached, of all accounts, by id: what the exports are rebuilt from.
-    pub async fn attached(&mut self) -> Result<Vec<Disk>, DbError> {
-        let rows = sqlx::query("SELECT * FROM disks WHERE instance_id IS NOT NULL ORDER BY disk_id")
+    /// A page of the disks that name an instance, of all accounts, by id and after `after`: what the exports are
+    /// rebuilt from. In pages, so that a start with many disks needs little memory.
+    pub async fn in_instances(
+        &mut self,
+        after: Option<DiskId>,
+        limit: u64,
+    ) -> Result<Vec<DiskInInstance>, DbError> {
+        let sql = "SELECT disk_id, instance_id, region, state FROM disks
+             WHERE instance_id IS NOT NULL AND disk_id > $1 ORDER BY disk_id LIMIT $2";
+        let rows = sqlx::query(sql)
+            .bind(after.map_or_else(String::new, |id| id.to_string()))
+            .bind(signed(limit))
             .fetch_all(&mut *self.0)
             .await?;
-        rows.iter().map(|row| disk_of(&Columns(row))).collect()
+        rows.iter()
+            .map(|row| {
+                let columns = Columns(row);
+                Ok(DiskInInstance {
+                    disk: columns.word("disk_id")?,
+                    instance: columns.word("instance_id")?,
+                    region: columns.word("region")?,
+                    state: columns.word("state")?,
+                })
+            })
+            .collect()
     }
 
     /// All disks of a region, seen or not, by id: what `check` compares with the pool.

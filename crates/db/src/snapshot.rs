@@ -236,6 +236,28 @@ impl Snapshots<'_> {
         rows.iter().map(|row| snapshot_of(&Columns(row))).collect()
     }
 
+    /// A page of the snapshots that can be opened, of all accounts, by id and after `after`, each with its region:
+    /// what the exports are rebuilt from.
+    pub async fn openable(
+        &mut self,
+        after: Option<SnapshotId>,
+        limit: u64,
+    ) -> Result<Vec<(SnapshotId, Region)>, DbError> {
+        let sql = "SELECT snapshot_id, region FROM snapshots
+             WHERE lifecycle = 'LIVE' AND state <> 'CREATING' AND snapshot_id > $1 ORDER BY snapshot_id LIMIT $2";
+        let rows = sqlx::query(sql)
+            .bind(after.map_or_else(String::new, |id| id.to_string()))
+            .bind(signed(limit))
+            .fetch_all(&mut *self.0)
+            .await?;
+        rows.iter()
+            .map(|row| {
+                let columns = Columns(row);
+                Ok((columns.word("snapshot_id")?, columns.word("region")?))
+            })
+            .collect()
+    }
+
     /// The live, idle snapshots whose time is over, of all accounts.
     pub async fn expired(&mut self, now: UnixMillis) -> Result<Vec<Snapshot>, DbError> {
         let sql = "SELECT * FROM snapshots

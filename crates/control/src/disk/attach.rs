@@ -3,7 +3,7 @@
 use ashlar_db::{Disk, Transaction};
 use ashlar_types::InstanceId;
 
-use super::modify::check_delete_with_instance;
+use super::modify::check_can_go_with_instance;
 use super::{AttachDisks, DetachDisks, find_all, state, told_apart};
 use crate::caller::Caller;
 use crate::control::Control;
@@ -32,14 +32,14 @@ impl Control {
                 }
                 .into());
             }
+            if wanted.delete_with_instance == Some(true) {
+                check_can_go_with_instance(&disk)?;
+            }
             let mut disk = match state::begin_attach(disk, wanted.instance) {
                 Ok(disk) => disk,
                 Err(error) => return Err(told_apart(&mut tx, error).await?),
             };
-            if let Some(delete_with_instance) = wanted.delete_with_instance {
-                check_delete_with_instance(&disk, delete_with_instance)?;
-                disk.delete_with_instance = delete_with_instance;
-            }
+            disk.delete_with_instance = wanted.delete_with_instance.unwrap_or(disk.delete_with_instance);
             attaching.push(disk);
         }
         let count = machine.disk_count + wanted.disks.len() as u64;

@@ -5,7 +5,7 @@ use ashlar_types::{
     DiskChargeType, DiskId, DiskState, DiskUsage, ProjectId, RenewFlag, SnapshotId, UnixMillis,
 };
 
-use super::{CreateDisks, state};
+use super::{CreateDisks, named, state};
 use crate::caller::Caller;
 use crate::control::Control;
 use crate::error::{ControlError, ParameterError, QuotaError, SnapshotError};
@@ -13,9 +13,6 @@ use crate::filter::{check_name, check_tags, invalid};
 use crate::job::{JobHold, Work};
 use crate::settings::{DiskTypeSettings, Limits};
 use crate::wire_time::plus_months;
-
-/// What a disk is called when nobody says.
-pub(crate) const UNNAMED: &str = "Unnamed";
 
 /// Periods that can be paid in advance, in months. Reference: `DiskChargePrepaid.Period`.
 const PERIODS: [u64; 14] = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 24, 36];
@@ -141,7 +138,9 @@ fn check_request(wanted: &CreateDisks, limits: &Limits) -> Result<(), ControlErr
         let (given, at_most) = (count, limits.disks_per_create);
         return Err(ParameterError::LimitExceeded { parameter: "DiskCount", given, at_most }.into());
     }
-    check_name("DiskName", disk_name(wanted), limits)?;
+    if let Some(name) = &wanted.name {
+        check_name("DiskName", name, limits)?;
+    }
     check_tags(&wanted.tags, limits)?;
     if let Some(token) = &wanted.client_token {
         let fits = (1..=limits.client_token_bytes).contains(&(token.len() as u64));
@@ -285,11 +284,6 @@ fn check_extra_performance(
     Ok(())
 }
 
-/// The name of the disks. Several disks of one call share it: the reference knows no numbering.
-fn disk_name(wanted: &CreateDisks) -> &str {
-    wanted.name.as_deref().filter(|name| !name.is_empty()).unwrap_or(UNNAMED)
-}
-
 fn new_disk(
     caller: &Caller,
     wanted: &CreateDisks,
@@ -304,7 +298,7 @@ fn new_disk(
         account: caller.account,
         zone: wanted.placement.zone.clone(),
         project: wanted.placement.project.unwrap_or(ProjectId(0)),
-        name: disk_name(wanted).to_owned(),
+        name: named(wanted.name.clone().unwrap_or_default()),
         disk_type: wanted.disk_type,
         usage: DiskUsage::DataDisk,
         charge_type: wanted.charge_type,

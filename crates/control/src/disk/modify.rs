@@ -4,7 +4,7 @@ use ashlar_db::{Disk, Tagged, Transaction};
 use ashlar_types::{DiskChargeType, DiskId, DiskState, DiskType, DiskUsage};
 
 use super::create::check_size_of_type;
-use super::{BurstPerformanceOperation, ModifyDiskAttributes, find, find_all, state, told_apart};
+use super::{BurstPerformanceOperation, ModifyDiskAttributes, find, find_all, named, state, told_apart};
 use crate::caller::Caller;
 use crate::control::Control;
 use crate::error::{ControlError, DiskError, ParameterError, QuotaError};
@@ -62,7 +62,12 @@ impl Control {
                 QuotaError::DiskConfig { disk_type, why: "the operator does not offer this type" }.into()
             );
         }
-        check_size_of_type(disk.size_gib, disk_type.as_str(), offered)?;
+        if check_size_of_type(disk.size_gib, disk_type.as_str(), offered).is_err() {
+            let (size, min, max) = (disk.size_gib, offered.min_gib, offered.max_gib);
+            let expected =
+                format!("a type that comes in the disk's {size} GB; {disk_type} has {min} to {max}");
+            return Err(invalid("DiskType", disk_type, expected).into());
+        }
         if disk.throughput_performance_mib > offered.extra_performance_max_mib {
             let why = "the disk has more extra performance than this type can have";
             return Err(QuotaError::DiskConfig { disk_type, why }.into());
@@ -81,6 +86,9 @@ impl Control {
         let disk = find(&mut tx, caller, id).await?;
         if !disk.portable {
             return Err(DiskError::NotPortable(id).into());
+        }
+        if disk.deadline.is_some_and(|deadline| deadline <= self.now()) {
+            return Err(DiskError::Expired(id).into());
         }
         if size_gib <= disk.size_gib {
             let expected = format!("more than the present {} GB", disk.size_gib);
@@ -150,7 +158,7 @@ fn check_combination(wanted: &ModifyDiskAttributes) -> Result<Option<(DiskId, Di
 /// jobs do not touch them.
 fn modified(mut disk: Disk, wanted: &ModifyDiskAttributes) -> Result<Disk, ControlError> {
     if let Some(name) = &wanted.name {
-        disk.name.clone_from(name);
+        disk.name = named(name.clone());
     }
     match wanted.portable {
         Some(true) => disk.portable = true,
@@ -167,7 +175,10 @@ fn modified(mut disk: Disk, wanted: &ModifyDiskAttributes) -> Result<Disk, Contr
         disk.project = project;
     }
     if let Some(delete_with_instance) = wanted.delete_with_instance {
-        check_delete_with_instance(&disk, delete_with_instance)?;
+        if delete_with_instance {
+            check_can_go_with_instance(&disk)?;
+            check_is_inside(&disk)?;
+        }
         disk.delete_with_instance = delete_with_instance;
     }
     match wanted.burst_performance {
@@ -178,34 +189,30 @@ fn modified(mut disk: Disk, wanted: &ModifyDiskAttributes) -> Result<Disk, Contr
     Ok(disk)
 }
 
-/// Only postpaid data disks that are in an instance can go with it.
-pub(super) fn check_delete_with_instance(disk: &Disk, wanted: bool) -> Result<(), DiskError> {
+/// Only postpaid data disks can go with their instance.
+pub(super) fn check_can_go_with_instance(disk: &Disk) -> Result<(), DiskError> {
     let refuse = |why| Err(DiskError::NotSupported { disk: disk.id, state: disk.state, why });
-    match (wanted, disk.charge_type, disk.usage, disk.state) {
-        (false, _, _, _) => Ok(()),
-        (true, DiskChargeType::Prepaid | DiskChargeType::CdcPaid, _, _) => {
-            refuse("only pay-as-you-go disks can be deleted with their instance")
+    match (disk.charge_type, disk.usage) {
+        (DiskChargeType::Prepaid | DiskChargeType::CdcPaid, _) => {
+            refuse("`DeleteWithInstance` is for pay-as-you-go disks only")
         }
-        (true, DiskChargeType::PostpaidByHour, DiskUsage::SystemDisk, _) => {
-            refuse("only data disks can be deleted with their instance")
+        (DiskChargeType::PostpaidByHour, DiskUsage::SystemDisk) => {
+            refuse("`DeleteWithInstance` is for data disks only")
         }
-        (
-            true,
-            DiskChargeType::PostpaidByHour,
-            DiskUsage::DataDisk,
-            DiskState::Attached | DiskState::Attaching | DiskState::Expanding,
-        ) if disk.instance.is_some() => Ok(()),
-        (
-            true,
-            DiskChargeType::PostpaidByHour,
-            DiskUsage::DataDisk,
-            DiskState::Unattached
-            | DiskState::Attaching
-            | DiskState::Attached
-            | DiskState::Detaching
-            | DiskState::Expanding
-            | DiskState::Rollbacking
-            | DiskState::ToRecycle,
-        ) => refuse("it is not attached"),
+        (DiskChargeType::PostpaidByHour, DiskUsage::DataDisk) => Ok(()),
+    }
+}
+
+/// A disk that is in no instance, or on its way out, has none to go with.
+fn check_is_inside(disk: &Disk) -> Result<(), DiskError> {
+    let why = "`DeleteWithInstance` is for attached disks only";
+    let refusal = DiskError::NotSupported { disk: disk.id, state: disk.state, why };
+    match disk.state {
+        DiskState::Attaching | DiskState::Attached | DiskState::Expanding => {
+            disk.instance.map(drop).ok_or(refusal)
+        }
+        DiskState::Unattached | DiskState::Detaching | DiskState::Rollbacking | DiskState::ToRecycle => {
+            Err(refusal)
+        }
     }
 }

@@ -27,10 +27,9 @@ pub(crate) const fn is_exported(state: DiskState) -> bool {
 /// Refuses while another operation is under way. All of these pass by themselves.
 pub(crate) fn idle(disk: &Disk) -> Result<(), DiskError> {
     match disk.state {
-        DiskState::Attaching | DiskState::Detaching | DiskState::Expanding => {
+        DiskState::Attaching | DiskState::Detaching | DiskState::Expanding | DiskState::Rollbacking => {
             Err(DiskError::Busy { disk: disk.id, state: disk.state })
         }
-        DiskState::Rollbacking => Err(DiskError::RollingBack(disk.id)),
         DiskState::Unattached | DiskState::Attached | DiskState::ToRecycle => {
             if disk.migrating {
                 Err(DiskError::Migrating(disk.id))

@@ -412,6 +412,8 @@ async fn filters_pages_and_orders_are_exact() {
         (vec![filter("instance-name", &[&instance.to_string()])], vec![ids[3]]),
         (vec![filter("instance-ip-address", &["10.0.0.1"])], vec![]),
         (vec![filter("portable", &["False"])], vec![]),
+        (vec![filter("disk-state", &["DUMPING"])], vec![]),
+        (vec![filter("disk-state", &["DUMPING", "ATTACHED"])], vec![ids[3]]),
         (vec![filter("project-id", &["0"]), filter("tag-value", &["3", "4"])], vec![ids[0], ids[1]]),
         (vec![filter("disk-id", &[&ids[0].to_string()])], vec![ids[0]]),
     ] {
@@ -448,4 +450,39 @@ async fn a_stray_volume_never_becomes_somebodys_disk() {
     let refused = world.control.create_disks(&caller(), new_disks()).await.unwrap_err();
     assert!(matches!(refused, ControlError::Job(JobError { kind: JobErrorKind::InUse, .. })), "{refused:?}");
     assert_ne!(world.disk().await, next, "the next try draws another id");
+}
+
+#[tokio::test]
+async fn a_disk_whose_time_is_over_stays_in_its_machine_but_does_not_grow() {
+    let world = World::new().await;
+    let instance = world.instance("ap-guangzhou-3").await;
+    let disk = world.prepaid_disk(None).await;
+    let wanted =
+        AttachDisks { instance, disks: vec![disk], delete_with_instance: Some(true), attach_mode: None };
+    let before = world.seen().await;
+    let refused = world.control.attach_disks(&caller(), wanted).await.unwrap_err().to_string();
+    assert!(refused.contains("DeleteWithInstance") && refused.contains("UNATTACHED"), "{refused}");
+    assert_eq!(world.seen().await, before);
+
+    world.attach(disk, instance).await.unwrap();
+    world.control.resize_disk(&caller(), disk, 11).await.unwrap();
+    world.clock.advance_ms(32 * DAY_MS);
+    world.control.reconcile().await.unwrap();
+    let view = world.view(disk).await;
+    assert_eq!((view.disk.state, view.return_fail.code()), (DiskState::Attached, 2));
+    let refused = world.control.resize_disk(&caller(), disk, 12).await.unwrap_err();
+    assert!(matches!(refused, ControlError::Disk(DiskError::Expired(id)) if id == disk), "{refused:?}");
+    world.detach(disk).await.unwrap();
+    world.control.reconcile().await.unwrap();
+    assert_eq!(world.view(disk).await.disk.state, DiskState::ToRecycle);
+}
+
+#[tokio::test]
+async fn an_empty_name_is_the_default_one_everywhere() {
+    let world = World::new().await;
+    let name = Some("mine".to_owned());
+    let disk = world.control.create_disks(&caller(), CreateDisks { name, ..new_disks() }).await.unwrap()[0];
+    let wanted = ModifyDiskAttributes { disks: vec![disk], name: Some(String::new()), ..Default::default() };
+    world.control.modify_disk_attributes(&caller(), wanted).await.unwrap();
+    assert_eq!(world.view(disk).await.disk.name, "Unnamed");
 }

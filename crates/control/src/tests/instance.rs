@@ -84,6 +84,23 @@ fn settings_are_read_from_a_table_and_unknown_keys_are_named() {
     assert_eq!((settings.limits.snapshots_per_disk, settings.limits.disks_per_instance), (7, 20));
     assert_eq!(settings.disk_types.of(DiskType::CloudBasic).min_gib, 5);
     assert_eq!(settings.disk_types.of(DiskType::CloudPremium).min_gib, 10);
+    assert_eq!(settings.disk_types.of(DiskType::CloudBasic).max_gib, 16_000, "the type's own default stays");
     let error = serde_json::from_str::<Settings>(r#"{"limits": {"snapshot": 7}}"#).unwrap_err();
     assert!(error.to_string().contains("`snapshot`"), "{error}");
+}
+
+#[test]
+fn settings_that_make_no_sense_are_named() {
+    assert_eq!(Settings::default().check(), Ok(()));
+    for (text, key) in [
+        (r#"{"limits": {"jobs_at_once": 0}}"#, "limits.jobs_at_once"),
+        (r#"{"limits": {"describe_default": 101}}"#, "limits.describe_default"),
+        (r#"{"disk_types": {"CLOUD_SSD": {"min_gib": 0}}}"#, "disk_types.CLOUD_SSD.min_gib"),
+        (r#"{"disk_types": {"CLOUD_SSD": {"min_gib": 40000}}}"#, "disk_types.CLOUD_SSD.min_gib"),
+        (r#"{"disk_types": {"CLOUD_SSD": {"max_gib": 5000000000}}}"#, "disk_types.CLOUD_SSD.max_gib"),
+        (r#"{"disk_types": {"CLOUD_SSD": {"step_gib": 0}}}"#, "disk_types.CLOUD_SSD.step_gib"),
+    ] {
+        let settings: Settings = serde_json::from_str(text).unwrap();
+        assert_eq!(settings.check().unwrap_err().key, key);
+    }
 }

@@ -11,6 +11,7 @@ use ashlar_api::{Action, ApiError};
 use ashlar_control::{
     ControlError, DiskError, InstanceError, JobErrorKind, ParameterError, QuotaError, SnapshotError,
 };
+use ashlar_types::DiskState;
 
 /// The answer to a refused or failed call. The text is the rules' own; the cause stays with the operator.
 pub(super) fn answer(action: Action, error: ControlError) -> ApiError {
@@ -52,12 +53,13 @@ const fn parameter(error: &ParameterError) -> &'static [ErrorCode] {
 const fn disk(error: &DiskError) -> &'static [ErrorCode] {
     match error {
         DiskError::NotFound(_) => &[InvalidDiskIdNotFound],
+        DiskError::Busy { state: DiskState::Rollbacking, .. } => {
+            &[ResourceInUseDiskRollbacking, ResourceBusy, InvalidDiskBusy, ResourceInUse]
+        }
         DiskError::Busy { .. } => &[ResourceBusy, InvalidDiskBusy, ResourceInUse],
+        DiskError::Expired(_) => &[InvalidDiskExpire, ResourceUnavailableNotSupported],
         DiskError::SnapshotCreating(_) => {
             &[ResourceUnavailableSnapshotCreating, ResourceBusy, InvalidDiskBusy, ResourceInUse]
-        }
-        DiskError::RollingBack(_) => {
-            &[ResourceInUseDiskRollbacking, ResourceBusy, InvalidDiskBusy, ResourceInUse]
         }
         DiskError::Migrating(_) => {
             &[ResourceInUseDiskMigrating, ResourceBusy, InvalidDiskBusy, ResourceInUse]
@@ -73,6 +75,7 @@ const fn snapshot(error: &SnapshotError) -> &'static [ErrorCode] {
         SnapshotError::NotFound(_) => &[InvalidSnapshotIdNotFound],
         SnapshotError::Creating(_) => &[ResourceUnavailableSnapshotCreating, ResourceBusy, ResourceInUse],
         SnapshotError::Busy { .. } => &[ResourceBusy, ResourceInUse],
+        SnapshotError::BackupNotFound { .. } => &[ResourceNotFoundNotFound],
         SnapshotError::OfOtherDisk { .. } => &[InvalidParameterValue],
         SnapshotError::SizeMismatch { .. } => &[InvalidParameterDiskSizeNotMatch],
         SnapshotError::NotSupported { .. } => &[InvalidSnapshotNotSupported, InvalidParameterValue],
@@ -113,7 +116,6 @@ const fn job(kind: JobErrorKind) -> &'static [ErrorCode] {
 #[cfg(test)]
 mod tests {
     use ashlar_control::JobError;
-    use ashlar_types::DiskState;
 
     use super::*;
 
@@ -159,7 +161,7 @@ mod tests {
         let passing: [ControlError; 5] = [
             DiskError::Busy { disk: disk_id(), state: DiskState::Expanding }.into(),
             DiskError::SnapshotCreating(disk_id()).into(),
-            DiskError::RollingBack(disk_id()).into(),
+            DiskError::Busy { disk: disk_id(), state: DiskState::Rollbacking }.into(),
             DiskError::Migrating(disk_id()).into(),
             JobError { kind: JobErrorKind::InUse, detail: String::new() }.into(),
         ];

@@ -85,14 +85,10 @@ fn snapshot(state: SnapshotState) -> Snapshot {
 fn answer(result: Result<Disk, DiskError>) -> Answer {
     match result {
         Ok(disk) => To(disk.state),
-        Err(
-            DiskError::Busy { .. }
-            | DiskError::SnapshotCreating(_)
-            | DiskError::RollingBack(_)
-            | DiskError::Migrating(_),
-        ) => Later,
+        Err(DiskError::Busy { .. } | DiskError::SnapshotCreating(_) | DiskError::Migrating(_)) => Later,
         Err(
             DiskError::NotFound(_)
+            | DiskError::Expired(_)
             | DiskError::AttachedTo { .. }
             | DiskError::NotPortable(_)
             | DiskError::NotSupported { .. },

@@ -45,8 +45,12 @@ fn shutdown_cuts_off_a_client_that_takes_no_replies() {
         client.send_request(READ, 0, cookie, 0, 8 << 20);
     }
     server.device.wait_until(|faults| faults.calls.contains_key("read"));
-    assert_eq!(server.server.shutdown(SHORT), Drained::Aborted { sessions: 1 });
-    assert_eq!(server.leases.count(), 0);
+    let drained = server.server.shutdown(SHORT);
+    // On a slow machine the reads that are with workers outlast the rest of the time.
+    let cut_off = [Drained::Aborted { sessions: 1 }, Drained::Stuck { sessions: 1 }];
+    assert!(cut_off.contains(&drained), "{drained:?}");
+    server.leases.wait_until_count(0);
+    assert_eq!(server.server.shutdown(LONG), Drained::InGoodOrder);
 }
 
 #[test]
@@ -116,6 +120,19 @@ fn a_client_that_vanishes_frees_its_lease() {
         server.leases.wait_until_count(0);
     }
     drop(Client::greet(server.socket(), 3));
+}
+
+#[test]
+fn a_stream_that_ends_while_workers_finish_loses_no_reply() {
+    let server = TestServer::new();
+    // The end and the completion come together in some of these.
+    for round in 0..2000 {
+        let mut client = Client::open(server.socket(), "disk", Style::Simple);
+        client.send_request(CACHE, 0, round, 0, 1 + (round as u32 % 7) * 4096);
+        client.stream.shutdown(std::net::Shutdown::Write).unwrap();
+        assert_eq!(client.next_reply().0, round);
+        client.assert_closed();
+    }
 }
 
 #[test]

@@ -28,7 +28,15 @@ impl DataDir {
         DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(|error| {
             Failure::setup(format!("cannot make the data directory {}", path.display())).because(error)
         })?;
-        Self::lock(path)
+        let data_dir = Self::lock(path)?;
+        // New records beside old pools would lose sight of every disk in them.
+        if !data_dir.database().exists() && !data_dir.pool_regions()?.is_empty() {
+            return Err(Failure::setup(format!(
+                "{} has pools but no control.db: put it back, or name an empty directory with --data-dir",
+                path.display()
+            )));
+        }
+        Ok(data_dir)
     }
 
     /// Takes a directory that has to be there.

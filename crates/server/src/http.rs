@@ -1,11 +1,12 @@
 //! The API over HTTP/1.1: a request goes in as bytes to the gateway, its answer comes out as bytes.
 //!
-//! The order of reading: `listener` (connections), `refusal` (what is no request), `body` (bounded reading), then
+//! The order of reading: `listener` and `slots` (connections), `refusal` (what is no request), `body` (bounded reading), then
 //! the glue below.
 
 mod body;
 mod listener;
 mod refusal;
+mod slots;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -25,6 +26,7 @@ use tokio::net::TcpListener;
 use self::body::{BodyBudget, ReceivedBody};
 use self::listener::{ConnectionLost, Service};
 use self::refusal::HeadError;
+use self::slots::Slot;
 use crate::clock::steady_now;
 use crate::stop::Stop;
 
@@ -53,6 +55,7 @@ where
         &self,
         request: Request<Incoming>,
         peer: SocketAddr,
+        slot: &Slot,
     ) -> Result<Response<Full<Bytes>>, ConnectionLost> {
         let started = steady_now();
         let (head, body) = request.into_parts();
@@ -62,6 +65,7 @@ where
             tracing::debug!(%peer, ?error, "an API request did not arrive whole");
             ConnectionLost
         })?;
+        slot.is_busy();
         let ReceivedBody { bytes, share } = received;
         let raw = raw_request(&head, bytes, peer);
         let gateway = self.gateway.clone();

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use ashlar_api::{Gateway, GatewayConfig};
 use ashlar_attach::ExportTable;
-use ashlar_control::{Control, ControlError, ControlParts, FirstKey};
+use ashlar_control::{Control, ControlError, ControlParts, FirstKey, pool_expectation};
 use ashlar_db::Db;
 use ashlar_types::Region;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -135,6 +135,7 @@ impl Running {
         let db = Db::open(&data_dir.database())
             .await
             .map_err(|error| Failure::internal("cannot open the records", error))?;
+        refuse_missing_pools(&db, data_dir).await?;
         let control = Control::new(ControlParts {
             db,
             stores: pools.clone(),
@@ -218,6 +219,27 @@ async fn open_present_pools(pools: &Arc<Pools>, data_dir: &DataDir) -> Result<()
         })
     });
     opened.await.unwrap_or_else(|error| Err(Failure::internal("opening the pools broke off", error)))
+}
+
+/// A pool that is gone must not be made anew without a word: its disks would come up empty.
+async fn refuse_missing_pools(db: &Db, data_dir: &DataDir) -> Result<(), Failure> {
+    let mut transaction = db.read().await.map_err(|error| start_failed(error.into()))?;
+    let regions = transaction.places().regions().await.map_err(|error| start_failed(error.into()))?;
+    drop(transaction);
+    let present = data_dir.pool_regions()?;
+    for region in regions.iter().filter(|region| !present.contains(region)) {
+        let expected = pool_expectation(db, region).await.map_err(start_failed)?;
+        let (disks, snapshots) = (expected.volumes.len(), expected.snapshots.len());
+        if disks + snapshots > 0 {
+            let pool = data_dir.pools().join(region.as_str());
+            return Err(Failure::setup(format!(
+                "{} is missing, with {disks} disks and {snapshots} snapshots on record: put it back; \
+                 to go on without their content, make it as an empty directory",
+                pool.display()
+            )));
+        }
+    }
+    Ok(())
 }
 
 fn start_failed(error: ControlError) -> Failure {

@@ -53,6 +53,16 @@ fn the_key_file_is_private_complete_and_follows_the_endpoint() {
 }
 
 #[test]
+fn pools_without_records_are_refused() {
+    let parent = tempfile::tempdir().unwrap();
+    std::fs::create_dir_all(parent.path().join("pools/ap-guangzhou")).unwrap();
+    let failure = DataDir::create_or_lock(parent.path()).expect_err("records are missing");
+    assert!(failure.to_string().contains("no control.db"), "{failure}");
+    std::fs::write(parent.path().join("control.db"), "").unwrap();
+    DataDir::create_or_lock(parent.path()).unwrap();
+}
+
+#[test]
 fn pools_are_the_directories_named_like_regions() {
     let parent = tempfile::tempdir().unwrap();
     let data_dir = DataDir::create_or_lock(parent.path()).unwrap();

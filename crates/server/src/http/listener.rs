@@ -14,14 +14,14 @@ use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::refusal::{HeadError, RefusalStream};
+use super::slots::{Slot, Slots};
 use crate::stop::Stop;
 
-/// Connections at the same time; more wait in the system's queue.
+/// Connections at the same time. When all are taken, a newcomer takes the place of the longest waiting one.
 const CONNECTIONS_MAX: usize = 512;
 
 /// How long a client may take to send a request's head, and how long a connection may idle between requests.
@@ -45,11 +45,13 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// What answers the requests.
 pub(super) trait Service: Send + Sync + 'static {
-    /// Answers one request. An error ends the connection without an answer.
+    /// Answers one request, and tells the slot when it has arrived whole. An error ends the connection without
+    /// an answer.
     fn answer(
         &self,
         request: Request<Incoming>,
         peer: SocketAddr,
+        slot: &Slot,
     ) -> impl Future<Output = Result<Response<Full<Bytes>>, ConnectionLost>> + Send;
 
     /// A whole HTTP answer to a request whose head could not be read.
@@ -70,7 +72,7 @@ impl std::error::Error for ConnectionLost {}
 
 /// Serves until `stop`, then finishes the requests under way and returns.
 pub(super) async fn run<S: Service>(listener: TcpListener, service: Arc<S>, mut stop: Stop) {
-    let slots = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let slots = Slots::new(CONNECTIONS_MAX);
     let mut connections = JoinSet::new();
     loop {
         let accepted = tokio::select! {
@@ -81,10 +83,7 @@ pub(super) async fn run<S: Service>(listener: TcpListener, service: Arc<S>, mut 
         match accepted {
             Ok((stream, peer, slot)) => {
                 let (service, stop) = (service.clone(), stop.clone());
-                connections.spawn(async move {
-                    serve_connection(stream, peer, service, stop).await;
-                    drop(slot);
-                });
+                connections.spawn(serve_connection(stream, peer, slot, service, stop));
             }
             Err(error) => {
                 tracing::warn!(%error, "cannot accept an API connection");
@@ -100,23 +99,29 @@ pub(super) async fn run<S: Service>(listener: TcpListener, service: Arc<S>, mut 
 
 async fn accept(
     listener: &TcpListener,
-    slots: &Arc<Semaphore>,
-) -> std::io::Result<(TcpStream, SocketAddr, tokio::sync::OwnedSemaphorePermit)> {
-    let slot = slots.clone().acquire_owned().await.map_err(std::io::Error::other)?;
+    slots: &Arc<Slots>,
+) -> std::io::Result<(TcpStream, SocketAddr, Slot)> {
     let (stream, peer) = listener.accept().await?;
-    Ok((stream, peer, slot))
+    Ok((stream, peer, slots.enter().await))
 }
 
-async fn serve_connection<S: Service>(stream: TcpStream, peer: SocketAddr, service: Arc<S>, mut stop: Stop) {
+async fn serve_connection<S: Service>(
+    stream: TcpStream,
+    peer: SocketAddr,
+    slot: Slot,
+    service: Arc<S>,
+    mut stop: Stop,
+) {
     // Neither setting is needed for a right answer, so a refusal is no reason to hang up.
     let _ = stream.set_nodelay(true);
     let _ = rustix::net::sockopt::set_tcp_user_timeout(&stream, SEND_TIMEOUT_MS);
     let lingering = stream.as_fd().try_clone_to_owned();
     let refusing = service.clone();
     let stream = RefusalStream::new(stream, move |error| refusing.refuse(error, peer));
-    let answer = service_fn(|request| {
-        let service = service.clone();
-        async move { service.answer(request, peer).await }
+    let answer = service_fn(|request| async {
+        let answer = service.answer(request, peer, &slot).await;
+        slot.waits();
+        answer
     });
     let mut connection = pin!(
         http1::Builder::new()
@@ -128,6 +133,10 @@ async fn serve_connection<S: Service>(stream: TcpStream, peer: SocketAddr, servi
     );
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
+        () = slot.evicted() => {
+            tracing::debug!(%peer, "an API connection made room for another");
+            return;
+        }
         () = stop.wanted() => {
             connection.as_mut().graceful_shutdown();
             connection.await
@@ -140,6 +149,7 @@ async fn serve_connection<S: Service>(stream: TcpStream, peer: SocketAddr, servi
         // Whatever comes of it, the connection is over.
         tokio::select! {
             _ = timeout(LINGER_TIMEOUT, discard(socket)) => {}
+            () = slot.evicted() => {}
             () = stop.wanted() => {}
         }
     }

@@ -213,3 +213,16 @@ fn every_answer_is_200_and_plain_json() {
         }
     }
 }
+
+#[test]
+fn clients_that_only_hold_connections_keep_nobody_out() {
+    let home = Home::new();
+    let server = home.start();
+    let host = server.endpoint.strip_prefix("http://").unwrap();
+    let mut held: Vec<_> = (0..600).map(|_| TcpStream::connect(host).unwrap()).collect();
+    let client = Client::new(&home, &server);
+    client.succeed("DescribeDisks", &json!({}));
+    // The longest waiting one was sent away for it.
+    held[0].set_read_timeout(Some(crate::harness::DEADLINE)).unwrap();
+    assert!(matches!(held[0].read(&mut [0]), Ok(0) | Err(_)));
+}

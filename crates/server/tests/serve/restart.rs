@@ -6,7 +6,7 @@ use rustix::process::Signal;
 use serde_json::json;
 
 use crate::call::{Client, add_instance, small_disk};
-use crate::harness::{Home, run};
+use crate::harness::{Home, refused, run};
 
 #[test]
 fn sigterm_and_sigint_stop_a_server_cleanly() {
@@ -99,4 +99,8 @@ fn a_lost_volume_is_found() {
     let (report, _) = run(&mut home.ashlar(&["check", "--json"]), 1);
     let report: serde_json::Value = serde_json::from_str(&report).unwrap();
     assert_eq!(report["findings"][0]["region"], "ap-guangzhou");
+
+    let line =
+        refused(&mut home.ashlar(&["serve", "--api-listen", "127.0.0.1:0", "--nbd-listen", "127.0.0.1:0"]));
+    assert!(line.contains("pools/ap-guangzhou is missing, with 1 disks"), "{line}");
 }

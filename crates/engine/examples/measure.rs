@@ -1,4 +1,5 @@
-//! Measures the engine without a network: `cargo run --release -p ashlar-engine --example measure -- DIRECTORY`.
+//! Measures the engine without a network:
+//! `cargo run --release -p ashlar-engine --example measure -- DIRECTORY [hot|flush|depth|many|large]...`
 //!
 //! Needs about 8 GiB in the directory, which should be empty. Figures are medians or totals of one run; compare only
 //! inside a run.
@@ -21,11 +22,20 @@ fn main() -> Result<(), Box<dyn Error>> {
     let directory = std::env::args().nth(1).ok_or("say which directory to use")?;
     let directory = Path::new(&directory);
     std::fs::create_dir_all(directory)?;
-    measure_hot_path(directory)?;
-    measure_flush(directory)?;
-    measure_depth(directory)?;
-    measure_many_volumes(directory)?;
-    measure_large_map(directory)?;
+    let wanted: Vec<String> = std::env::args().skip(2).collect();
+    type Measure = fn(&Path) -> Result<(), Box<dyn Error>>;
+    let measures: [(&str, Measure); 5] = [
+        ("hot", measure_hot_path),
+        ("flush", measure_flush),
+        ("depth", measure_depth),
+        ("many", measure_many_volumes),
+        ("large", measure_large_map),
+    ];
+    for (name, measure) in measures {
+        if wanted.is_empty() || wanted.iter().any(|wanted| wanted == name) {
+            measure(directory)?;
+        }
+    }
     Ok(())
 }
 

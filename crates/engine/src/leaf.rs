@@ -13,10 +13,10 @@ pub(crate) type BlockInLeaf = u64;
 /// One chunk of the leaf. 16 bytes, because millions may be in memory.
 #[derive(Debug, Clone, Copy, Default)]
 struct ResolvedChunk {
-    /// A fragment that is visible; its mask is empty if nothing is.
-    first: Fragment,
-    /// One more than the place in `overflow` where the other fragments are; 0: there are none.
-    more: u16,
+    /// What is visible, if it is one fragment or none; its mask is empty for none.
+    single: Fragment,
+    /// One more than the place in `tables` of what is visible, if it is several fragments; 0 if not.
+    table: u16,
     /// Blocks whose data the top layer holds.
     owned: u16,
     /// Blocks that the top layer makes zeroes over something below.
@@ -24,6 +24,10 @@ struct ResolvedChunk {
     /// Blocks for which a lower layer would show data if the top layer held nothing.
     below: u16,
 }
+
+/// The chunk of the file in which each block of one chunk lies; `ChunkNumber::ZEROES` for holes. A lookup touches
+/// one cache line of it, however many fragments there are.
+type BlockTable = [ChunkNumber; BLOCKS_PER_CHUNK as usize];
 
 const _: () = assert!(size_of::<ResolvedChunk>() == 16);
 
@@ -98,13 +102,13 @@ pub(crate) struct ResolvedLeaf {
     epoch: u64,
     /// One for each chunk; empty as long as nothing is there.
     chunks: Vec<ResolvedChunk>,
-    overflow: Vec<Vec<Fragment>>,
+    tables: Vec<BlockTable>,
 }
 
 impl ResolvedLeaf {
     /// Looks through the layers' leaves; the top layer comes first.
     pub(crate) fn resolve(epoch: u64, layers: &[LeafChunks]) -> Self {
-        let mut leaf = Self { epoch, chunks: Vec::new(), overflow: Vec::new() };
+        let mut leaf = Self { epoch, chunks: Vec::new(), tables: Vec::new() };
         if layers.iter().all(|layer| layer.is_empty()) {
             return leaf;
         }
@@ -161,7 +165,7 @@ impl ResolvedLeaf {
     pub(crate) fn freeze(&mut self, epoch: u64) {
         self.epoch = epoch;
         for slot in 0..self.chunks.len() as u16 {
-            let visible = self.fragments(slot).fold(0, |visible, fragment| visible | fragment.mask());
+            let visible = self.fragments(slot).iter().fold(0, |visible, fragment| visible | fragment.mask());
             let chunk = self.chunk_mut(slot);
             chunk.owned = 0;
             chunk.zeroes = 0;
@@ -180,46 +184,74 @@ impl ResolvedLeaf {
         &mut self.chunks[usize::from(slot)]
     }
 
-    /// The visible fragments of a chunk.
-    fn fragments(&self, slot: u16) -> impl Iterator<Item = Fragment> {
-        let chunk = self.chunk(slot);
-        let more = if chunk.more == 0 { &[] } else { self.overflow[usize::from(chunk.more) - 1].as_slice() };
-        (chunk.first.mask() != 0).then_some(chunk.first).into_iter().chain(more.iter().copied())
+    fn table(&self, chunk: ResolvedChunk) -> Option<&BlockTable> {
+        usize::from(chunk.table).checked_sub(1).map(|at| &self.tables[at])
     }
 
+    /// The visible fragments of a chunk.
+    fn fragments(&self, slot: u16) -> Vec<Fragment> {
+        let chunk = self.chunk(slot);
+        let Some(table) = self.table(chunk) else {
+            return Some(chunk.single).into_iter().filter(|single| single.mask() != 0).collect();
+        };
+        let mut fragments: Vec<Fragment> = Vec::new();
+        for (block, number) in table.iter().enumerate().filter(|(_, number)| **number != ChunkNumber::ZEROES)
+        {
+            match fragments.iter_mut().find(|fragment| fragment.chunk() == *number) {
+                Some(fragment) => *fragment = fragment.with_mask(fragment.mask() | 1 << block),
+                None => fragments.push(Fragment::new(*number, 1 << block)),
+            }
+        }
+        fragments
+    }
+
+    /// Adds a fragment; nothing is visible where its blocks are.
     fn push_fragment(&mut self, slot: u16, fragment: Fragment) {
-        let overflow_length = self.overflow.len();
-        let chunk = self.chunk_mut(slot);
-        if chunk.first.mask() == 0 {
-            chunk.first = fragment;
+        let chunk = self.chunk(slot);
+        if chunk.table == 0 && chunk.single.mask() == 0 {
+            self.chunk_mut(slot).single = fragment;
             return;
         }
-        if chunk.more == 0 {
-            chunk.more = overflow_length as u16 + 1;
-            self.overflow.push(Vec::new());
+        if chunk.table == 0 {
+            self.tables.push([ChunkNumber::ZEROES; BLOCKS_PER_CHUNK as usize]);
+            let table = self.tables.len() as u16;
+            self.chunk_mut(slot).table = table;
+            self.fill_table(slot, chunk.single);
         }
-        let more = usize::from(self.chunk(slot).more) - 1;
-        self.overflow[more].push(fragment);
+        self.fill_table(slot, fragment);
     }
 
-    fn set_fragments(&mut self, slot: u16, fragments: impl IntoIterator<Item = Fragment>) {
-        let mut fragments = fragments.into_iter();
-        let chunk = self.chunk_mut(slot);
-        chunk.first = fragments.next().unwrap_or_default();
-        if chunk.more != 0 {
-            let more = usize::from(chunk.more) - 1;
-            self.overflow[more].clear();
+    fn fill_table(&mut self, slot: u16, fragment: Fragment) {
+        let at = usize::from(self.chunk(slot).table) - 1;
+        for (block, number) in self.tables[at].iter_mut().enumerate() {
+            if fragment.mask() >> block & 1 == 1 {
+                *number = fragment.chunk();
+            }
         }
-        fragments.for_each(|fragment| self.push_fragment(slot, fragment));
+    }
+
+    fn set_fragments(&mut self, slot: u16, fragments: Vec<Fragment>) {
+        let chunk = self.chunk_mut(slot);
+        chunk.single = Fragment::default();
+        if chunk.table != 0 {
+            // It had several fragments: it keeps its table, which others may not take over.
+            let at = usize::from(chunk.table) - 1;
+            self.tables[at].fill(ChunkNumber::ZEROES);
+        }
+        fragments.into_iter().for_each(|fragment| self.push_fragment(slot, fragment));
     }
 
     /// Where a block is.
     #[inline]
     pub(crate) fn place(&self, block: BlockInLeaf) -> Place {
         let bit = block % BLOCKS_PER_CHUNK;
-        self.fragments((block / BLOCKS_PER_CHUNK) as u16)
-            .find(|fragment| fragment.mask() >> bit & 1 == 1)
-            .map_or(Place::Hole, |fragment| place_in(fragment.chunk(), block))
+        let chunk = self.chunk((block / BLOCKS_PER_CHUNK) as u16);
+        let number = match self.table(chunk) {
+            Some(table) => table[bit as usize],
+            None if chunk.single.mask() >> bit & 1 == 1 => chunk.single.chunk(),
+            None => ChunkNumber::ZEROES,
+        };
+        if number == ChunkNumber::ZEROES { Place::Hole } else { place_in(number, block) }
     }
 
     /// Whether the top layer holds the block's data.
@@ -241,14 +273,16 @@ impl ResolvedLeaf {
     /// The chunks of the file in which the top layer holds blocks of a chunk.
     pub(crate) fn owned_chunks(&self, slot: u16) -> impl Iterator<Item = ChunkNumber> {
         let owned = self.chunk(slot).owned;
-        self.fragments(slot).filter(move |fragment| fragment.mask() & owned != 0).map(Fragment::chunk)
+        let fragments = self.fragments(slot).into_iter();
+        fragments.filter(move |fragment| fragment.mask() & owned != 0).map(Fragment::chunk)
     }
 
     /// What the top layer's map says of a chunk.
     pub(crate) fn top_entry(&self, slot: u16) -> Box<[Fragment]> {
         let chunk = self.chunk(slot);
         let zeroes = (chunk.zeroes != 0).then_some(Fragment::new(ChunkNumber::ZEROES, chunk.zeroes));
-        self.fragments(slot).filter(|fragment| fragment.mask() & chunk.owned != 0).chain(zeroes).collect()
+        let fragments = self.fragments(slot).into_iter();
+        fragments.filter(|fragment| fragment.mask() & chunk.owned != 0).chain(zeroes).collect()
     }
 
     /// The top layer holds the blocks of `mask` in `target` from now on. It did not before.
@@ -282,7 +316,8 @@ impl ResolvedLeaf {
             return None;
         }
         let mut discarded = Discarded::default();
-        for fragment in self.fragments(slot).filter(|fragment| fragment.mask() & chunk.owned & mask != 0) {
+        let fragments = self.fragments(slot).into_iter();
+        for fragment in fragments.filter(|fragment| fragment.mask() & chunk.owned & mask != 0) {
             if fragment.mask() & !mask == 0 {
                 discarded.chunks.push(fragment);
             } else {
@@ -296,6 +331,7 @@ impl ResolvedLeaf {
     pub(crate) fn discard(&mut self, slot: u16, mask: u16) {
         let fragments: Vec<_> = self
             .fragments(slot)
+            .into_iter()
             .map(|fragment| fragment.with_mask(fragment.mask() & !mask))
             .filter(|fragment| fragment.mask() != 0)
             .collect();

@@ -1,0 +1,450 @@
+"""Every error code that the reference lists for an action: the situation that gives it, or why nothing does.
+
+`test_reference_errors.json` is the reference's list: the codes of each action, as its page and the newest client
+library have them. The tables here hold every one of them exactly once. Codes that only a passing state gives are
+met by asking again and again while another caller keeps the resource busy.
+"""
+
+import json
+import threading
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from harness.cloud import Cloud
+from harness.server import OTHER_ZONE, RATE_LIMIT_OFF, ZONE
+from harness.signing import RawHttp
+from harness.waiting import wait_until
+
+DOCUMENTED = json.loads(Path(__file__).with_suffix(".json").read_text())
+
+# Common codes that a passing state may give too.
+COMMON = {"InvalidParameterValue", "ResourceInUse"}
+
+NO_DISK, NO_SNAPSHOT, NO_INSTANCE = "disk-00000000", "snap-00000000", "ins-00000000"
+HOURLY = {
+    "Placement": {"Zone": ZONE},
+    "DiskChargeType": "POSTPAID_BY_HOUR",
+    "DiskType": "CLOUD_PREMIUM",
+    "DiskSize": 10,
+}
+TOO_MANY_TAGS = [{"Key": f"key-{number}", "Value": ""} for number in range(51)]
+
+# Small quotas, so that few calls exhaust them; and one type that the operator does not offer.
+CONFIG = (
+    RATE_LIMIT_OFF
+    + """
+[limits]
+snapshots_per_disk = 8
+disks_per_instance = 2
+[disk_types.CLOUD_TSSD]
+available = false
+"""
+)
+
+
+def many_disks(number):
+    return [f"disk-{index:08}" for index in range(number)]
+
+
+# Why a code cannot be met today. One line for each reason, then the codes of each action.
+
+BALANCE = "there are no accounts with a balance, orders and payment rights"
+PERMISSION = "there are no users, roles and policies beside the account's key"
+MFA = "there is no multi-factor authentication"
+BROKEN = "needs storage that fails: the engine's and the rules' own tests have it"
+FULL = "needs a full medium: test_disk_full.py has it"
+SYSTEM_DISK = "there are no system disks and no disks that are not elastic"
+OTHER_CODE = "another listed code says the same: "
+RETRY = "clients repeat this for minutes, and no waiting mends it: ResourceUnavailable.NotSupported"
+MOUNT = "AutoMountConfiguration is refused as a whole: UnsupportedOperation"
+SHARE = "snapshots are not shared"
+IMAGE = "there are no images"
+BACKUP = "there are no backup points"
+ENCRYPTION = "disks cannot be encrypted"
+NO_PARAMETER = "the action has no such parameter"
+CLOCK = "needs a paid month to pass: the rules' own tests move the clock"
+RETURNS = "disks can be given back without limit, and a second time when they are isolated"
+ALL_STATES = "snapshots have no state that forbids it for good"
+
+UNREACHABLE = {
+    "CreateDisks": {
+        BALANCE: [
+            "InvalidAccount.InsufficientBalance",
+            "TradeDealConflict",
+            "UnauthorizedOperation.NotCertification",
+            "UnauthorizedOperation.NotHavePaymentRight",
+        ],
+        PERMISSION: ["UnauthorizedOperation", "UnauthorizedOperation.RoleNotExists"],
+        BROKEN: ["InternalError.ComponentError"],
+        FULL: ["ResourceInsufficient"],
+        MOUNT: ["InvalidInstanceId.NotFound", "LimitExceeded.InstanceAttachedDisk"],
+    },
+    "DescribeDisks": {"nothing that can be asked is refused as such": ["UnsupportedOperation"]},
+    "ModifyDiskAttributes": {
+        BALANCE: ["InvalidAccount.InsufficientBalance", "TradeDealConflict"],
+        BROKEN: ["InternalError.ComponentError"],
+        NO_PARAMETER: ["InvalidInstanceId.NotFound"],
+        OTHER_CODE + "ResourceUnavailable.NotSupported": ["InvalidDisk.NotSupported"],
+        "a change of type moves no bytes": ["ResourceInsufficient", "ResourceInsufficient.UpgradeServiceBusy"],
+    },
+    "ResizeDisk": {
+        BALANCE: [
+            "InvalidAccount.InsufficientBalance",
+            "TradeDealConflict",
+            "UnauthorizedOperation.NotHavePaymentRight",
+        ],
+        BROKEN: ["InternalError.ComponentError"],
+        FULL: ["ResourceInsufficient"],
+        CLOCK: ["InvalidDisk.Expire"],
+        RETRY: ["ResourceUnavailable.Expire"],
+        OTHER_CODE + "ResourceUnavailable.NotSupported": ["InvalidDisk.NotSupported"],
+        OTHER_CODE + "InvalidDiskId.NotFound": ["ResourceNotFound.NotFound"],
+        OTHER_CODE + "InvalidParameterValue": ["InvalidParameter.DiskConfigNotSupported"],
+        "a disk grows while its instance runs": ["UnsupportedOperation.InstanceNotStopped"],
+    },
+    "AttachDisks": {
+        BROKEN: ["InternalError.ComponentError", "InternalError.ResourceOpFailed"],
+        SYSTEM_DISK: [
+            "InvalidDisk.NotPortable",
+            "InvalidDisk.TypeError",
+            "ResourceUnavailable.NotPortable",
+            "ResourceUnavailable.TypeError",
+        ],
+        RETRY: ["ResourceUnavailable.Attached", "ResourceUnavailable.ZoneNotMatch"],
+        OTHER_CODE + "ResourceUnavailable.NotSupported": ["InvalidDisk.NotSupported"],
+        OTHER_CODE + "InvalidDiskId.NotFound": ["ResourceNotFound.NotFound"],
+        "every instance takes disks": ["InvalidInstance.NotSupported"],
+    },
+    "DetachDisks": {
+        BROKEN: ["InternalError.ComponentError", "InternalError.ResourceOpFailed"],
+        SYSTEM_DISK: [
+            "InvalidDisk.NotPortable",
+            "InvalidDisk.TypeError",
+            "ResourceUnavailable.NotPortable",
+            "ResourceUnavailable.TypeError",
+        ],
+        MFA: ["UnauthorizedOperation.MFAExpired"],
+        OTHER_CODE + "ResourceUnavailable.NotSupported": ["InvalidDisk.NotSupported", "UnsupportedOperation"],
+        OTHER_CODE + "InvalidDiskId.NotFound": ["ResourceNotFound.NotFound"],
+        "every instance gives its disks back": ["InvalidInstance.NotSupported"],
+        "there are no pods": ["UnsupportedOperation.DetachPod"],
+    },
+    "DescribeInstancesDiskNum": {NO_PARAMETER: ["InvalidDisk.NotPortable", "InvalidDiskId.NotFound"]},
+    "DescribeDiskConfigQuota": {},
+    "InitializeDisks": {},
+    "TerminateDisks": {
+        BALANCE: ["TradeDealConflict"],
+        BROKEN: ["InternalError.FailQueryResource"],
+        RETURNS: [
+            "InsufficientRefundQuota",
+            "InvalidDisk.Expire",
+            "ResourceInsufficient.OverRefundQuota",
+            "ResourceUnavailable.Expire",
+            "ResourceUnavailable.NotSupportRefund",
+            "ResourceUnavailable.RepeatRefund",
+        ],
+        OTHER_CODE + "ResourceUnavailable.NotSupported": ["UnsupportedOperation"],
+    },
+    "CreateSnapshot": {
+        BALANCE: ["InvalidAccount.InsufficientBalance"],
+        BROKEN: ["InternalError.ComponentError", "InternalError.ResourceOpFailed"],
+        BACKUP: ["ResourceUnavailable.DiskBackupCreating"],
+        ENCRYPTION: ["UnsupportedOperation.DiskEncrypt"],
+        NO_PARAMETER: [
+            "InvalidParameter.InvalidClientToken",
+            "InvalidParameter.ProjectIdNotExist",
+            "LimitExceeded.InstanceAttachedDisk",
+        ],
+        OTHER_CODE + "ResourceUnavailable.NotSupported": ["InvalidDisk.NotSupported"],
+        OTHER_CODE + "ResourceBusy": ["InvalidDisk.Busy", "ResourceInUse"],
+        OTHER_CODE + "ResourceUnavailable.SnapshotCreating": ["InvalidDisk.SnapshotCreating"],
+        OTHER_CODE + "InsufficientSnapshotQuota": ["ResourceInsufficient.OverQuota"],
+        "every disk can have snapshots, at any depth, and any number are taken at once": [
+            "InvalidDisk.NotSupportSnapshot",
+            "InvalidDisk.TypeError",
+            "ResourceUnavailable.DiskSnapshotChainTooLarge",
+            "ResourceUnavailable.TooManyCreatingSnapshot",
+        ],
+    },
+    "DescribeSnapshots": {"nothing that can be asked is refused as such": ["UnsupportedOperation"]},
+    "ModifySnapshotAttribute": {
+        SHARE: ["UnsupportedOperation.SnapHasShared"],
+        IMAGE: ["UnsupportedOperation.SnapshotHasBindedImage"],
+        ALL_STATES: ["InvalidSnapshot.NotSupported"],
+    },
+    "ApplySnapshot": {
+        FULL: ["ResourceInsufficient"],
+        MFA: ["UnauthorizedOperation.MFAExpired"],
+        IMAGE: ["InvalidParameter.ShouldConvertSnapshotToImage"],
+        NO_PARAMETER: ["InvalidInstanceId.NotFound"],
+        ALL_STATES: ["InvalidSnapshot.NotSupported"],
+        "disks never shrink, so a disk is never smaller than its snapshots": ["InvalidParameter.DiskSizeNotMatch"],
+        OTHER_CODE + "ResourceBusy": ["InvalidDisk.Busy"],
+        OTHER_CODE + "ResourceUnavailable.NotSupported": ["InvalidDisk.NotSupported"],
+        OTHER_CODE + "ResourceUnavailable.SnapshotCreating": ["InvalidDisk.SnapshotCreating"],
+        OTHER_CODE + "InvalidDiskId.NotFound": ["ResourceNotFound.NotFound"],
+    },
+    "DeleteSnapshots": {
+        MFA: ["UnauthorizedOperation.MFAExpired"],
+        SHARE: ["UnsupportedOperation.SnapHasShared"],
+        IMAGE: ["UnsupportedOperation.SnapshotHasBindedImage"],
+        ALL_STATES: ["InvalidSnapshot.NotSupported", "UnsupportedOperation"],
+    },
+    "GetSnapOverview": {NO_PARAMETER: ["InvalidParameterValue", "MissingParameter"]},
+}
+
+# Situations that last: the code and the parameters that meet it. `w` is the world below.
+
+LASTING = {
+    "CreateDisks": {
+        "InvalidParameter.DiskConfigNotSupported": lambda w: HOURLY | {"DiskType": "CLOUD_TSSD", "DiskSize": 500},
+        "InvalidParameter.InvalidClientToken": lambda w: HOURLY | {"DiskSize": 11, "ClientToken": w.token},
+        "InvalidParameter.ProjectIdNotExist": lambda w: HOURLY | {"Placement": {"Zone": ZONE, "ProjectId": 77}},
+        "InvalidParameterValue": lambda w: HOURLY | {"DiskSize": 9},
+        "InvalidParameterValue.LimitExceeded": lambda w: HOURLY | {"DiskCount": 201},
+        "InvalidSnapshotId.NotFound": lambda w: HOURLY | {"SnapshotId": NO_SNAPSHOT},
+        "LimitExceeded.TagQuotaLimitExceeded": lambda w: HOURLY | {"Tags": TOO_MANY_TAGS},
+        "MissingParameter": lambda w: {"Placement": {"Zone": ZONE}},
+    },
+    "DescribeDisks": {
+        "InvalidFilter": lambda w: {"Filters": [{"Name": "colour", "Values": ["red"]}]},
+        "InvalidParameterValue": lambda w: {"Limit": 101},
+        "MissingParameter": lambda w: {"Filters": [{"Name": "zone"}]},
+    },
+    "ModifyDiskAttributes": {
+        "InvalidDiskId.NotFound": lambda w: {"DiskIds": [w.disk, NO_DISK], "DiskName": "x"},
+        "InvalidParameter.DiskConfigNotSupported": lambda w: {"DiskIds": [w.disk], "DiskType": "CLOUD_TSSD"},
+        "InvalidParameterValue": lambda w: {"DiskIds": [w.disk], "DiskName": "x" * 61},
+        "InvalidParameterValue.LimitExceeded": lambda w: {"DiskIds": many_disks(101), "DiskName": "x"},
+        "MissingParameter": lambda w: {"DiskIds": [w.disk]},
+        "ResourceNotFound.NotFound": lambda w: {"DiskIds": [w.disk], "ProjectId": 77},
+        "ResourceUnavailable.NotSupported": lambda w: {"DiskIds": [w.disk], "Portable": False},
+    },
+    "ResizeDisk": {
+        "InvalidDiskId.NotFound": lambda w: {"DiskId": NO_DISK, "DiskSize": 20},
+        "InvalidParameterValue": lambda w: {"DiskId": w.disk, "DiskSize": 10},
+        "MissingParameter": lambda w: {"DiskId": w.disk},
+        "ResourceUnavailable.NotSupported": lambda w: {"DiskId": w.isolated, "DiskSize": 20},
+    },
+    "AttachDisks": {
+        "InvalidDiskId.NotFound": lambda w: {"InstanceId": w.instance, "DiskIds": [NO_DISK]},
+        "InvalidInstanceId.NotFound": lambda w: {"InstanceId": NO_INSTANCE, "DiskIds": [w.disk]},
+        "InvalidParameterValue": lambda w: {"InstanceId": w.instance, "DiskIds": [w.disk, w.disk]},
+        "InvalidParameterValue.LimitExceeded": lambda w: {"InstanceId": w.instance, "DiskIds": many_disks(11)},
+        "LimitExceeded.InstanceAttachedDisk": lambda w: {"InstanceId": w.instance, "DiskIds": w.three},
+        "MissingParameter": lambda w: {"InstanceId": w.instance},
+        "ResourceUnavailable.NotSupported": lambda w: {"InstanceId": w.elsewhere, "DiskIds": [w.disk]},
+    },
+    "DetachDisks": {
+        "InvalidDiskId.NotFound": lambda w: {"DiskIds": [w.attached, NO_DISK]},
+        "InvalidInstanceId.NotFound": lambda w: {"DiskIds": [w.attached], "InstanceId": NO_INSTANCE},
+        "InvalidParameterValue": lambda w: {"DiskIds": [w.attached, w.attached]},
+        "InvalidParameterValue.LimitExceeded": lambda w: {"DiskIds": many_disks(11)},
+        "MissingParameter": lambda w: {},
+        "ResourceUnavailable.NotSupported": lambda w: {"DiskIds": [w.attached, w.disk]},
+    },
+    "DescribeInstancesDiskNum": {
+        "InvalidParameterValue": lambda w: {"InstanceIds": [w.instance, w.instance]},
+        "MissingParameter": lambda w: {"InstanceIds": []},
+    },
+    "DescribeDiskConfigQuota": {
+        "InvalidParameterValue": lambda w: {"InquiryType": "INQUIRY_ALL"},
+        "MissingParameter": lambda w: {"Zones": [ZONE]},
+        "UnsupportedOperation": lambda w: {"InquiryType": "INQUIRY_CBS_CONFIG", "DedicatedClusterId": "cluster-1"},
+    },
+    "InitializeDisks": {"InvalidParameterValue.LimitExceeded": lambda w: {"DiskIds": many_disks(21)}},
+    "TerminateDisks": {
+        "InvalidParameterValue": lambda w: {"DiskIds": [w.disk], "DeleteSnapshot": 2},
+        "InvalidParameterValue.LimitExceeded": lambda w: {"DiskIds": many_disks(51)},
+        "MissingParameter": lambda w: {"DeleteSnapshot": 1},
+        "ResourceUnavailable.NotSupported": lambda w: {"DiskIds": [w.disk, w.attached]},
+    },
+    "CreateSnapshot": {
+        "InsufficientSnapshotQuota": lambda w: {"DiskId": w.exhausted},
+        "InvalidDiskId.NotFound": lambda w: {"DiskId": NO_DISK},
+        "MissingParameter": lambda w: {"SnapshotName": "of nothing"},
+        "ResourceNotFound.NotFound": lambda w: {"DiskId": w.disk, "DiskBackupId": "dbp-00000000"},
+        "ResourceUnavailable.NotSupported": lambda w: {"DiskId": w.isolated},
+    },
+    "DescribeSnapshots": {
+        "InvalidFilter": lambda w: {"Filters": [{"Name": "colour", "Values": ["red"]}]},
+        "InvalidParameterValue": lambda w: {"OrderField": "DEADLINE"},
+        "MissingParameter": lambda w: {"Filters": [{"Values": ["NORMAL"]}]},
+    },
+    "ModifySnapshotAttribute": {
+        "InvalidParameterValue": lambda w: {"SnapshotId": w.snapshot, "Deadline": "2022-01-08T09:47:55+00:00"},
+        "InvalidSnapshotId.NotFound": lambda w: {"SnapshotId": NO_SNAPSHOT, "SnapshotName": "x"},
+        "MissingParameter": lambda w: {"SnapshotName": "x"},
+    },
+    "ApplySnapshot": {
+        "InvalidDiskId.NotFound": lambda w: {"DiskId": NO_DISK, "SnapshotId": w.snapshot},
+        "InvalidInstance.NotSupported": lambda w: w.roll_back_attached | {"AutoStopInstance": True},
+        "InvalidParameterValue": lambda w: {"DiskId": w.attached, "SnapshotId": w.snapshot},
+        "InvalidSnapshotId.NotFound": lambda w: {"DiskId": w.disk, "SnapshotId": NO_SNAPSHOT},
+        "MissingParameter": lambda w: {"DiskId": w.disk},
+        "ResourceUnavailable.NotSupported": lambda w: w.roll_back_attached,
+    },
+    "DeleteSnapshots": {
+        "InvalidParameterValue": lambda w: {"SnapshotIds": [w.snapshot, w.snapshot]},
+        "InvalidSnapshotId.NotFound": lambda w: {"SnapshotIds": [w.snapshot, NO_SNAPSHOT]},
+        "MissingParameter": lambda w: {},
+    },
+    "GetSnapOverview": {},
+}
+
+# Situations that pass: what another caller does meanwhile, the code, and the parameters that meet it. Where the
+# call may succeed in between, it leaves the disk as it needs it: a second, attached disk makes it fail.
+
+PASSING = {
+    ("CreateDisks", "ResourceBusy"): ("rolls back", lambda w: HOURLY | {"SnapshotId": w.snapshot}),
+    ("ModifyDiskAttributes", "ResourceInUse.DiskMigrating"): (
+        "changes the type",
+        lambda w: {"DiskIds": [w.disk], "DiskType": "CLOUD_BASIC"},
+    ),
+    ("ResizeDisk", "InvalidDisk.Busy"): ("rolls back", lambda w: {"DiskId": w.disk, "DiskSize": w.larger()}),
+    ("ResizeDisk", "ResourceUnavailable.SnapshotCreating"): (
+        "takes snapshots",
+        lambda w: {"DiskId": w.disk, "DiskSize": w.larger()},
+    ),
+    ("AttachDisks", "ResourceBusy"): (
+        "rolls back",
+        lambda w: {"InstanceId": w.instance, "DiskIds": [w.disk, w.attached]},
+    ),
+    ("AttachDisks", "ResourceInUse.DiskMigrating"): (
+        "changes the type",
+        lambda w: {"InstanceId": w.instance, "DiskIds": [w.disk, w.attached]},
+    ),
+    ("DetachDisks", "ResourceBusy"): ("rolls back", lambda w: {"DiskIds": [w.disk]}),
+    ("DetachDisks", "ResourceInUse.DiskMigrating"): ("changes the type", lambda w: {"DiskIds": [w.disk]}),
+    ("InitializeDisks", "ResourceBusy"): ("rolls back", lambda w: {"DiskIds": [w.disk, w.attached]}),
+    ("TerminateDisks", "ResourceBusy"): ("rolls back", lambda w: {"DiskIds": [w.disk, w.attached]}),
+    ("CreateSnapshot", "ResourceBusy"): ("grows", lambda w: {"DiskId": w.disk}),
+    ("CreateSnapshot", "ResourceInUse.DiskMigrating"): ("changes the type", lambda w: {"DiskId": w.disk}),
+    ("CreateSnapshot", "ResourceInUse.DiskRollbacking"): ("rolls back", lambda w: {"DiskId": w.disk}),
+    ("CreateSnapshot", "ResourceUnavailable.SnapshotCreating"): ("takes snapshots", lambda w: {"DiskId": w.disk}),
+    ("ApplySnapshot", "ResourceBusy"): ("grows", lambda w: {"DiskId": w.disk, "SnapshotId": w.snapshot}),
+    ("ApplySnapshot", "ResourceInUse.DiskRollbacking"): (
+        "rolls back",
+        lambda w: {"DiskId": w.disk, "SnapshotId": w.other_snapshot},
+    ),
+    ("ApplySnapshot", "ResourceUnavailable.SnapshotCreating"): (
+        "takes snapshots",
+        lambda w: {"DiskId": w.disk, "SnapshotId": w.snapshot},
+    ),
+    ("DeleteSnapshots", "ResourceBusy"): ("rolls back", lambda w: {"SnapshotIds": [w.snapshot, NO_SNAPSHOT]}),
+    ("DeleteSnapshots", "ResourceUnavailable.SnapshotCreating"): (
+        "takes snapshots",
+        lambda w: {"SnapshotIds": [w.newest_snapshot(), NO_SNAPSHOT]},
+    ),
+}
+
+
+class World:
+    """What the situations speak of, on a server of its own."""
+
+    def __init__(self, server):
+        self.server, self.cloud, self.raw = server, Cloud(server), RawHttp(server)
+        self.instance = server.add_instance(zone=ZONE)
+        self.elsewhere = server.add_instance(zone=OTHER_ZONE)
+        self.token = "used"
+        (self.disk,) = self.cloud.call("CreateDisks", **HOURLY, ClientToken=self.token)["DiskIdSet"]
+        self.snapshot = self.cloud.create_snapshot(self.disk)
+        self.other_snapshot = self.cloud.create_snapshot(self.disk)
+        self.attached, self.exhausted, *self.three = self.cloud.create_disks(count=5)
+        attached_snapshot = self.cloud.create_snapshot(self.attached)
+        self.roll_back_attached = {"DiskId": self.attached, "SnapshotId": attached_snapshot}
+        self.cloud.attach(self.instance, self.attached)
+        for _ in range(8):
+            self.cloud.create_snapshot(self.exhausted)
+        self.isolated = self.cloud.create_disk(DiskChargeType="PREPAID", DiskChargePrepaid={"Period": 1})
+        self.cloud.call("TerminateDisks", DiskIds=[self.isolated])
+        self._sizes = count(11)
+
+    def larger(self):
+        """A size that the disk never had."""
+        return next(self._sizes)
+
+    def newest_snapshot(self):
+        """The snapshot taken last, finished or not."""
+        return self.call("DescribeSnapshots", {"Limit": 1})["SnapshotSet"][0]["SnapshotId"]
+
+    def call(self, action, parameters):
+        """The answer, be it an error; a snapshot that it made is deleted, so that there is room for the next."""
+        answer = self.raw.tc3(action, json.dumps(parameters).encode())
+        if made := answer.get("SnapshotId"):
+            self.raw.tc3("DeleteSnapshots", json.dumps({"SnapshotIds": [made]}).encode())
+        return answer
+
+    def meanwhile(self, what):
+        """One step of the other caller, on `disk`."""
+        if what == "rolls back":
+            self.call("ApplySnapshot", {"DiskId": self.disk, "SnapshotId": self.snapshot})
+        elif what == "takes snapshots":
+            self.call("CreateSnapshot", {"DiskId": self.disk})
+        elif what == "grows":
+            self.call("ResizeDisk", {"DiskId": self.disk, "DiskSize": self.larger()})
+        elif what == "changes the type":
+            for disk_type in ("CLOUD_BASIC", "CLOUD_PREMIUM"):
+                self.call("ModifyDiskAttributes", {"DiskIds": [self.disk], "DiskType": disk_type})
+        else:
+            raise AssertionError(what)
+
+    def listed(self):
+        """Everything that a refused call could have changed."""
+        disks = self.call("DescribeDisks", {"Limit": 100})["DiskSet"]
+        snapshots = self.call("DescribeSnapshots", {"Limit": 100})["SnapshotSet"]
+        return disks, snapshots
+
+
+@pytest.fixture(scope="module")
+def world(module_servers):
+    """The world, on a server with small quotas."""
+    return World(module_servers.start(CONFIG))
+
+
+def test_the_tables_are_exactly_what_the_reference_lists():
+    for action, codes in DOCUMENTED.items():
+        unreachable = [code for reason in UNREACHABLE[action].values() for code in reason]
+        passing = [code for other, code in PASSING if other == action]
+        assert sorted([*unreachable, *LASTING[action], *passing]) == sorted(codes), action
+    assert set(DOCUMENTED) == set(UNREACHABLE) == set(LASTING)
+    assert {action for action, _ in PASSING} <= set(DOCUMENTED)
+    assert len(DOCUMENTED) == 16
+
+
+@pytest.mark.parametrize(
+    ("action", "code"), [(action, code) for action, situations in LASTING.items() for code in situations]
+)
+def test_a_documented_error_of_a_lasting_situation(world, action, code):
+    before = world.listed()
+    answer = world.call(action, LASTING[action][code](world))
+    assert "Error" in answer, answer
+    assert answer["Error"]["Code"] == code, answer["Error"]["Message"]
+    assert world.listed() == before, "a refused call changes nothing"
+
+
+@pytest.mark.parametrize(("action", "code"), PASSING)
+def test_a_documented_error_of_a_passing_situation(world, action, code):
+    what, parameters = PASSING[action, code]
+    done, seen = threading.Event(), set()
+
+    def other_caller():
+        while not done.is_set():
+            world.meanwhile(what)
+
+    def met():
+        seen.add(world.call(action, parameters(world)).get("Error", {}).get("Code"))
+        return code in seen
+
+    caller = threading.Thread(target=other_caller)
+    caller.start()
+    try:
+        wait_until(met, f"{action} is refused with {code}", poll_s=0)
+    finally:
+        done.set()
+        caller.join()
+        print("seen:", seen)
+    assert seen <= {None, *DOCUMENTED[action], *COMMON}, seen
+    wait_until(lambda: world.cloud.disk(world.disk)["DiskState"] == "UNATTACHED", "the disk is at rest")

@@ -144,7 +144,7 @@ impl VolumeStore for Pool {
             }
             Ok(catalog.open_volumes.get(volume).map(|open| Arc::clone(&open.volume)))
         })?;
-        // Devices see it when it is durable: a write beyond the old end must not outlive its size.
+        // Devices see the new size when it is durable: their users act on it at once.
         if let Some(open) = open {
             open.grow(size_bytes);
         }

@@ -145,10 +145,10 @@ impl OpenVolume {
         if self.is_read_only { Ok(()) } else { self.core.commit() }
     }
 
-    /// The volume is `size_bytes` large from now on; never smaller than before.
+    /// The volume is at least `size_bytes` large from now on. Of two calls that race the larger size wins.
     pub(crate) fn grow(&self, size_bytes: u64) {
         self.shape.write().cover(size_bytes);
-        self.size_bytes.store(size_bytes, Ordering::Release);
+        self.size_bytes.fetch_max(size_bytes, Ordering::AcqRel);
     }
 
     /// Runs `publish` while no call is under way, then puts the layer that it gives on top.

@@ -86,6 +86,8 @@ impl Settings {
         };
         let log = environment("ASHLAR_LOG").or(file.log).unwrap_or_else(|| "info".into());
         let default_region = file.default_region.unwrap_or_else(|| REGION_DEFAULT.into());
+        let control = ashlar_control::Settings { limits: file.limits, disk_types: file.disk_types };
+        control.check().map_err(|error| Failure::setup("configuration file").because(error))?;
         Ok(Self {
             api_listen: HostPort::parse("api_listen", &api_listen)?,
             nbd_listen: nbd_addresses(nbd_listen, &data_dir)?,
@@ -98,7 +100,7 @@ impl Settings {
                 .parse()
                 .map_err(|error| Failure::setup(format!("default_region: {error}")))?,
             rate_limits: file.rate_limits.0,
-            control: ashlar_control::Settings { limits: file.limits, disk_types: file.disk_types },
+            control,
         })
     }
 }

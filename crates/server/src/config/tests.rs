@@ -88,6 +88,8 @@ fn refusals_name_the_setting_the_value_and_the_mend() {
     );
     let syntax = refusal(ServeFlags::default(), &[], Some("[limits\n"));
     assert!(syntax.contains("line 1"), "{syntax}");
+    let nonsense = refusal(ServeFlags::default(), &[], Some("[limits]\njobs_at_once = 0\n"));
+    assert!(nonsense.contains("jobs_at_once"), "{nonsense}");
     for (name, value) in [
         ("ASHLAR_API_LISTEN", "9600"),
         ("ASHLAR_API_LISTEN", "127.0.0.1:99999"),
@@ -109,4 +111,16 @@ fn ipv6_and_names_are_hosts() {
     assert_eq!(HostPort::parse("x", "[::1]:0").unwrap().resolve().unwrap(), ["[::1]:0".parse().unwrap()]);
     let localhost = HostPort::parse("x", "localhost:5").unwrap().resolve().unwrap();
     assert!(localhost.iter().all(|address| address.ip().is_loopback()));
+}
+
+#[test]
+fn a_disk_type_keeps_what_the_file_does_not_say() {
+    let premium = |file: &str| {
+        let settings = settings(ServeFlags::default(), &[], Some(file)).unwrap();
+        settings.control.disk_types.cloud_premium
+    };
+    let narrowed = premium("[disk_types.CLOUD_PREMIUM]\nmax_gib = 500\n");
+    let default = premium("");
+    assert_eq!((narrowed.min_gib, narrowed.max_gib), (default.min_gib, 500));
+    assert_eq!(default.min_gib, 10);
 }

@@ -321,7 +321,7 @@ async fn prepaid_time_runs_out_or_is_renewed() {
     assert_eq!((view.days_to_deadline, view.return_fail.code()), (Some(31), 0));
     assert_eq!(wire_time(view.disk.deadline.unwrap()), "2026-02-01 08:00:00");
 
-    world.clock.set(BEGIN.plus_ms(31 * DAY_MS));
+    world.clock.set(BEGIN.plus_ms(31 * DAY_MS + 3_600_000));
     world.control.reconcile().await.unwrap();
     world.control.reconcile().await.unwrap();
     assert_eq!(world.view(plain).await.disk.state, DiskState::ToRecycle);

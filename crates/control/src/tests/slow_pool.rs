@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
+use std::time::Duration;
 
 use ashlar_types::DiskState;
 use parking_lot::Mutex;
@@ -113,9 +114,10 @@ async fn a_stop_waits_for_the_step_and_the_next_start_ends_the_job() {
     let call = tokio::spawn(async move { control.resize_disk(&caller(), disk, 20).await });
     gate.shut.notified().await;
     let control = world.control.clone();
-    let stop = tokio::spawn(async move { control.shutdown().await });
-    tokio::task::yield_now().await;
-    assert!(!stop.is_finished(), "a step is under way");
+    let mut stop = tokio::spawn(async move { control.shutdown().await });
+    // A stop that does not wait ends at once; one that does cannot end before the gate opens.
+    let early = tokio::time::timeout(Duration::from_millis(100), &mut stop).await;
+    assert!(early.is_err(), "a step is under way");
     gate.open();
     stop.await.unwrap();
     let answer = call.await.unwrap().unwrap_err();

@@ -422,6 +422,7 @@ def test_a_documented_error_of_a_lasting_situation(world, action, code):
     answer = world.call(action, LASTING[action][code](world))
     assert "Error" in answer, answer
     assert answer["Error"]["Code"] == code, answer["Error"]["Message"]
+    assert "`" in answer["Error"]["Message"], "the message names the parameter or resource"
     assert world.listed() == before, "a refused call changes nothing"
 
 

@@ -283,7 +283,9 @@ impl fmt::Display for ParameterError {
             Self::ClientTokenReused { token } => {
                 write!(f, "The ClientToken `{token}` was used with other parameters: choose another one.")
             }
-            Self::ProjectNotFound(project) => write!(f, "The project {project} does not exist."),
+            Self::ProjectNotFound(project) => {
+                write!(f, "The project `{project}` of the parameter `ProjectId` does not exist.")
+            }
         }
     }
 }
@@ -375,7 +377,7 @@ impl fmt::Display for QuotaError {
                 write!(f, "The disk `{disk}` has {at_most} snapshots already: delete one first.")
             }
             Self::DiskConfig { disk_type, why } => {
-                write!(f, "A disk of the type {disk_type} cannot be had: {why}.")
+                write!(f, "The value `{disk_type}` of the parameter `DiskType` cannot be had: {why}.")
             }
             Self::Tags { given, at_most } => {
                 write!(f, "The parameter `Tags` has {given} tags; at most {at_most} can be bound.")

@@ -130,7 +130,7 @@ fn wrong_requests() -> Vec<(CreateDisks, &'static str)> {
                 placement: Placement { project: Some(ProjectId(5)), ..good().placement },
                 ..good()
             },
-            "project",
+            "ProjectId",
         ),
     ]
 }

@@ -3,6 +3,7 @@
 mod agreement;
 
 use std::collections::BTreeSet;
+use std::panic::catch_unwind;
 
 use ashlar_control::{ControlError, pool_expectation};
 use ashlar_db::{Db, DbError};
@@ -93,7 +94,12 @@ async fn examine(data_dir: &DataDir) -> Result<Report, Failure> {
 /// to be believed.
 fn walk_pool(data_dir: &DataDir, region: &Region, report: &mut Report) -> Result<Option<PoolNames>, Failure> {
     let directory = data_dir.pools().join(region.as_str());
-    let found = match ashlar_engine::check(&directory) {
+    // The library that reads the map stops where bytes make no sense at all; that too is a finding.
+    let Ok(checked) = catch_unwind(|| ashlar_engine::check(&directory)) else {
+        report.add(region, vec!["the pool is too damaged to be read".to_owned()]);
+        return Ok(None);
+    };
+    let found = match checked {
         Ok(found) => found.findings,
         // A crash while the pool was being made; nothing was ever in it.
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Some(PoolNames::default())),
@@ -124,7 +130,7 @@ impl Report {
     fn to_text(&self) -> String {
         if self.findings.is_empty() {
             return format!(
-                "clean: {} pools, {} disks, {} snapshots",
+                "clean (pools: {}, disks: {}, snapshots: {})",
                 self.pools, self.disks, self.snapshots
             );
         }

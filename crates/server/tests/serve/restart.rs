@@ -104,3 +104,23 @@ fn a_lost_volume_is_found() {
         refused(&mut home.ashlar(&["serve", "--api-listen", "127.0.0.1:0", "--nbd-listen", "127.0.0.1:0"]));
     assert!(line.contains("pools/ap-guangzhou is missing, with 1 disks"), "{line}");
 }
+
+#[test]
+fn a_damaged_pool_is_a_finding_and_no_server_starts_on_it() {
+    let home = Home::new();
+    let server = home.start();
+    Client::new(&home, &server).succeed("CreateDisks", &small_disk());
+    assert!(server.stop().success());
+    let map = home.data_dir().join("pools/ap-guangzhou/map.redb");
+    let mut bytes = std::fs::read(&map).unwrap();
+    bytes[4096..].fill(0xa5);
+    std::fs::write(&map, bytes).unwrap();
+
+    let (findings, verdict) = run(&mut home.ashlar(&["check"]), 1);
+    assert!(findings.starts_with("ap-guangzhou: "), "{findings}");
+    assert!(verdict.contains("broken"), "{verdict}");
+    let serve = ["serve", "--api-listen", "127.0.0.1:0", "--nbd-listen", "127.0.0.1:0"];
+    let (greeting, why) = run(&mut home.ashlar(&serve), 1);
+    assert_eq!(greeting, "");
+    assert!(why.contains("pool"), "{why}");
+}

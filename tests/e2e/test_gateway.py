@@ -1,5 +1,6 @@
 """Requests that no SDK sends: each gets HTTP 200 with a documented error, and the server goes on."""
 
+import contextlib
 import hashlib
 import http.client
 import json
@@ -220,6 +221,13 @@ def test_slow_and_broken_connections_disturb_nobody(server, raw):
             connection.sendall(garbage)
             connection.shutdown(socket.SHUT_WR)
             connection.recv(4096)
+
+
+def test_silent_connections_shut_nobody_out(server, raw):
+    with contextlib.ExitStack() as stack:
+        for _ in range(600):
+            stack.enter_context(socket.create_connection((server.host, server.port), timeout=10))
+        assert raw.tc3("DescribeDisks")["TotalCount"] == 0
 
 
 def test_one_connection_carries_many_calls(server, raw):

@@ -8,20 +8,23 @@ use serde_json::Value;
 use crate::error::{Context, ErrorKind, Result, XtaskError};
 use crate::process;
 
-/// The workspace that this binary was built from.
+/// The workspace that is worked on.
 #[derive(Debug)]
 pub(crate) struct Workspace {
     root: PathBuf,
 }
 
 impl Workspace {
-    /// The folder above `xtask/`.
+    /// The folder above `xtask/`, as `cargo run` says it now: clones that share a target directory may share this
+    /// binary, so what was true when it was built does not count.
     pub(crate) fn find() -> Result<Self> {
-        let manifest_dir = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let root =
-            manifest_dir.parent().filter(|root| root.join("Cargo.toml").is_file()).ok_or_else(|| {
-                XtaskError::new(ErrorKind::Io, "the workspace that xtask was built from has moved")
-            })?;
+        let manifest_dir = process::variable("CARGO_MANIFEST_DIR")
+            .ok_or_else(|| XtaskError::new(ErrorKind::Usage, "run this as `cargo xtask`"))?;
+        let manifest_dir = Path::new(&manifest_dir);
+        let root = manifest_dir
+            .parent()
+            .filter(|root| root.join("Cargo.toml").is_file())
+            .ok_or_else(|| XtaskError::new(ErrorKind::Io, "no Cargo.toml above the folder of xtask"))?;
         Ok(Self { root: root.to_owned() })
     }
 

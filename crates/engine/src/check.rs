@@ -51,7 +51,12 @@ pub fn check_in(directory: Arc<dyn Directory>) -> Result<CheckReport, VolumeErro
     if !recovery::is_created(&*directory)? {
         return Err(VolumeError::new(ErrorKind::NotFound, "there is no pool in this directory"));
     }
-    let map = Map::open_read_only(recovery::open_file(&*directory, FileRole::Map)?, MAP_CACHE_BYTES)?;
+    let mut map = Map::open_read_only(recovery::open_file(&*directory, FileRole::Map)?, MAP_CACHE_BYTES)?;
+    if !map.is_intact()? {
+        // Whatever is read from such a map is not to be believed.
+        let context = "pages of `map.redb` do not match their checksums";
+        return Err(VolumeError::new(ErrorKind::Corrupt, context));
+    }
     let durable = recovery::read(&*directory, &map)?;
     let data = recovery::open_file(&*directory, FileRole::Data)?;
     let named = durable.names.volumes.values().chain(durable.names.snapshots.values());

@@ -3,6 +3,7 @@
 //! It changes only as a whole, by [`Map::apply`]; everything newer is in deltas above it.
 
 use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use ashlar_volume::{ErrorKind, VolumeError, VolumeId, VolumeSnapshotId};
@@ -134,10 +135,18 @@ impl Map {
     fn open_backend(backend: impl redb::StorageBackend, cache_bytes: usize) -> Result<Self, VolumeError> {
         let mut builder = Database::builder();
         builder.set_cache_size(cache_bytes);
-        builder
-            .create_with_backend(backend)
-            .map(Self)
-            .map_err(|error| map_error("open the map", error.into()))
+        guarded("open the map", || {
+            let opened = builder.create_with_backend(backend);
+            opened.map(Self).map_err(|error| map_error("open the map", error.into()))
+        })
+    }
+
+    /// Whether every page holds what its checksum says. Reads the whole file; a map that is opened for
+    /// writing may be repaired by it.
+    pub(crate) fn is_intact(&mut self) -> Result<bool, VolumeError> {
+        guarded("verify the map", || {
+            self.0.check_integrity().map_err(|error| map_error("verify the map", error.into()))
+        })
     }
 
     /// The state of the pool at the checkpoint.
@@ -239,7 +248,8 @@ impl Map {
 
     /// Makes the delta part of the checkpoint, durably and as a whole.
     pub(crate) fn apply(&self, delta: &Delta, superblock: Superblock) -> Result<(), VolumeError> {
-        self.try_apply(delta, superblock).map_err(|error| error.into_error("write a checkpoint into the map"))
+        const CONTEXT: &str = "write a checkpoint into the map";
+        guarded(CONTEXT, || self.try_apply(delta, superblock).map_err(|error| error.into_error(CONTEXT)))
     }
 
     fn try_apply(&self, delta: &Delta, superblock: Superblock) -> Result<(), MapFailure> {
@@ -287,9 +297,18 @@ impl Map {
         &self,
         body: impl FnOnce(&redb::ReadTransaction) -> Result<T, MapFailure>,
     ) -> Result<T, VolumeError> {
+        const CONTEXT: &str = "read the map";
         let run = || body(&self.0.begin_read()?);
-        run().map_err(|error| error.into_error("read the map"))
+        guarded(CONTEXT, || run().map_err(|error| error.into_error(CONTEXT)))
     }
+}
+
+/// Runs `body`; a panic inside it becomes `Corrupt`. The embedded store panics over some damaged pages, and
+/// damage is nothing that may end a server or a check.
+fn guarded<T>(context: &str, body: impl FnOnce() -> Result<T, VolumeError>) -> Result<T, VolumeError> {
+    std::panic::catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|_| {
+        Err(VolumeError::new(ErrorKind::Corrupt, format!("{context}: `map.redb` is damaged")))
+    })
 }
 
 fn apply_leaves(
@@ -378,6 +397,9 @@ impl From<VolumeError> for MapFailure {
 
 fn map_error(context: &str, error: redb::Error) -> VolumeError {
     match error {
+        redb::Error::Io(error) if error.kind() == std::io::ErrorKind::InvalidData => {
+            VolumeError::new(ErrorKind::Corrupt, format!("{context}: {error}"))
+        }
         redb::Error::Io(error) => VolumeError::io(context, error),
         redb::Error::PreviousIo => {
             VolumeError::io(context, std::io::Error::other("an earlier I/O of the map failed"))

@@ -159,3 +159,30 @@ fn a_short_data_file_and_lost_space_are_named() {
     let report = check_in(Arc::new(disk)).unwrap();
     assert!(report.findings.join("").contains("the data file ends before chunk 1"), "{report:?}");
 }
+
+/// One bit of each page, one after the other: the check ends, never in a panic, and finds the pages that matter.
+#[test]
+fn a_flipped_bit_in_the_map_is_an_error_or_does_not_matter() {
+    const PAGE_BYTES: u64 = 4096;
+    let disk = closed_pool();
+    let file = recovery::open_file(&disk, FileRole::Map).unwrap();
+    let sound = check_in(Arc::new(disk.clone())).unwrap();
+    let mut found = 0;
+    for page in 0..file.length_bytes().unwrap() / PAGE_BYTES {
+        for offset in [0, 1, 100, 2000] {
+            let at = page * PAGE_BYTES + offset;
+            let mut byte = [0];
+            file.read_at(at, &mut byte).unwrap();
+            file.write_at(at, &[byte[0] ^ 0x10]).unwrap();
+            match check_in(Arc::new(disk.clone())) {
+                Ok(report) => assert_eq!(report, sound, "byte {at} of the map"),
+                Err(error) => {
+                    assert_eq!(error.kind(), ErrorKind::Corrupt, "byte {at} of the map: {error}");
+                    found += 1;
+                }
+            }
+            file.write_at(at, &byte).unwrap();
+        }
+    }
+    assert!(found > 10, "{found} flipped bits were found");
+}

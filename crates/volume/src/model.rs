@@ -39,6 +39,7 @@ struct State {
     /// Each block holds one clone, so its count is the number of blocks in the store, plus one.
     census: Arc<()>,
     capacity_blocks: u64,
+    flush_count: u64,
 }
 
 struct Volume {
@@ -129,8 +130,15 @@ impl ModelStore {
             snapshots: BTreeMap::new(),
             census: Arc::new(()),
             capacity_blocks: capacity_bytes / BLOCK_BYTES,
+            flush_count: 0,
         };
         Self { state: Arc::new(Mutex::new(state)) }
+    }
+
+    /// How many flushes there were, of all devices.
+    #[must_use]
+    pub fn flush_count(&self) -> u64 {
+        self.lock().flush_count
     }
 
     /// A panic of another thread cannot leave the state half changed in a way that matters to a test that

@@ -35,7 +35,8 @@ pub(crate) fn run(control: &Control, region: &Region, work: &Work, step: Step) -
         Step::RollBackVolume => roll_back_volume(store.as_ref(), work),
         Step::PublishExports => publish_exports(control, &store, work),
         Step::WithdrawExports => {
-            work.disks().iter().try_for_each(|disk| control.exports.withdraw(*disk, wait))
+            work.disks().iter().try_for_each(|disk| control.exports.withdraw(*disk, wait))?;
+            settle_bytes(store.as_ref(), work)
         }
         Step::TakeSnapshot => take_snapshot(store.as_ref(), work),
         Step::WithdrawSnapshots => work
@@ -152,6 +153,21 @@ fn publish_exports(control: &Control, store: &Arc<dyn VolumeStore>, work: &Work)
         | Work::ApplySnapshot { .. }
         | Work::DeleteSnapshots { .. } => Err(misplaced(work, Step::PublishExports)),
     }
+}
+
+/// A disk that is shown as detached has its bytes at rest, whether its machine flushed them or not.
+fn settle_bytes(store: &dyn VolumeStore, work: &Work) -> Result<(), VolumeError> {
+    let Work::DetachDisks { disks, .. } = work else { return Ok(()) };
+    for disk in disks {
+        match store.open_volume(&(*disk).into()).and_then(|device| device.flush()) {
+            // What such a pool lost is lost: keeping the disk attached would not bring it back.
+            Err(error) if error.kind() == ErrorKind::Latched => {
+                tracing::warn!(%disk, %error, "detached without a last flush");
+            }
+            other => other?,
+        }
+    }
+    Ok(())
 }
 
 fn withdraw_wait(control: &Control) -> Duration {

@@ -236,6 +236,16 @@ async fn an_instance_holds_no_more_disks_than_it_may() {
 }
 
 #[tokio::test]
+async fn a_detached_disk_has_its_bytes_at_rest() {
+    let world = World::new().await;
+    let instance = world.instance("ap-guangzhou-3").await;
+    let disk = world.attached_disk(instance).await;
+    let before = world.store().flush_count();
+    world.detach(disk).await.unwrap();
+    assert_eq!(world.store().flush_count(), before + 1);
+}
+
+#[tokio::test]
 async fn a_machine_that_does_not_let_go_keeps_its_disk() {
     let settings =
         Settings { limits: Limits { withdraw_wait_ms: 20, ..Limits::default() }, ..Settings::default() };

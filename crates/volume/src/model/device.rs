@@ -108,6 +108,7 @@ impl BlockDevice for ModelDevice {
     }
 
     fn flush(&self) -> Result<(), VolumeError> {
+        self.store.lock().flush_count += 1;
         Ok(())
     }
 

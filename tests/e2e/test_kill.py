@@ -73,6 +73,22 @@ def test_kill_9_at_random_moments(servers, seed):
     server.assert_clean()
 
 
+def test_a_detached_disk_is_durable(servers):
+    server = servers.start()
+    cloud = Cloud(server)
+    instance = server.add_instance()
+    disk = cloud.create_disk()
+    cloud.attach(instance, disk)
+    with NbdClient(server.nbd_socket, disk) as client:
+        client.write(0, b"\x61" * (1 << 20))  # and no flush
+    cloud.detach(disk)
+    server.kill()
+    server.start()
+    cloud.attach(instance, disk)
+    with NbdClient(server.nbd_socket, disk) as client:
+        assert client.read(0, 1 << 20) == b"\x61" * (1 << 20), "UNATTACHED says that the bytes are at rest"
+
+
 def test_sigterm_under_load_loses_no_answered_write(servers, seed):
     chance = random.Random(seed)
     server = servers.start()

@@ -1,6 +1,7 @@
 """What an operator can get wrong, and the commands beside `serve`: one line that says what to do, exit 2."""
 
 import json
+import random
 import signal
 import socket
 import stat
@@ -201,3 +202,57 @@ def test_check_finds_a_damaged_pool(servers, damage):
     status, _, text = server.check()
     assert status == 1, (disk, text)
     assert "map" in text or disk in text
+
+
+@pytest.mark.parametrize("missing", ["control.db", "pools/ap-guangzhou"])
+def test_a_data_directory_that_lost_a_part_is_refused(servers, tmp_path, missing):
+    server = servers.start()
+    disk = Cloud(server).create_disk()
+    server.stop()
+    gone = server.data_dir / missing
+    for part in gone.parent.glob(gone.name + "*"):
+        part.rename(tmp_path / part.name)
+    done = serve(tmp_path, "--data-dir", server.data_dir)
+    assert done.returncode in (1, 2), done.stderr
+    assert gone.name in done.stderr.strip().splitlines()[-1], done.stderr
+    status, _, text = server.check()
+    assert status in (1, 2), text
+    for part in tmp_path.glob(gone.name + "*"):
+        part.rename(gone.parent / part.name)
+    server.assert_clean()
+    server.start()
+    assert Cloud(server).disk(disk)["DiskState"] == "UNATTACHED", "put back, everything is there"
+
+
+PAGE_BYTES = 4096
+FLIPS = 24
+
+
+def test_check_reports_single_flipped_bits_without_a_panic(servers, seed):
+    server = servers.start()
+    cloud = Cloud(server)
+    disk = cloud.create_disk()
+    cloud.attach(server.add_instance(), disk)
+    with NbdClient(server.nbd_socket, disk) as client:
+        for number in range(64):
+            client.write(number << 24, b"\x01" * 4096)
+    cloud.create_snapshot(disk)
+    server.stop()
+    server.assert_clean()
+    path = server.data_dir / "pools" / "ap-guangzhou" / "map.redb"
+    sound = path.read_bytes()
+    used = [page for page in range(0, len(sound), PAGE_BYTES) if sound[page : page + PAGE_BYTES].strip(b"\0")]
+    chance = random.Random(seed)
+    found = 0
+    for page in chance.sample(used, min(FLIPS, len(used))):
+        offset = page + chance.randrange(PAGE_BYTES)
+        damaged = bytearray(sound)
+        damaged[offset] ^= 1 << chance.randrange(8)
+        path.write_bytes(damaged)
+        status, _, text = server.check()
+        assert status in (0, 1), f"byte {offset}: {text}"
+        assert "panicked" not in text, f"byte {offset}: {text}"
+        found += status
+    path.write_bytes(sound)
+    server.assert_clean()
+    assert found > 0, "no flipped bit was found"

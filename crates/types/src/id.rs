@@ -211,7 +211,9 @@ mod tests {
 
     #[test]
     fn foreign_text_is_refused() {
-        for text in ["", "disk-", "disk-1234567", "disk-123456789", "disk-ABCDEFGH", "snap-12345678", "disk-1234567é"] {
+        for text in
+            ["", "disk-", "disk-1234567", "disk-123456789", "disk-ABCDEFGH", "snap-12345678", "disk-1234567é"]
+        {
             assert!(text.parse::<DiskId>().is_err(), "{text}");
         }
         for text in ["", "ap", "ap-", "ap-guangzhou-1", "AP-guangzhou"] {

@@ -37,7 +37,7 @@ pub trait Subject {
 }
 
 /// Declares one `#[test]` for each rule of the contract. The argument is an expression that makes a new
-/// [`Subject`](crate::contract::Subject) each time it is evaluated.
+/// `contract::Subject` each time it is evaluated.
 ///
 /// ```text
 /// ashlar_volume::contract_tests!(TemporaryPool::new());

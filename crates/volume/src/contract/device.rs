@@ -1,4 +1,4 @@
-//! Rules of [`BlockDevice`](crate::BlockDevice).
+//! Rules of [`BlockDevice`].
 
 use super::Subject;
 use super::fixture::*;

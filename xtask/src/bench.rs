@@ -5,6 +5,7 @@
 
 mod api;
 mod cells;
+mod depth;
 mod fio;
 mod operations;
 mod options;
@@ -31,6 +32,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<()> {
         let folder = Folder::make(workspace.target_directory().join("bench"))?;
         let section = match part {
             Part::Io => cells::measure(workspace, &folder.path, &options)?,
+            Part::Depth => depth::measure(workspace, &folder.path, &options)?,
             Part::Engine => operations::engine(workspace, &folder.path)?,
             Part::Server => operations::server(workspace, &folder.path, &options)?,
         };

@@ -83,20 +83,39 @@ fn start(workspace: &Workspace, folder: &Path, name: &str) -> Result<Export> {
 /// A server with one disk, created and attached through the API.
 fn attached_disk(workspace: &Workspace, folder: &Path) -> Result<Export> {
     let ashlar = Ashlar::start(workspace, folder)?;
+    let mut api = Api::start(workspace, &ashlar.data_dir)?;
+    let disks = make_attached_disks(workspace, &ashlar, &mut api, 1)?;
+    let uri = server::uri(&ashlar.socket(), &disks[0]);
+    Ok(Export { server: ashlar.server, uri })
+}
+
+/// Makes disks and attaches them to one new instance; gives their ids.
+pub(super) fn make_attached_disks(
+    workspace: &Workspace,
+    ashlar: &Ashlar,
+    api: &mut Api,
+    count: u32,
+) -> Result<Vec<String>> {
     let mut add = workspace.command(workspace.release_binary());
     add.args(["instance", "add", "--zone", ZONE, "--data-dir"]).arg(&ashlar.data_dir);
     let instance = process::output(&mut add)?.trim().to_owned();
-    let mut api = Api::start(workspace, &ashlar.data_dir)?;
     let wanted = json!({
         "Placement": {"Zone": ZONE}, "DiskType": "CLOUD_PREMIUM", "DiskChargeType": "POSTPAID_BY_HOUR",
-        "DiskSize": DISK_GIB,
+        "DiskSize": DISK_GIB, "DiskCount": count,
     });
-    let disk = text(&api.call("CreateDisks", wanted)?["DiskIdSet"][0])?;
-    await_state(&mut api, &disk, "UNATTACHED")?;
-    api.call("AttachDisks", json!({"InstanceId": instance, "DiskIds": [&disk]}))?;
-    await_state(&mut api, &disk, "ATTACHED")?;
-    let uri = server::uri(&ashlar.socket(), &disk);
-    Ok(Export { server: ashlar.server, uri })
+    let made = api.call("CreateDisks", wanted)?;
+    let mut disks = Vec::new();
+    for at in 0..count as usize {
+        disks.push(text(&made["DiskIdSet"][at])?);
+    }
+    for disk in &disks {
+        await_state(api, disk, "UNATTACHED")?;
+    }
+    api.call("AttachDisks", json!({"InstanceId": instance, "DiskIds": &disks}))?;
+    for disk in &disks {
+        await_state(api, disk, "ATTACHED")?;
+    }
+    Ok(disks)
 }
 
 /// Asks until the disk is in this state. Each call takes the server a moment, so the loop is bounded by calls.

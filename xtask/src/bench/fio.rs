@@ -4,6 +4,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
+use super::server::Running;
 use crate::error::{Context, ErrorKind, Result, XtaskError};
 use crate::process;
 use crate::workspace::Workspace;
@@ -84,6 +85,16 @@ pub(super) fn run(
         command.args(["--time_based", "--norandommap"]).arg(format!("--runtime={seconds}"));
     }
     outcome(&process::output(&mut command)?)
+}
+
+/// Writes at random until the value is dropped.
+pub(super) fn write_in_background(workspace: &Workspace, uri: &str, folder: &Path) -> Result<Running> {
+    let mut command = workspace.command("fio");
+    command.current_dir(folder).stdout(std::process::Stdio::null());
+    command.args(["--name=writer", "--ioengine=nbd", "--thread", "--rw=randwrite", "--bs=4k", "--iodepth=8"]);
+    command.args(["--time_based", "--norandommap", "--runtime=3600"]);
+    command.arg(format!("--uri={uri}")).arg(format!("--size={SIZE_GIB}g"));
+    Running::start(&mut command, "fio")
 }
 
 /// Reads fio's JSON. Messages may stand before it.

@@ -7,6 +7,8 @@ use crate::error::{ErrorKind, Result, XtaskError};
 pub(super) enum Part {
     /// Reads and writes over NBD.
     Io,
+    /// Reads over NBD with many snapshots below.
+    Depth,
     /// Snapshots, clones, rollbacks and deep chains inside the engine.
     Engine,
     /// Memory and start of the server.
@@ -14,11 +16,12 @@ pub(super) enum Part {
 }
 
 impl Part {
-    pub(super) const ALL: [Self; 3] = [Self::Io, Self::Engine, Self::Server];
+    pub(super) const ALL: [Self; 4] = [Self::Io, Self::Depth, Self::Engine, Self::Server];
 
     fn parse(name: &str) -> Option<Self> {
         match name {
             "io" => Some(Self::Io),
+            "depth" => Some(Self::Depth),
             "engine" => Some(Self::Engine),
             "server" => Some(Self::Server),
             _ => None,
@@ -61,10 +64,9 @@ impl Options {
                 "--peers" => options.peers = value.split(',').map(str::to_owned).collect(),
                 "--only" => {
                     let part = Part::parse(value);
-                    options.only =
-                        Some(part.ok_or_else(|| {
-                            usage(format!("bench: --only io|engine|server, not `{value}`"))
-                        })?);
+                    options.only = Some(part.ok_or_else(|| {
+                        usage(format!("bench: --only io|depth|engine|server, not `{value}`"))
+                    })?);
                 }
                 _ => return Err(usage(format!("bench: unknown flag `{flag}`"))),
             }

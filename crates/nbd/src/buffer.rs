@@ -5,6 +5,7 @@
 
 use std::io;
 
+use crate::patience::Patience;
 use crate::socket::Socket;
 
 /// A write of 1 MiB, the largest that common clients send, with requests around it.
@@ -27,11 +28,12 @@ pub(crate) struct ReceiveBuffer {
     bytes: Box<[u8]>,
     start: usize,
     end: usize,
+    patience: Patience,
 }
 
 impl ReceiveBuffer {
     pub(crate) fn new() -> Self {
-        Self { bytes: zeroed(RECEIVE_BYTES), start: 0, end: 0 }
+        Self { bytes: zeroed(RECEIVE_BYTES), start: 0, end: 0, patience: Patience::new() }
     }
 
     /// The bytes that were received and not consumed.
@@ -66,7 +68,11 @@ impl ReceiveBuffer {
 
     /// Waits for bytes, as many as fit; 0 is the end of the stream.
     pub(crate) fn fill(&mut self, socket: &Socket) -> io::Result<usize> {
-        let received = socket.receive(&mut self.bytes[self.end..])?;
+        let room = &mut self.bytes[self.end..];
+        let received = match self.patience.wait(|| socket.receive_now(room))? {
+            Some(received) => received,
+            None => socket.receive(room)?,
+        };
         self.end += received;
         Ok(received)
     }

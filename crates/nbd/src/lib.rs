@@ -22,6 +22,7 @@ mod exports;
 mod features;
 mod handshake;
 mod limits;
+mod patience;
 mod server;
 mod session;
 mod session_handle;

@@ -3,7 +3,8 @@
 //! One turn of the loop: receive what there is, carry out every complete request in it, take what workers
 //! have finished, send all replies with one call. A request is either answered in its turn or becomes a job
 //! for a worker. Requests that change data by a payload are carried out here; the only waiting here is that
-//! of the page cache. While no job is out, a turn is two system calls beside those of the device.
+//! of the page cache. While no job is out, a turn is two system calls beside those of the device and of
+//! [patience](crate::patience).
 
 mod reply;
 

@@ -35,6 +35,15 @@ impl Socket {
         }
     }
 
+    /// Takes bytes that are there already; `None` where there are none. 0 is the end of the stream.
+    pub(crate) fn receive_now(&self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
+        match recv(&self.0, &mut *buffer, RecvFlags::DONTWAIT) {
+            Ok((received, _)) => Ok(Some(received)),
+            Err(Errno::AGAIN | Errno::INTR) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// Sends all of `bytes`.
     pub(crate) fn send_all(&self, bytes: &[u8]) -> io::Result<()> {
         let mut rest = bytes;

@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
-use ashlar_db::{Db, Operation, OperationState, Tagged, Transaction};
+use ashlar_db::{Db, Fence, Operation, OperationState, Tagged, Transaction};
 use ashlar_types::{Clock, DiskId, RandomSource, Region, SnapshotId, UnixMillis};
 use ashlar_volume::{ErrorKind, VolumeError, VolumeStore};
+use parking_lot::Mutex;
+use tokio::sync::Notify;
 
 use crate::caller::Caller;
 use crate::error::{ControlError, JobError};
@@ -26,6 +28,8 @@ pub struct ControlParts {
     pub random: Arc<dyn RandomSource>,
     /// What the operator set.
     pub settings: Settings,
+    /// Tells this server from others on the same database.
+    pub server_name: String,
 }
 
 /// The rules of the service. Cheap to clone; all clones are one.
@@ -38,6 +42,11 @@ pub struct Control {
     pub(crate) random: Arc<dyn RandomSource>,
     pub(crate) settings: Arc<Settings>,
     pub(crate) runner: Arc<Runner>,
+    pub(crate) server_name: Arc<str>,
+    /// The taking of the lease that this server stands on, while it leads.
+    pub(crate) fence: Arc<Mutex<Option<Fence>>>,
+    /// Rung when something may be due before the timer looks.
+    pub(crate) due: Arc<Notify>,
 }
 
 impl Control {
@@ -48,9 +57,20 @@ impl Control {
     }
 
     pub(crate) fn with_hook(parts: ControlParts, hook: Option<Arc<dyn StepHook>>) -> Self {
-        let ControlParts { db, stores, exports, clock, random, settings } = parts;
-        let runner = Runner::new(settings.limits.jobs_at_once, hook);
-        Self { db, stores, exports, clock, random, settings: Arc::new(settings), runner: Arc::new(runner) }
+        let ControlParts { db, stores, exports, clock, random, settings, server_name } = parts;
+        let runner = Arc::new(Runner::new(settings.limits.jobs_at_once, hook));
+        Self {
+            db,
+            stores,
+            exports,
+            clock,
+            random,
+            settings: Arc::new(settings),
+            runner,
+            server_name: server_name.into(),
+            fence: Arc::default(),
+            due: Arc::default(),
+        }
     }
 
     /// Publishes the exports of attached disks and of snapshots, and goes on with the jobs that a stop left
@@ -60,22 +80,13 @@ impl Control {
         self.reconcile().await
     }
 
-    /// Brings everything on its way that is due: jobs that nobody runs, snapshots and prepaid disks whose time
-    /// is over. Takes no input and is safe to run at any time and twice: call it every few seconds.
-    pub async fn reconcile(&self) -> Result<(), ControlError> {
-        let unfinished = self.db.read().await?.jobs().unfinished().await?;
-        for job in unfinished {
-            self.start_job(job);
-        }
-        self.expire_snapshots().await?;
-        self.expire_disks().await?;
-        self.forget_old_jobs().await
-    }
-
     /// Stops at the next step borders: waits for the steps under way and closes the database. What is
     /// unfinished goes on at the next start.
     pub async fn shutdown(&self) {
         self.runner.stop().await;
+        if let Err(error) = self.resign().await {
+            tracing::warn!(%error, "another server has to wait until the lease of this one ends");
+        }
         self.db.close().await;
     }
 
@@ -110,14 +121,6 @@ impl Control {
             .await?;
         }
         Ok(())
-    }
-
-    /// Jobs that ended are kept for a while: a waiting call and a curious operator look at them.
-    async fn forget_old_jobs(&self) -> Result<(), ControlError> {
-        const KEPT_MS: i64 = 7 * 24 * 3600 * 1000;
-        let mut tx = self.db.write().await?;
-        tx.jobs().forget_ended(self.now().plus_ms(-KEPT_MS)).await?;
-        Ok(tx.commit().await?)
     }
 
     /// Runs something that may wait for a medium, away from the async threads.

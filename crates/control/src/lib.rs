@@ -14,7 +14,9 @@ mod expectation;
 mod filter;
 mod instance;
 mod job;
+mod leader;
 mod quota;
+mod reconcile;
 mod seams;
 mod settings;
 mod snapshot;
@@ -36,7 +38,9 @@ pub use error::{
 pub use expectation::{PoolExpectation, pool_expectation};
 pub use filter::Filter;
 pub use instance::{AttachDetail, NewInstance};
+pub use leader::Leadership;
 pub use quota::{DescribeDiskConfigQuota, DiskConfig};
+pub use reconcile::{Reconciled, Reconciler};
 pub use seams::{Exports, Stores};
 pub use settings::{DiskTypeSettings, DiskTypeTable, Limits, Settings, SettingsError};
 pub use snapshot::{

@@ -15,6 +15,8 @@ use crate::filter::{
     snapshot_filters,
 };
 use crate::job::Work;
+use crate::leader::Leadership;
+use crate::reconcile::Reconciled;
 use crate::wire_time::parse_iso;
 
 /// What CreateSnapshot asks for. Reference: `cbs/CreateSnapshot`, both editions.
@@ -329,25 +331,31 @@ impl Control {
     }
 
     /// Deletes the snapshots whose deadline has passed.
-    pub(crate) async fn expire_snapshots(&self) -> Result<(), ControlError> {
+    pub(crate) async fn expire_snapshots(&self, leader: Leadership) -> Result<Reconciled, ControlError> {
+        let mut reconciled = Reconciled::default();
         let expired = self.db.read().await?.snapshots().expired(self.now()).await?;
         for snapshot in expired {
+            if self.write_as(leader).await?.is_none() {
+                break;
+            }
             let caller = Caller {
                 account: snapshot.account,
                 region: snapshot.zone.region(),
                 request_id: RequestId("deadline".to_owned()),
             };
             match self.delete_snapshots(&caller, vec![snapshot.id]).await {
+                Ok(()) => reconciled.items += 1,
                 // Somebody else was quicker; the next round looks again.
-                Ok(()) | Err(ControlError::Snapshot(_)) => {}
+                Err(ControlError::Snapshot(_)) => {}
                 // The journal keeps what failed on its way; other snapshots are not held up by it.
                 Err(ControlError::Job(error)) => {
                     tracing::warn!(snapshot = %snapshot.id, detail = %error.detail, "not deleted at its deadline");
+                    reconciled.failures += 1;
                 }
                 Err(error) => return Err(error),
             }
         }
-        Ok(())
+        Ok(reconciled)
     }
 }
 

@@ -4,6 +4,7 @@ mod account;
 mod disk;
 pub(crate) mod harness;
 mod instance;
+mod leader;
 mod random_calls;
 mod slow_pool;
 mod snapshot;

@@ -8,7 +8,7 @@ use sqlx::sqlite::{
 };
 
 use crate::{Accounts, DbError};
-use crate::{ClientTokens, Disks, Instances, Jobs, Operations, Places, Snapshots, Tags};
+use crate::{ClientTokens, Disks, Instances, Jobs, Leases, Operations, Places, Snapshots, Tags};
 
 /// The one place that names the database in use.
 pub(crate) type Engine = sqlx::Sqlite;
@@ -132,6 +132,11 @@ impl Transaction {
     /// The journal of jobs.
     pub fn jobs(&mut self) -> Jobs<'_> {
         Jobs(&mut self.0)
+    }
+
+    /// What one server of several does alone.
+    pub fn leases(&mut self) -> Leases<'_> {
+        Leases(&mut self.0)
     }
 
     /// The log of operations.

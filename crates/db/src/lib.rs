@@ -14,6 +14,7 @@ mod disk;
 mod error;
 mod instance;
 mod job;
+mod lease;
 mod listing;
 mod operation;
 mod place;
@@ -30,6 +31,7 @@ pub use disk::{Disk, DiskFilter, DiskInInstance, DiskListing, DiskOrderField, Di
 pub use error::{DbError, DbErrorKind};
 pub use instance::{Instance, InstanceListing, Instances};
 pub use job::{JobId, JobPhase, JobRecord, Jobs, NewJob};
+pub use lease::{Fence, Lease, Leases};
 pub use listing::{Listed, Order, Page};
 pub use operation::{LatestOperation, Operation, OperationState, Operations};
 pub use place::Places;

@@ -20,7 +20,7 @@ use ashlar_types::Region;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::task::JoinSet;
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio::time::timeout;
 
 use crate::admin::listener::Administrator;
 use crate::cbs::Cbs;
@@ -143,6 +143,8 @@ impl Running {
             clock: clock.clone(),
             random: random.clone(),
             settings: settings.control,
+            // The data directory is locked: whoever had its lease before is gone.
+            server_name: "local".to_owned(),
         });
         let first = control.ensure_first_records().await.map_err(start_failed)?;
         let regions: BTreeSet<Region> = control.regions().await.map_err(start_failed)?.into_iter().collect();
@@ -194,13 +196,11 @@ impl Running {
 }
 
 async fn reconcile(control: Control, mut stop: Stop) {
-    let mut ticks = interval(RECONCILE_INTERVAL);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             biased;
             () = stop.wanted() => return,
-            _ = ticks.tick() => {}
+            () = control.reconcile_wanted(RECONCILE_INTERVAL) => {}
         }
         if let Err(error) = control.reconcile().await {
             tracing::warn!(%error, cause = error.source().map(ToString::to_string), "looking for due work failed; it is tried again");

@@ -10,6 +10,8 @@ use crate::control::Control;
 use crate::error::{ControlError, SnapshotError};
 use crate::filter::check_ids;
 use crate::job::{Initialization, Work};
+use crate::leader::Leadership;
+use crate::reconcile::Reconciled;
 use crate::wire_time::plus_months;
 
 impl Control {
@@ -91,22 +93,25 @@ impl Control {
 
     /// Renews or isolates prepaid disks whose paid time is over. A disk in a machine is left there until it is
     /// detached: its data path is not cut by a date.
-    pub(crate) async fn expire_disks(&self) -> Result<(), ControlError> {
+    pub(crate) async fn expire_disks(&self, leader: Leadership) -> Result<Reconciled, ControlError> {
         let now = self.now();
         if self.db.read().await?.disks().expired(now).await?.is_empty() {
-            return Ok(());
+            return Ok(Reconciled::default());
         }
-        let mut tx = self.db.write().await?;
+        let Some(mut tx) = self.write_as(leader).await? else { return Ok(Reconciled::default()) };
+        let mut items = 0;
         for mut disk in tx.disks().expired(now).await? {
             let (Some(deadline), Some(period)) = (disk.deadline, disk.period_months) else { continue };
             match (disk.renew_flag, disk.state) {
                 (Some(RenewFlag::NotifyAndAutoRenew), DiskState::Unattached | DiskState::Attached) => {
                     disk.deadline = Some(plus_months(deadline, period));
                     tx.disks().save(&disk).await?;
+                    items += 1;
                 }
                 (_, DiskState::Unattached) => {
                     disk.state = DiskState::ToRecycle;
                     tx.disks().save(&disk).await?;
+                    items += 1;
                 }
                 (
                     _,
@@ -119,7 +124,8 @@ impl Control {
                 ) => {}
             }
         }
-        Ok(tx.commit().await?)
+        tx.commit().await?;
+        Ok(Reconciled { items, failures: 0 })
     }
 }
 

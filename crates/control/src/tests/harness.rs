@@ -75,6 +75,7 @@ impl World {
             clock: clock.clone(),
             random: random.clone(),
             settings: settings.clone(),
+            server_name: "one".to_owned(),
         };
         let control = Control::with_hook(parts, hook);
         control.ensure_first_records().await.unwrap();
@@ -93,11 +94,20 @@ impl World {
             clock: self.clock.clone(),
             random: self.random.clone(),
             settings: self.settings.clone(),
+            server_name: "one".to_owned(),
         };
         let control = Control::new(parts);
         control.start().await.unwrap();
         control.runner.idle().await;
         Self { control, exports, ..self }
+    }
+
+    pub(crate) fn database(&self) -> std::path::PathBuf {
+        self.directory.path().join("control.db")
+    }
+
+    pub(crate) fn random(&self) -> Arc<SeededRandom> {
+        self.random.clone()
     }
 
     pub(crate) fn store(&self) -> &ModelStore {

@@ -1,0 +1,112 @@
+//! What happens by the clock or after a crash, in one shape: a reconciler takes no input, looks for what is due in the
+//! database, brings it on its way, and may run at any time and twice. The server runs them by signal and by timer.
+
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+use crate::control::Control;
+use crate::error::ControlError;
+use crate::leader::Leadership;
+
+/// A reconciler.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Reconciler {
+    /// Goes on with jobs that nobody runs.
+    Jobs,
+    /// Deletes snapshots whose deadline has passed.
+    SnapshotDeadlines,
+    /// Renews or isolates prepaid disks whose paid time is over.
+    PrepaidDisks,
+    /// Forgets jobs that ended long ago.
+    OldRecords,
+}
+
+/// What one run of a reconciler came to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Reconciled {
+    /// What was brought on its way.
+    pub items: u64,
+    /// What could not be; each is tried again at the next run, and none holds up the others.
+    pub failures: u64,
+}
+
+impl Reconciler {
+    /// All of them, in the order in which they run: what was promised first.
+    pub const ALL: &'static [Self] =
+        &[Self::Jobs, Self::SnapshotDeadlines, Self::PrepaidDisks, Self::OldRecords];
+
+    /// Its name, in logs, metrics and `ashlar status`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Jobs => "jobs",
+            Self::SnapshotDeadlines => "snapshot-deadlines",
+            Self::PrepaidDisks => "prepaid-disks",
+            Self::OldRecords => "old-records",
+        }
+    }
+}
+
+impl std::fmt::Display for Reconciler {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl Control {
+    /// Runs one reconciler for the leader.
+    pub async fn run_reconciler(
+        &self,
+        reconciler: Reconciler,
+        leader: Leadership,
+    ) -> Result<Reconciled, ControlError> {
+        match reconciler {
+            Reconciler::Jobs => self.resume_jobs().await,
+            Reconciler::SnapshotDeadlines => self.expire_snapshots(leader).await,
+            Reconciler::PrepaidDisks => self.expire_disks(leader).await,
+            Reconciler::OldRecords => self.forget_old_jobs(leader).await,
+        }
+    }
+
+    /// Runs all reconcilers once, if this server leads. One that fails does not keep the others from running; the first
+    /// error is given.
+    pub async fn reconcile(&self) -> Result<(), ControlError> {
+        let Some(leader) = self.lead().await? else { return Ok(()) };
+        let mut outcome = Ok(());
+        for reconciler in Reconciler::ALL {
+            let ran = self.run_reconciler(*reconciler, leader).await.map(drop);
+            outcome = outcome.and(ran);
+        }
+        outcome
+    }
+
+    /// Returns when the reconcilers should run: when something was made that may be due at once, or after `wait`.
+    pub async fn reconcile_wanted(&self, wait: Duration) {
+        // Running out of time is the other reason to run.
+        let _ = timeout(wait, self.due.notified()).await;
+    }
+
+    /// Asks for a run of the reconcilers soon.
+    pub fn wake_reconcilers(&self) {
+        self.due.notify_one();
+    }
+
+    async fn resume_jobs(&self) -> Result<Reconciled, ControlError> {
+        let unfinished = self.db.read().await?.jobs().unfinished().await?;
+        let items = unfinished.len() as u64;
+        for job in unfinished {
+            self.start_job(job);
+        }
+        Ok(Reconciled { items, failures: 0 })
+    }
+
+    /// Jobs that ended are kept for a while: a waiting call and a curious operator look at them.
+    async fn forget_old_jobs(&self, leader: Leadership) -> Result<Reconciled, ControlError> {
+        const KEPT_MS: i64 = 7 * 24 * 3600 * 1000;
+        let Some(mut tx) = self.write_as(leader).await? else { return Ok(Reconciled::default()) };
+        let items = tx.jobs().forget_ended(self.now().plus_ms(-KEPT_MS)).await?;
+        tx.commit().await?;
+        Ok(Reconciled { items, failures: 0 })
+    }
+}

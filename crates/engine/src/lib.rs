@@ -9,12 +9,13 @@
 //! - `format`: every byte on it;
 //! - `delta`, `state`, `journal`, `map`, `commit`: metadata and how it becomes durable;
 //! - `leaf`, `volume`: the way of a read and a write;
-//! - `catalog`, `store`, `device`: volumes and snapshots by name;
+//! - `catalog`, `store`, `device`, `changes`: volumes and snapshots by name;
 //! - `background`, `recovery`, `check`: what happens when nobody looks.
 
 mod allocator;
 mod background;
 mod catalog;
+mod changes;
 mod check;
 mod commit;
 mod core;

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use ashlar_volume::{
-    BLOCK_BYTES, BlockDevice, ErrorKind, SnapshotInfo, StoreUsage, VolumeError, VolumeId, VolumeInfo,
-    VolumeSnapshotId, VolumeStore,
+    BLOCK_BYTES, BlockDevice, ChangeExtent, ChangeQuery, ErrorKind, SnapshotInfo, StoreUsage, VolumeError,
+    VolumeId, VolumeInfo, VolumeSnapshotId, VolumeStore,
 };
 
 use crate::catalog::{Catalog, OpenEntry};
@@ -278,6 +278,10 @@ impl VolumeStore for Pool {
             held_bytes: held_blocks * BLOCK_BYTES,
             open_count: catalog.open_snapshots.get(snapshot).map_or(0, |open| open.count),
         })
+    }
+
+    fn changes(&self, query: &ChangeQuery) -> Result<Vec<ChangeExtent>, VolumeError> {
+        self.inner.changes(query)
     }
 
     fn volumes(&self) -> Result<Vec<VolumeId>, VolumeError> {

@@ -9,6 +9,7 @@
     reason = "these functions are tests: they report by panicking, and run in no program"
 )]
 
+mod changes;
 mod concurrency;
 mod device;
 mod differential;
@@ -16,6 +17,10 @@ mod fixture;
 mod snapshot;
 mod store;
 
+pub use changes::{
+    changes_are_never_missed_while_snapshots_go, changes_are_told_block_by_block,
+    changes_follow_clones_and_rollbacks, changes_obey_their_limits, changes_survive_deletions_in_between,
+};
 pub use concurrency::*;
 pub use device::*;
 pub use differential::*;
@@ -83,6 +88,11 @@ macro_rules! contract_tests {
             long_chains_read_right_after_deletions_in_any_order
             usage_counts_blocks_once_and_comes_back
             infos_count_the_blocks_of_their_own
+            changes_are_told_block_by_block
+            changes_survive_deletions_in_between
+            changes_follow_clones_and_rollbacks
+            changes_obey_their_limits
+            changes_are_never_missed_while_snapshots_go
             a_reopened_store_knows_everything
             writers_in_separate_ranges_do_not_disturb_each_other
             a_snapshot_under_writers_is_of_one_moment

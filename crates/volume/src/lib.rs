@@ -4,15 +4,19 @@
 //! synchronous: a page-cache hit must not cost a thread hop (`docs/design/`), and a caller that lives in an
 //! async world moves the call to a blocking thread itself.
 //!
-//! The order of reading: `device`, `store`, `error`, then `model` (a store in memory, the oracle of
+//! The order of reading: `device`, `store`, `changes`, `error`, then `model` (a store in memory, the oracle of
 //! every test) and `contract` (the suite that the model and every real store pass).
 
+mod changes;
 pub mod contract;
 mod device;
 mod error;
 pub mod model;
 mod store;
 
+pub use changes::{
+    ChangeExtent, ChangeExtents, ChangeKind, ChangeQuery, ChangedRange, ContentName, changed_ranges,
+};
 pub use device::{BlockDevice, Extent, ExtentKind, ReadAttempt, ZeroMode};
 pub use error::{ErrorKind, VolumeError};
 pub use store::{SnapshotInfo, StoreUsage, VolumeId, VolumeInfo, VolumeSnapshotId, VolumeStore};

@@ -9,10 +9,11 @@ use std::collections::btree_map::Entry;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::{
-    BLOCK_BYTES, BlockDevice, ErrorKind, SnapshotInfo, StoreUsage, VolumeError, VolumeId, VolumeInfo,
-    VolumeSnapshotId, VolumeStore,
+    BLOCK_BYTES, BlockDevice, ChangeExtent, ChangeQuery, ErrorKind, SnapshotInfo, StoreUsage, VolumeError,
+    VolumeId, VolumeInfo, VolumeSnapshotId, VolumeStore,
 };
 
+mod changes;
 mod content;
 mod device;
 #[cfg(test)]
@@ -305,6 +306,10 @@ impl VolumeStore for ModelStore {
             held_bytes: held.content.blocks_not_in(parent.map(|parent| &parent.content)) * BLOCK_BYTES,
             open_count: held.open_count,
         })
+    }
+
+    fn changes(&self, query: &ChangeQuery) -> Result<Vec<ChangeExtent>, VolumeError> {
+        self.lock().changes(query)
     }
 
     fn volumes(&self) -> Result<Vec<VolumeId>, VolumeError> {

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::{BlockDevice, ErrorKind, VolumeError};
+use crate::{BlockDevice, ChangeExtent, ChangeQuery, ErrorKind, VolumeError};
 
 /// The longest name of a volume or snapshot, in bytes.
 const NAME_BYTES_MAX: usize = 40;
@@ -168,6 +168,18 @@ pub trait VolumeStore: Send + Sync {
 
     /// What is known of the snapshot. `NotFound`.
     fn snapshot(&self, snapshot: &VolumeSnapshotId) -> Result<SnapshotInfo, VolumeError>;
+
+    /// Describes from its start how a range of a volume or snapshot differs from one of its ancestors: neighbours
+    /// differ in kind, at most `extents_max` of them (at least one), together no longer than `length_bytes`. Where
+    /// the answer ends, the next question begins. A range of no bytes has no extents.
+    ///
+    /// Exact to the block: one is [`Unchanged`](crate::ChangeKind::Unchanged) when it is the very block of the ancestor,
+    /// or a hole in both; it never becomes so again by deletions, rollbacks or restarts. What the ancestor is
+    /// too short for counts as a hole of it. Every write that was answered before the call began is seen.
+    ///
+    /// `NotFound`; `InvalidArgument` if `since` is no ancestor, if the range is not within the size, or if `extents_max`
+    /// is 0.
+    fn changes(&self, query: &ChangeQuery) -> Result<Vec<ChangeExtent>, VolumeError>;
 
     /// The names of all volumes, in no particular order.
     fn volumes(&self) -> Result<Vec<VolumeId>, VolumeError>;

@@ -6,9 +6,13 @@ use std::sync::Arc;
 use ashlar_types::{RandomSource, SeededRandom};
 
 use super::Subject;
+use super::changes::all_changes;
 use super::fixture::*;
 use crate::model::ModelStore;
-use crate::{BLOCK_BYTES, BlockDevice, VolumeError, VolumeId, VolumeSnapshotId, VolumeStore, ZeroMode};
+use crate::{
+    BLOCK_BYTES, BlockDevice, ChangeKind, ContentName, VolumeError, VolumeId, VolumeSnapshotId, VolumeStore,
+    ZeroMode,
+};
 
 const HISTORIES: u64 = 20;
 const STEPS: u64 = 150;
@@ -164,6 +168,7 @@ impl History {
             let device = store.open_volume(&disk).unwrap();
             let twin = model.open_volume(&disk).unwrap();
             self.compare_devices(&*device, &*twin, &format!("volume `{disk}`"));
+            self.compare_changes(store, &*device, &ContentName::Volume(disk));
         }
         for snap in snapshots(model) {
             let (found, expected) = (store.snapshot(&snap).unwrap(), model.snapshot(&snap).unwrap());
@@ -171,6 +176,44 @@ impl History {
             let device = store.open_snapshot(&snap).unwrap();
             let twin = model.open_snapshot(&snap).unwrap();
             self.compare_devices(&*device, &*twin, &format!("snapshot `{snap}`"));
+            self.compare_changes(store, &*device, &ContentName::Snapshot(snap));
+        }
+    }
+
+    /// What changed since any snapshot: what the model says, and what the bytes themselves say.
+    #[track_caller]
+    fn compare_changes(&self, store: &dyn VolumeStore, device: &dyn BlockDevice, of: &ContentName) {
+        let snapshots = self.model.snapshots().unwrap();
+        for since in [None].into_iter().chain(snapshots.iter().map(Some)) {
+            let what = format!("{}: changes of {of} since {since:?}", self.what);
+            let name = since.map(VolumeSnapshotId::as_str);
+            let found = all_changes(store, of, name, 1 + self.below(20) as usize);
+            let expected = all_changes(&self.model, of, name, usize::MAX);
+            let found = match (found, expected) {
+                (Ok(found), Ok(expected)) => {
+                    assert_eq!(found, expected, "{what}");
+                    found
+                }
+                (Err(found), Err(expected)) => {
+                    assert_eq!(found.kind(), expected.kind(), "{what}: {found}");
+                    continue;
+                }
+                (found, expected) => panic!("{what}: {found:?}, the model: {expected:?}"),
+            };
+            let now = read_all(device);
+            let mut before =
+                since.map_or_else(Vec::new, |since| read_all(&*store.open_snapshot(since).unwrap()));
+            before.resize(now.len(), 0);
+            let mut at = 0;
+            for extent in found {
+                let range = at..at + extent.length_bytes as usize;
+                at = range.end;
+                match extent.kind {
+                    ChangeKind::Unchanged => assert_same(&now[range.clone()], &before[range], &what),
+                    ChangeKind::Zeroed => assert!(now[range].iter().all(|byte| *byte == 0), "{what}"),
+                    ChangeKind::Written => {}
+                }
+            }
         }
     }
 

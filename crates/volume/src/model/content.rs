@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::{BLOCK_BYTES, Extent, ExtentKind};
+use crate::{BLOCK_BYTES, ChangeKind, Extent, ExtentKind};
 
 const BLOCK_LENGTH: usize = BLOCK_BYTES as usize;
 
@@ -127,6 +127,16 @@ impl Content {
             other.and_then(|other| other.blocks.get(number)).is_some_and(|theirs| Arc::ptr_eq(theirs, block))
         };
         self.blocks.iter().filter(|(number, block)| !shares(number, block)).count() as u64
+    }
+
+    /// What became of a block since `older`.
+    pub(super) fn change_of(&self, block: u64, older: &Self) -> ChangeKind {
+        match (older.blocks.get(&block), self.blocks.get(&block)) {
+            (None, None) => ChangeKind::Unchanged,
+            (Some(before), Some(now)) if Arc::ptr_eq(before, now) => ChangeKind::Unchanged,
+            (_, Some(_)) => ChangeKind::Written,
+            (Some(_), None) => ChangeKind::Zeroed,
+        }
     }
 
     /// See [`BlockDevice::extents`](crate::BlockDevice::extents).

@@ -119,6 +119,28 @@ impl Catalog {
         }
     }
 
+    /// `AlreadyExists` if a snapshot has the name.
+    pub(crate) fn check_snapshot_is_free(&self, snapshot: &VolumeSnapshotId) -> Result<(), VolumeError> {
+        if self.snapshots.contains_key(snapshot) {
+            return Err(VolumeError::new(
+                ErrorKind::AlreadyExists,
+                format!("there is a snapshot `{snapshot}` already"),
+            ));
+        }
+        Ok(())
+    }
+
+    /// `InUse` if a device is open on the snapshot.
+    pub(crate) fn check_snapshot_not_open(&self, snapshot: &VolumeSnapshotId) -> Result<(), VolumeError> {
+        match self.open_snapshots.get(snapshot) {
+            Some(open) => Err(VolumeError::new(
+                ErrorKind::InUse,
+                format!("{} devices are open on snapshot `{snapshot}`: close them first", open.count),
+            )),
+            None => Ok(()),
+        }
+    }
+
     /// The layers through which `top` is seen, itself first.
     pub(crate) fn chain(&self, top: LayerId) -> Vec<LayerId> {
         std::iter::successors(Some(top), |layer| self.parent(*layer)).collect()
@@ -140,6 +162,19 @@ impl Catalog {
         self.layers.entry(id).or_default().is_named = true;
         state.pending.layers.insert(id, Some(LayerRecord { parent }));
         id
+    }
+
+    /// Puts a new empty layer over `parent` under a volume; the one that it had goes.
+    pub(crate) fn replace_top(
+        &mut self,
+        state: &mut State,
+        volume: &VolumeId,
+        old: NameRecord,
+        parent: Option<LayerId>,
+    ) {
+        let layer = self.add_layer(state, parent);
+        self.put_volume(state, volume, Some(NameRecord { layer, ..old }));
+        self.unname(old.layer);
     }
 
     /// Stores what a volume is now.

@@ -1,5 +1,6 @@
 //! The calls that control makes: each changes the catalog in memory and the pending delta, then commits.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use ashlar_volume::{
@@ -9,7 +10,7 @@ use ashlar_volume::{
 
 use crate::catalog::{Catalog, OpenEntry};
 use crate::device::{DeviceName, PoolDevice};
-use crate::format::{LayerId, NameRecord, VOLUME_BYTES_MAX};
+use crate::format::{NameRecord, VOLUME_BYTES_MAX};
 use crate::pool::{Inner, Pool};
 use crate::state::State;
 use crate::volume::OpenVolume;
@@ -30,23 +31,6 @@ impl Inner {
         self.core.commit()?;
         self.core.wake.ring();
         Ok(result)
-    }
-
-    /// Puts a new empty layer over `parent` under a volume; the old one goes.
-    fn replace_top(
-        &self,
-        volume: &VolumeId,
-        parent: impl FnOnce(&Catalog, NameRecord) -> Result<Option<LayerId>, VolumeError>,
-    ) -> Result<(), VolumeError> {
-        self.change(|catalog, state| {
-            let old = catalog.volume(volume)?;
-            let parent = parent(catalog, old)?;
-            catalog.check_volume_not_open(volume)?;
-            let layer = catalog.add_layer(state, parent);
-            catalog.put_volume(state, volume, Some(NameRecord { layer, ..old }));
-            catalog.unname(old.layer);
-            Ok(())
-        })
     }
 
     /// A device is gone.
@@ -78,6 +62,20 @@ fn check_size(size_bytes: u64) -> Result<(), VolumeError> {
             "size_bytes {size_bytes}: expected a multiple of {BLOCK_BYTES} from {BLOCK_BYTES} to {VOLUME_BYTES_MAX}"
         ),
     ))
+}
+
+/// `InvalidArgument` for a name given twice in one call.
+fn check_once<'a>(kind: &str, names: impl Iterator<Item = &'a str>) -> Result<(), VolumeError> {
+    let mut seen = BTreeSet::new();
+    for name in names {
+        if !seen.insert(name) {
+            return Err(VolumeError::new(
+                ErrorKind::InvalidArgument,
+                format!("{kind} `{name}` is given twice"),
+            ));
+        }
+    }
+    Ok(())
 }
 
 fn check_volume_is_free(catalog: &Catalog, volume: &VolumeId) -> Result<(), VolumeError> {
@@ -161,70 +159,92 @@ impl VolumeStore for Pool {
         })
     }
 
-    fn create_snapshot(&self, volume: &VolumeId, snapshot: &VolumeSnapshotId) -> Result<(), VolumeError> {
+    fn create_snapshots(&self, snapshots: &[(VolumeId, VolumeSnapshotId)]) -> Result<(), VolumeError> {
+        check_once("volume", snapshots.iter().map(|(volume, _)| volume.as_str()))?;
+        check_once("snapshot", snapshots.iter().map(|(_, snapshot)| snapshot.as_str()))?;
         let inner = &self.inner;
         inner.core.latch.check()?;
         {
             let mut catalog = inner.catalog.lock();
             catalog.check_open()?;
-            let frozen = catalog.volume(volume)?;
-            if catalog.snapshots.contains_key(snapshot) {
-                return Err(VolumeError::new(
-                    ErrorKind::AlreadyExists,
-                    format!("there is a snapshot `{snapshot}` already"),
-                ));
+            let mut frozen = Vec::with_capacity(snapshots.len());
+            for (volume, snapshot) in snapshots {
+                frozen.push(catalog.volume(volume)?);
+                catalog.check_snapshot_is_free(snapshot)?;
             }
-            let open = catalog.open_volumes.get(volume).map(|open| Arc::clone(&open.volume));
-            let mut publish = || {
-                let mut state = inner.core.state.write();
+            let open = |(volume, _): &(VolumeId, _)| {
+                catalog.open_volumes.get(volume).map(|open| Arc::clone(&open.volume))
+            };
+            let open: Vec<_> = snapshots.iter().map(open).collect();
+            // From here on no call is under way on any of them: this is their common moment. Only who has the
+            // catalog holds more than one volume, so two such calls cannot wait for each other.
+            let mut held: Vec<_> = open.iter().map(|open| open.as_ref().map(|open| open.hold())).collect();
+            let mut state = inner.core.state.write();
+            for (((volume, snapshot), frozen), held) in snapshots.iter().zip(frozen).zip(&mut held) {
                 let layer = catalog.add_layer(&mut state, Some(frozen.layer));
                 catalog.put_snapshot(&mut state, snapshot, Some(frozen));
                 catalog.put_volume(&mut state, volume, Some(NameRecord { layer, ..frozen }));
-                layer
-            };
-            match open {
-                Some(open) => open.push_layer(publish),
-                None => {
-                    publish();
+                if let Some(held) = held {
+                    held.push_layer(layer);
                 }
             }
         }
         inner.core.commit()
     }
 
+    fn rename_snapshot(&self, snapshot: &VolumeSnapshotId, to: &VolumeSnapshotId) -> Result<(), VolumeError> {
+        self.inner.change(|catalog, state| {
+            let record = catalog.snapshot(snapshot)?;
+            catalog.check_snapshot_not_open(snapshot)?;
+            catalog.check_snapshot_is_free(to)?;
+            catalog.put_snapshot(state, snapshot, None);
+            catalog.put_snapshot(state, to, Some(record));
+            Ok(())
+        })
+    }
+
     fn delete_snapshot(&self, snapshot: &VolumeSnapshotId) -> Result<(), VolumeError> {
         self.inner.change(|catalog, state| {
             let old = catalog.snapshot(snapshot)?;
-            if let Some(open) = catalog.open_snapshots.get(snapshot) {
-                return Err(VolumeError::new(
-                    ErrorKind::InUse,
-                    format!("{} devices are open on snapshot `{snapshot}`: close them first", open.count),
-                ));
-            }
+            catalog.check_snapshot_not_open(snapshot)?;
             catalog.put_snapshot(state, snapshot, None);
             catalog.unname(old.layer);
             Ok(())
         })
     }
 
-    fn roll_back(&self, volume: &VolumeId, to: &VolumeSnapshotId) -> Result<(), VolumeError> {
-        self.inner.replace_top(volume, |catalog, old| {
-            let origin = catalog.snapshot(to)?;
-            if origin.size_bytes > old.size_bytes {
-                return Err(VolumeError::new(
-                    ErrorKind::InvalidArgument,
-                    format!(
-                        "snapshot `{to}` has {} bytes, volume `{volume}` only {}: enlarge the volume first",
-                        origin.size_bytes, old.size_bytes
-                    ),
-                ));
+    fn roll_back_volumes(&self, targets: &[(VolumeId, VolumeSnapshotId)]) -> Result<(), VolumeError> {
+        check_once("volume", targets.iter().map(|(volume, _)| volume.as_str()))?;
+        self.inner.change(|catalog, state| {
+            let mut records = Vec::with_capacity(targets.len());
+            for (volume, to) in targets {
+                let (old, origin) = (catalog.volume(volume)?, catalog.snapshot(to)?);
+                if origin.size_bytes > old.size_bytes {
+                    return Err(VolumeError::new(
+                        ErrorKind::InvalidArgument,
+                        format!(
+                            "snapshot `{to}` has {} bytes, volume `{volume}` only {}: enlarge the volume first",
+                            origin.size_bytes, old.size_bytes
+                        ),
+                    ));
+                }
+                catalog.check_volume_not_open(volume)?;
+                records.push((volume, old, origin.layer));
             }
-            Ok(Some(origin.layer))
+            for (volume, old, parent) in records {
+                catalog.replace_top(state, volume, old, Some(parent));
+            }
+            Ok(())
         })
     }
 
     fn clear_volume(&self, volume: &VolumeId) -> Result<(), VolumeError> {
-        self.inner.replace_top(volume, |_, _| Ok(None))
+        self.inner.change(|catalog, state| {
+            let old = catalog.volume(volume)?;
+            catalog.check_volume_not_open(volume)?;
+            catalog.replace_top(state, volume, old, None);
+            Ok(())
+        })
     }
 
     fn open_volume(&self, volume: &VolumeId) -> Result<Arc<dyn BlockDevice>, VolumeError> {

@@ -66,6 +66,18 @@ impl Shape {
     }
 }
 
+/// An open volume on which no call is under way.
+#[derive(Debug)]
+pub(crate) struct HeldVolume<'a>(RwLockWriteGuard<'a, Shape>);
+
+impl HeldVolume<'_> {
+    /// Puts a layer on top.
+    pub(crate) fn push_layer(&mut self, layer: LayerId) {
+        self.0.layers.insert(0, layer);
+        self.0.epoch += 1;
+    }
+}
+
 /// The part of a call that lies in one leaf.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Piece {
@@ -151,12 +163,9 @@ impl OpenVolume {
         self.size_bytes.fetch_max(size_bytes, Ordering::AcqRel);
     }
 
-    /// Runs `publish` while no call is under way, then puts the layer that it gives on top.
-    pub(crate) fn push_layer(&self, publish: impl FnOnce() -> LayerId) {
-        let mut shape = self.shape.write();
-        let layer = publish();
-        shape.layers.insert(0, layer);
-        shape.epoch += 1;
+    /// Waits until no call is under way, and lets none begin while the result lives.
+    pub(crate) fn hold(&self) -> HeldVolume<'_> {
+        HeldVolume(self.shape.write())
     }
 
     /// The layer is gone: its content is in the layer above it.

@@ -81,6 +81,9 @@ macro_rules! contract_tests {
             roll_back_brings_the_content_back_and_keeps_the_size
             roll_back_to_a_larger_snapshot_is_refused
             roll_back_to_a_snapshot_of_another_volume_works
+            snapshots_of_several_volumes_are_all_or_none
+            roll_back_of_several_volumes_is_all_or_none
+            a_renamed_snapshot_is_the_same_under_another_name
             snapshots_outlive_their_volume
             deleting_a_snapshot_leaves_what_shares_its_blocks
             discarded_blocks_hide_the_ancestor
@@ -96,6 +99,7 @@ macro_rules! contract_tests {
             a_reopened_store_knows_everything
             writers_in_separate_ranges_do_not_disturb_each_other
             a_snapshot_under_writers_is_of_one_moment
+            snapshots_of_several_volumes_are_of_one_moment
             growth_under_writers_loses_nothing
             stores_serve_many_volumes_at_once
             random_histories_match_the_model

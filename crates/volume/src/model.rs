@@ -89,6 +89,15 @@ impl State {
         self.snapshots.get(id).ok_or_else(|| not_found("snapshot", id.as_str()))
     }
 
+    /// Everything that hangs on `snapshot` hangs on `parent` from now on.
+    fn replace_parent(&mut self, snapshot: &VolumeSnapshotId, parent: Option<&VolumeSnapshotId>) {
+        let volumes = self.volumes.values_mut().map(|volume| &mut volume.parent);
+        let snapshots = self.snapshots.values_mut().map(|younger| &mut younger.parent);
+        for held in volumes.chain(snapshots).filter(|held| held.as_ref() == Some(snapshot)) {
+            *held = parent.cloned();
+        }
+    }
+
     fn snapshot_mut(&mut self, id: &VolumeSnapshotId) -> Result<&mut Snapshot, VolumeError> {
         self.snapshots.get_mut(id).ok_or_else(|| not_found("snapshot", id.as_str()))
     }
@@ -104,6 +113,20 @@ fn already_exists(kind: &str, name: &str) -> VolumeError {
 
 fn in_use(kind: &str, name: &str, open_count: usize) -> VolumeError {
     VolumeError::new(ErrorKind::InUse, format!("{kind} `{name}` is open {open_count} times"))
+}
+
+/// `InvalidArgument` for a name given twice in one call.
+fn check_once<'a>(kind: &str, names: impl Iterator<Item = &'a str>) -> Result<(), VolumeError> {
+    let mut seen = std::collections::BTreeSet::new();
+    for name in names {
+        if !seen.insert(name) {
+            return Err(VolumeError::new(
+                ErrorKind::InvalidArgument,
+                format!("{kind} `{name}` is given twice"),
+            ));
+        }
+    }
+    Ok(())
 }
 
 fn check_size(volume: &VolumeId, size_bytes: u64) -> Result<(), VolumeError> {
@@ -216,20 +239,44 @@ impl VolumeStore for ModelStore {
         Ok(())
     }
 
-    fn create_snapshot(&self, volume: &VolumeId, snapshot: &VolumeSnapshotId) -> Result<(), VolumeError> {
+    fn create_snapshots(&self, snapshots: &[(VolumeId, VolumeSnapshotId)]) -> Result<(), VolumeError> {
+        check_once("volume", snapshots.iter().map(|(volume, _)| volume.as_str()))?;
+        check_once("snapshot", snapshots.iter().map(|(_, snapshot)| snapshot.as_str()))?;
         let mut state = self.lock();
-        let source = state.volume(volume)?;
-        let frozen = Snapshot {
-            size_bytes: source.size_bytes,
-            content: source.content.clone(),
-            open_count: 0,
-            parent: source.parent.clone(),
-        };
-        match state.snapshots.entry(snapshot.clone()) {
-            Entry::Occupied(_) => return Err(already_exists("snapshot", snapshot.as_str())),
-            Entry::Vacant(place) => place.insert(frozen),
-        };
-        state.volume_mut(volume)?.parent = Some(snapshot.clone());
+        for (volume, snapshot) in snapshots {
+            state.volume(volume)?;
+            if state.snapshots.contains_key(snapshot) {
+                return Err(already_exists("snapshot", snapshot.as_str()));
+            }
+        }
+        for (volume, snapshot) in snapshots {
+            let source = state.volume(volume)?;
+            let frozen = Snapshot {
+                size_bytes: source.size_bytes,
+                content: source.content.clone(),
+                open_count: 0,
+                parent: source.parent.clone(),
+            };
+            state.snapshots.insert(snapshot.clone(), frozen);
+            state.volume_mut(volume)?.parent = Some(snapshot.clone());
+        }
+        Ok(())
+    }
+
+    fn rename_snapshot(&self, snapshot: &VolumeSnapshotId, to: &VolumeSnapshotId) -> Result<(), VolumeError> {
+        let mut guard = self.lock();
+        let state = &mut *guard;
+        let held = state.snapshot(snapshot)?;
+        if held.open_count > 0 {
+            return Err(in_use("snapshot", snapshot.as_str(), held.open_count));
+        }
+        if state.snapshots.contains_key(to) {
+            return Err(already_exists("snapshot", to.as_str()));
+        }
+        if let Some(held) = state.snapshots.remove(snapshot) {
+            state.snapshots.insert(to.clone(), held);
+        }
+        state.replace_parent(snapshot, Some(to));
         Ok(())
     }
 
@@ -242,30 +289,32 @@ impl VolumeStore for ModelStore {
         }
         let grandparent = held.parent.clone();
         state.snapshots.remove(snapshot);
-        let volumes = state.volumes.values_mut().map(|volume| &mut volume.parent);
-        let snapshots = state.snapshots.values_mut().map(|younger| &mut younger.parent);
-        for parent in volumes.chain(snapshots).filter(|parent| parent.as_ref() == Some(snapshot)) {
-            parent.clone_from(&grandparent);
-        }
+        state.replace_parent(snapshot, grandparent.as_ref());
         Ok(())
     }
 
-    fn roll_back(&self, volume: &VolumeId, to: &VolumeSnapshotId) -> Result<(), VolumeError> {
+    fn roll_back_volumes(&self, targets: &[(VolumeId, VolumeSnapshotId)]) -> Result<(), VolumeError> {
+        check_once("volume", targets.iter().map(|(volume, _)| volume.as_str()))?;
         let mut state = self.lock();
-        let snapshot = state.snapshot(to)?;
-        let (snapshot_bytes, content) = (snapshot.size_bytes, snapshot.content.clone());
-        let held = state.closed_volume_mut(volume)?;
-        if snapshot_bytes > held.size_bytes {
-            return Err(VolumeError::new(
-                ErrorKind::InvalidArgument,
-                format!(
-                    "snapshot `{to}` of {snapshot_bytes} bytes is larger than volume `{volume}` of {} bytes",
-                    held.size_bytes
-                ),
-            ));
+        for (volume, to) in targets {
+            let snapshot_bytes = state.snapshot(to)?.size_bytes;
+            let held = state.closed_volume_mut(volume)?;
+            if snapshot_bytes > held.size_bytes {
+                return Err(VolumeError::new(
+                    ErrorKind::InvalidArgument,
+                    format!(
+                        "snapshot `{to}` of {snapshot_bytes} bytes is larger than volume `{volume}` of {} bytes",
+                        held.size_bytes
+                    ),
+                ));
+            }
         }
-        held.content = content;
-        held.parent = Some(to.clone());
+        for (volume, to) in targets {
+            let content = state.snapshot(to)?.content.clone();
+            let held = state.volume_mut(volume)?;
+            held.content = content;
+            held.parent = Some(to.clone());
+        }
         Ok(())
     }
 

@@ -141,7 +141,19 @@ pub trait VolumeStore: Send + Sync {
     ///
     /// The content is that of one moment: a write that is in it has every write in it that was answered before
     /// that one began, on any device of the volume. A write that runs meanwhile may be in it for some of its blocks.
-    fn create_snapshot(&self, volume: &VolumeId, snapshot: &VolumeSnapshotId) -> Result<(), VolumeError>;
+    fn create_snapshot(&self, volume: &VolumeId, snapshot: &VolumeSnapshotId) -> Result<(), VolumeError> {
+        self.create_snapshots(&[(volume.clone(), snapshot.clone())])
+    }
+
+    /// Freezes several volumes at one moment, each under its own name: all of them, or none. What holds within a
+    /// volume for [`create_snapshot`](Self::create_snapshot) holds across them: with a write that is in its snapshot, every
+    /// write that was answered before that one began, on any of the volumes, is in the snapshot of its own.
+    /// `NotFound`, `AlreadyExists`; `InvalidArgument` for a volume or a name given twice.
+    fn create_snapshots(&self, snapshots: &[(VolumeId, VolumeSnapshotId)]) -> Result<(), VolumeError>;
+
+    /// Gives a snapshot another name; nothing else about it changes. `NotFound`, `AlreadyExists`; `InUse` while a device
+    /// is open on it.
+    fn rename_snapshot(&self, snapshot: &VolumeSnapshotId, to: &VolumeSnapshotId) -> Result<(), VolumeError>;
 
     /// Deletes the snapshot. Whatever else shares blocks with it keeps them; space that nobody shares comes back in
     /// the background. `NotFound`; `InUse` while a device is open on it.
@@ -150,7 +162,13 @@ pub trait VolumeStore: Send + Sync {
     /// Makes the volume's content equal to the snapshot's, zeroes beyond the snapshot's end; the volume keeps its size. The snapshot
     /// need not be of this volume. O(1). `NotFound`; `InvalidArgument` if the snapshot is larger than the
     /// volume; `InUse` while a device is open on the volume.
-    fn roll_back(&self, volume: &VolumeId, to: &VolumeSnapshotId) -> Result<(), VolumeError>;
+    fn roll_back(&self, volume: &VolumeId, to: &VolumeSnapshotId) -> Result<(), VolumeError> {
+        self.roll_back_volumes(&[(volume.clone(), to.clone())])
+    }
+
+    /// Does [`roll_back`](Self::roll_back) to several volumes: all of them, or none. `InvalidArgument` also for a volume given
+    /// twice.
+    fn roll_back_volumes(&self, targets: &[(VolumeId, VolumeSnapshotId)]) -> Result<(), VolumeError>;
 
     /// Makes the whole volume read as zeroes again. O(1); space comes back in the background. `NotFound`;
     /// `InUse` while a device is open on it.

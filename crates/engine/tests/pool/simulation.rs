@@ -232,7 +232,8 @@ impl History {
             66..67 => self.clear_volume(),
             67..69 => self.resize_volume(),
             69..71 => self.delete_volume(),
-            71..76 => self.delete_snapshot(),
+            71..75 => self.delete_snapshot(),
+            75..76 => self.rename_snapshot(),
             76..95 => self.work_in_background(),
             _ => self.read(),
         }
@@ -307,18 +308,44 @@ impl History {
         )
     }
 
+    /// Of one volume, or of several at one moment: a power cut leaves all of the snapshots or none.
     fn create_snapshot(&mut self) -> Result<(), Stop> {
         let Some(volume) = self.pick_volume().filter(|_| self.world.snapshots.len() < SNAPSHOTS_MAX) else {
             return Ok(());
         };
-        let name = VolumeSnapshotId::new(&self.new_name("snapshot")).unwrap();
+        let mut volumes = vec![volume];
+        if self.random.below(3) == 0 {
+            volumes.extend(self.pick_volume());
+            volumes.dedup();
+        }
+        let mut named = Vec::new();
+        for volume in volumes {
+            named.push((volume, VolumeSnapshotId::new(&self.new_name("snapshot")).unwrap()));
+        }
         self.change(
-            format!("snapshot {volume} as {name}"),
-            |pool| pool.create_snapshot(&volume, &name),
+            format!("snapshot {named:?}"),
+            |pool| pool.create_snapshots(&named),
             |world| {
-                let content = world.volumes.get_mut(&volume).unwrap();
-                content.flush();
-                world.snapshots.insert(name.clone(), content.frozen());
+                // A commit makes all that was answered durable.
+                for (volume, name) in &named {
+                    let content = world.volumes.get_mut(volume).unwrap();
+                    content.flush();
+                    world.snapshots.insert(name.clone(), content.frozen());
+                }
+            },
+        )
+    }
+
+    fn rename_snapshot(&mut self) -> Result<(), Stop> {
+        let Some(snapshot) = self.pick_snapshot() else { return Ok(()) };
+        self.snapshot_devices.remove(&snapshot);
+        let to = VolumeSnapshotId::new(&self.new_name("snapshot")).unwrap();
+        self.change(
+            format!("rename {snapshot} to {to}"),
+            |pool| pool.rename_snapshot(&snapshot, &to),
+            |world| {
+                let content = world.snapshots.remove(&snapshot).unwrap();
+                world.snapshots.insert(to.clone(), content);
             },
         )
     }

@@ -88,6 +88,59 @@ pub fn a_snapshot_under_writers_is_of_one_moment(subject: &mut dyn Subject) {
     }
 }
 
+/// Snapshots taken together have, with a write, all writes answered before that one began, whichever volume
+/// they went to.
+pub fn snapshots_of_several_volumes_are_of_one_moment(subject: &mut dyn Subject) {
+    const ROUNDS: usize = 12;
+    const VOLUMES: u64 = 3;
+    let store = subject.store();
+    let disk = |index: u64| volume(&format!("disk{index}"));
+    let frozen = |round: usize, index: u64| snapshot(&format!("s{round}-{index}"));
+    (0..VOLUMES).for_each(|index| drop(new_device(subject, &format!("disk{index}"))));
+    let done = AtomicBool::new(false);
+    let started = Barrier::new(WRITERS as usize + 1);
+    // Each writer counts upwards and writes its count to its block of one volume after the other. In any one
+    // moment no volume has a higher count than the one before it.
+    thread::scope(|scope| {
+        for writer in 0..WRITERS {
+            let (done, started) = (&done, &started);
+            scope.spawn(move || {
+                let devices: Vec<_> =
+                    (0..VOLUMES).map(|index| store.open_volume(&disk(index)).unwrap()).collect();
+                let mut count: u64 = 0;
+                while !done.load(Ordering::Relaxed) {
+                    count += 1;
+                    for device in &devices {
+                        device.write(writer * BLOCK_BYTES, &count.to_le_bytes()).unwrap();
+                    }
+                    if count == 1 {
+                        started.wait();
+                    }
+                }
+            });
+        }
+        started.wait();
+        for round in 0..ROUNDS {
+            let together: Vec<_> =
+                (0..VOLUMES).rev().map(|index| (disk(index), frozen(round, index))).collect();
+            store.create_snapshots(&together).unwrap();
+        }
+        done.store(true, Ordering::Relaxed);
+    });
+    for round in 0..ROUNDS {
+        let devices: Vec<_> =
+            (0..VOLUMES).map(|index| store.open_snapshot(&frozen(round, index)).unwrap()).collect();
+        for writer in 0..WRITERS {
+            let count =
+                |device| u64::from_le_bytes(read(device, writer * BLOCK_BYTES, 8).try_into().unwrap());
+            let counts: Vec<u64> = devices.iter().map(|device| count(&**device)).collect();
+            let (first, last) = (counts[0], counts[VOLUMES as usize - 1]);
+            assert!(counts.is_sorted_by(|a, b| a >= b), "round {round}, writer {writer}: {counts:?}");
+            assert!(first <= last + 1 && last >= 1, "round {round}, writer {writer}: {counts:?}");
+        }
+    }
+}
+
 /// A resize, discards, snapshots and their deletion beside writers leave every written byte in place.
 pub fn growth_under_writers_loses_nothing(subject: &mut dyn Subject) {
     let store = subject.store();

@@ -395,3 +395,87 @@ pub fn infos_count_the_blocks_of_their_own(subject: &mut dyn Subject) {
     store.delete_snapshot(&snapshot("three")).unwrap();
     assert_eq!(exclusive(), 23);
 }
+
+/// One refusal refuses all; otherwise each volume has its own snapshot.
+pub fn snapshots_of_several_volumes_are_all_or_none(subject: &mut dyn Subject) {
+    let (one, other) = (new_device(subject, "one"), new_device(subject, "other"));
+    fill(&*one, 1, 0, 4096);
+    fill(&*other, 2, 0, 4096);
+    let store = subject.store();
+    store.create_snapshot(&volume("one"), &snapshot("taken")).unwrap();
+    let pair = |disk: &str, name: &str| (volume(disk), snapshot(name));
+    for (second, kind) in [
+        (pair("missing", "b"), ErrorKind::NotFound),
+        (pair("other", "taken"), ErrorKind::AlreadyExists),
+        (pair("other", "a"), ErrorKind::InvalidArgument),
+        (pair("one", "b"), ErrorKind::InvalidArgument),
+    ] {
+        let what = format!("{second:?}");
+        assert_kind(store.create_snapshots(&[pair("one", "a"), second]), kind, &what);
+        assert_eq!(store.snapshots().unwrap(), vec![snapshot("taken")], "{what}");
+    }
+    store.create_snapshots(&[pair("one", "a"), pair("other", "b")]).unwrap();
+    fill(&*one, 3, 0, 4096);
+    fill(&*other, 3, 0, 4096);
+    for (name, mark) in [("a", 1), ("b", 2)] {
+        let frozen = store.open_snapshot(&snapshot(name)).unwrap();
+        assert_same(&read(&*frozen, 0, 4096), &pattern(mark, 0, 4096), name);
+    }
+}
+
+/// One refusal refuses all; otherwise each volume has its snapshot's content.
+pub fn roll_back_of_several_volumes_is_all_or_none(subject: &mut dyn Subject) {
+    let pair = |disk: &str, name: &str| (volume(disk), snapshot(name));
+    let both = [pair("one", "a"), pair("other", "b")];
+    let (one, other) = (new_device(subject, "one"), new_device(subject, "other"));
+    fill(&*one, 1, 0, 4096);
+    fill(&*other, 2, 0, 4096);
+    let store = subject.store();
+    store.create_snapshots(&both).unwrap();
+    fill(&*one, 3, 0, 4096);
+    fill(&*other, 3, 0, 4096);
+    drop(one);
+    assert_kind(store.roll_back_volumes(&both), ErrorKind::InUse, "one of them open");
+    drop(other);
+    for (second, kind) in [
+        (pair("missing", "b"), ErrorKind::NotFound),
+        (pair("other", "missing"), ErrorKind::NotFound),
+        (pair("one", "b"), ErrorKind::InvalidArgument),
+    ] {
+        let what = format!("{second:?}");
+        assert_kind(store.roll_back_volumes(&[pair("one", "a"), second]), kind, &what);
+        let device = store.open_volume(&volume("one")).unwrap();
+        assert_same(&read(&*device, 0, 4096), &pattern(3, 0, 4096), &what);
+    }
+    store.roll_back_volumes(&both).unwrap();
+    for (name, mark) in [("one", 1), ("other", 2)] {
+        let device = store.open_volume(&volume(name)).unwrap();
+        assert_same(&read(&*device, 0, 4096), &pattern(mark, 0, 4096), name);
+    }
+}
+
+/// Content, size and place in the lineage stay; only the name is another.
+pub fn a_renamed_snapshot_is_the_same_under_another_name(subject: &mut dyn Subject) {
+    let device = new_device(subject, "disk");
+    let (old, new, later) = (snapshot("old"), snapshot("new"), snapshot("later"));
+    fill(&*device, 1, 0, 8192);
+    subject.store().create_snapshot(&volume("disk"), &old).unwrap();
+    fill(&*device, 2, 4096, 8192);
+    subject.store().create_snapshot(&volume("disk"), &later).unwrap();
+    let store = subject.store();
+    let before = store.snapshot(&old).unwrap();
+    let open = store.open_snapshot(&old).unwrap();
+    assert_kind(store.rename_snapshot(&old, &new), ErrorKind::InUse, "open");
+    drop(open);
+    assert_kind(store.rename_snapshot(&old, &later), ErrorKind::AlreadyExists, "taken");
+    assert_kind(store.rename_snapshot(&new, &snapshot("other")), ErrorKind::NotFound, "missing");
+    store.rename_snapshot(&old, &new).unwrap();
+    drop(device);
+    subject.reopen();
+    let store = subject.store();
+    assert_kind(store.snapshot(&old), ErrorKind::NotFound, "the old name");
+    assert_eq!(store.snapshot(&new).unwrap(), before);
+    assert_eq!(store.snapshot(&later).unwrap().held_bytes, 8192);
+    let frozen = store.open_snapshot(&new).unwrap();
+    assert_same(&read(&*frozen, 0, 8192), &pattern(1, 0, 8192), "the renamed snapshot");
+}

@@ -83,6 +83,13 @@ def test_wrong_variables_and_unknown_flags(tmp_path):
     assert run_ashlar("paint").returncode == 2
 
 
+def test_release_builds_play_no_faults(tmp_path):
+    (tmp_path / "faults.toml").write_text("")
+    done = serve(tmp_path, "--fault-plan", tmp_path / "faults.toml")
+    assert done.returncode == 2
+    assert "--fault-plan" in done.stderr and "unexpected argument" in done.stderr
+
+
 def test_ports_in_use(tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"

@@ -1,6 +1,7 @@
 //! The only way to the medium: a pool sees one [`Directory`] with a handful of [`File`]s.
 //!
-//! Two implementations: `real` (system calls) and [`simulated`] (a disk that loses power). Everything above
+//! Two implementations: `real` (system calls) and [`simulated`] (a disk that loses power). [`FaultyDirectory`] puts
+//! planned faults in front of either. Everything above
 //! is the same code on both.
 
 use std::fmt;
@@ -8,9 +9,11 @@ use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 
+mod faulty;
 mod real;
 pub mod simulated;
 
+pub use faulty::{FaultyDirectory, FileFaults};
 pub(crate) use real::RealDirectory;
 
 /// What a file of the pool is for; also decides its name.

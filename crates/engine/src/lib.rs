@@ -35,6 +35,6 @@ mod volume;
 mod wake;
 
 pub use check::{CheckReport, check, check_in};
-pub use file::{Directory, File, FileRole, simulated};
+pub use file::{Directory, FaultyDirectory, File, FileFaults, FileRole, simulated};
 pub use options::{Background, PoolOptions};
 pub use pool::Pool;

@@ -13,7 +13,7 @@ use crate::catalog::Catalog;
 use crate::commit::{Checkpoint, Group};
 use crate::core::{Core, Latch, ResolvedLeaves, Space};
 use crate::delta::Delta;
-use crate::file::{Directory, FileRole, RealDirectory};
+use crate::file::{Directory, FaultyDirectory, FileFaults, FileRole, RealDirectory};
 use crate::journal::Journal;
 use crate::map::Map;
 use crate::options::{Background, PoolOptions};
@@ -47,6 +47,16 @@ impl Pool {
     /// `InvalidArgument`: an option is out of its range. `Io`, `NoSpace`.
     pub fn open(directory: &Path, options: PoolOptions) -> Result<Self, VolumeError> {
         Self::open_in(Arc::new(RealDirectory::open(directory)?), options)
+    }
+
+    /// The same with planned faults on the way to the files. For tests of what stands on a pool.
+    pub fn open_with_faults(
+        directory: &Path,
+        options: PoolOptions,
+        faults: Arc<FileFaults>,
+    ) -> Result<Self, VolumeError> {
+        let directory = Arc::new(RealDirectory::open(directory)?);
+        Self::open_in(Arc::new(FaultyDirectory::new(directory, faults)), options)
     }
 
     /// Opens the pool on any medium, such as a [`SimulatedDisk`](crate::simulated::SimulatedDisk).

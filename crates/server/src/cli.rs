@@ -50,6 +50,10 @@ pub(crate) struct ServeFlags {
     /// Log in JSON, one object a line [variable ASHLAR_JSON_LOG]
     #[arg(long)]
     pub(crate) json_log: bool,
+    /// Have calls fail as the plan says, to see what the server makes of it; debug builds only
+    #[cfg(debug_assertions)]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) fault_plan: Option<PathBuf>,
 }
 
 /// The flags of every administrative command.

@@ -18,6 +18,7 @@ use file::ConfigFile;
 
 use crate::cli::ServeFlags;
 use crate::failure::Failure;
+use crate::faults::Faults;
 
 /// Where everything is kept when nobody says otherwise.
 const DATA_DIR_DEFAULT: &str = "./ashlar-data";
@@ -56,6 +57,8 @@ pub(crate) struct Settings {
     pub(crate) rate_limits: RateLimits,
     /// Limits of the rules, and what disks can be had.
     pub(crate) control: ashlar_control::Settings,
+    /// What shall go wrong.
+    pub(crate) faults: Faults,
 }
 
 impl Settings {
@@ -88,7 +91,12 @@ impl Settings {
         let default_region = file.default_region.unwrap_or_else(|| REGION_DEFAULT.into());
         let control = ashlar_control::Settings { limits: file.limits, disk_types: file.disk_types };
         control.check().map_err(|error| Failure::setup("configuration file").because(error))?;
+        #[cfg(debug_assertions)]
+        let faults = flags.fault_plan.as_deref().map(Faults::read).transpose()?.unwrap_or_default();
+        #[cfg(not(debug_assertions))]
+        let faults = Faults::default();
         Ok(Self {
+            faults,
             api_listen: HostPort::parse("api_listen", &api_listen)?,
             nbd_listen: nbd_addresses(nbd_listen, &data_dir)?,
             data_dir,

@@ -6,27 +6,41 @@ use ashlar_attach::{AttachError, AttachErrorKind, EndSession, ExportTable, Lease
 use ashlar_nbd::{OpenError, OpenErrorKind, SessionHandle};
 use ashlar_volume::BlockDevice;
 
+use crate::faults::Faults;
+
 /// Exports by name, opened for sessions.
-pub(crate) struct NbdExports(pub(crate) ExportTable);
+pub(crate) struct NbdExports {
+    /// What is published.
+    pub(crate) table: ExportTable,
+    /// What shall go wrong on the way.
+    pub(crate) faults: Faults,
+}
 
 impl ashlar_nbd::Exports for NbdExports {
     fn open(&self, name: &str) -> Result<Box<dyn ashlar_nbd::Lease>, OpenError> {
-        match self.0.open(name) {
-            Ok(lease) => Ok(Box::new(NbdLease(lease))),
+        match self.table.open(name) {
+            Ok(lease) => {
+                let device = self.faults.device(name, lease.device());
+                Ok(Box::new(NbdLease { device, lease }))
+            }
             Err(error) => Err(open_error(name, &error)),
         }
     }
 
     fn list(&self) -> Vec<String> {
-        self.0.list().iter().map(ToString::to_string).collect()
+        self.table.list().iter().map(ToString::to_string).collect()
     }
 }
 
-struct NbdLease(Lease);
+/// The device goes before the lease, which says that nobody has it any more.
+struct NbdLease {
+    device: Arc<dyn BlockDevice>,
+    lease: Lease,
+}
 
 impl ashlar_nbd::Lease for NbdLease {
     fn device(&self) -> Arc<dyn BlockDevice> {
-        self.0.device()
+        Arc::clone(&self.device)
     }
 
     fn description(&self) -> Option<String> {
@@ -34,7 +48,7 @@ impl ashlar_nbd::Lease for NbdLease {
     }
 
     fn on_withdraw(&self, session: SessionHandle) {
-        self.0.on_withdraw(Arc::new(NbdSession(session)));
+        self.lease.on_withdraw(Arc::new(NbdSession(session)));
     }
 }
 

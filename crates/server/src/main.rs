@@ -12,6 +12,7 @@ mod config;
 mod data_dir;
 mod exports;
 mod failure;
+mod faults;
 mod http;
 mod keys;
 mod logging;

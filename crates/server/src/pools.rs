@@ -9,9 +9,12 @@ use ashlar_types::Region;
 use ashlar_volume::{ErrorKind, VolumeError, VolumeStore};
 use parking_lot::Mutex;
 
+use crate::faults::Faults;
+
 /// The pools under `pools/` of a data directory.
 pub(crate) struct Pools {
     directory: PathBuf,
+    faults: Faults,
     state: Mutex<PoolsState>,
 }
 
@@ -24,8 +27,8 @@ struct PoolsState {
 
 impl Pools {
     /// Pools in `directory`, none of them open yet.
-    pub(crate) fn new(directory: PathBuf) -> Self {
-        Self { directory, state: Mutex::default() }
+    pub(crate) fn new(directory: PathBuf, faults: Faults) -> Self {
+        Self { directory, faults, state: Mutex::default() }
     }
 
     /// The pool of a region, made and opened if need be. May block.
@@ -43,7 +46,11 @@ impl Pools {
         let path = self.directory.join(region.as_str());
         std::fs::create_dir_all(&path)
             .map_err(|error| VolumeError::io(format!("cannot make the pool {}", path.display()), error))?;
-        let pool = Arc::new(Pool::open(&path, PoolOptions::default())?);
+        let options = PoolOptions::default();
+        let pool = Arc::new(match self.faults.files() {
+            Some(faults) => Pool::open_with_faults(&path, options, faults)?,
+            None => Pool::open(&path, options)?,
+        });
         tracing::debug!(%region, "opened the pool");
         state.open.insert(region.clone(), pool.clone());
         Ok(pool)

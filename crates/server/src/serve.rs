@@ -28,6 +28,7 @@ use crate::cli::ServeFlags;
 use crate::clock::SystemClock;
 use crate::config::{Environment, Settings};
 use crate::data_dir::{AdminEnv, DataDir};
+use crate::exports::NbdExports;
 use crate::failure::Failure;
 use crate::keys::ControlKeys;
 use crate::pools::Pools;
@@ -128,7 +129,7 @@ struct Running {
 
 impl Running {
     async fn start(settings: Settings, data_dir: &DataDir, listeners: Listeners) -> Result<Self, Failure> {
-        let pools = Arc::new(Pools::new(data_dir.pools()));
+        let pools = Arc::new(Pools::new(data_dir.pools(), settings.faults.clone()));
         open_present_pools(&pools, data_dir).await?;
         let exports = ExportTable::new();
         let (clock, random) = (Arc::new(SystemClock), Arc::new(OsRandom::open()?));
@@ -163,7 +164,7 @@ impl Running {
         doors.spawn(http::serve(async_tcp(api)?, gateway, stopped.clone()));
         doors.spawn(admin::listener::run(async_unix(admin)?, administrator, stopped.clone()));
         doors.spawn(reconcile(control.clone(), stopped));
-        let nbd = NbdServer::start(exports, nbd)?;
+        let nbd = NbdServer::start(NbdExports { table: exports, faults: settings.faults }, nbd)?;
 
         tracing::info!(endpoint, nbd = nbd_text, data_dir = %data_dir.path().display(), "ready");
         output::line(&greeting::ready(&endpoint, &nbd_text));

@@ -5,12 +5,14 @@
 //! async world moves the call to a blocking thread itself.
 //!
 //! The order of reading: `device`, `store`, `changes`, `error`, then `model` (a store in memory, the oracle of
-//! every test) and `contract` (the suite that the model and every real store pass).
+//! every test), `contract` (the suite that the model and every real store pass) and `fault` (devices that fail
+//! as planned).
 
 mod changes;
 pub mod contract;
 mod device;
 mod error;
+pub mod fault;
 pub mod model;
 mod store;
 

@@ -52,6 +52,7 @@ fn flag_beats_variable_beats_file_beats_default() {
         api_listen: Some("127.0.0.1:1".into()),
         nbd_listen: vec!["unix:a".into()],
         json_log: true,
+        ..ServeFlags::default()
     };
     let shown = |settings: Settings| {
         let nbd: Vec<_> = settings.nbd_listen.iter().map(|listen| format!("{listen:?}")).collect();

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ashlar_attach::ExportTable;
 use ashlar_nbd::{Drained, ListenError, NbdLimits, Server};
 
 use super::listeners::NbdListeners;
@@ -15,9 +14,9 @@ pub(super) struct NbdServer(Arc<Server>);
 
 impl NbdServer {
     /// Opens the doors.
-    pub(super) fn start(exports: ExportTable, listeners: NbdListeners) -> Result<Self, Failure> {
+    pub(super) fn start(exports: NbdExports, listeners: NbdListeners) -> Result<Self, Failure> {
         let failed = |error: ListenError| Failure::internal("cannot start the NBD server", error);
-        let server = Server::new(Arc::new(NbdExports(exports)), NbdLimits::default()).map_err(failed)?;
+        let server = Server::new(Arc::new(exports), NbdLimits::default()).map_err(failed)?;
         for (listener, _) in listeners.unix {
             server.serve_unix(listener).map_err(failed)?;
         }

@@ -5,8 +5,10 @@
 
 mod call;
 mod configured;
+mod faults;
 mod first_start;
 mod harness;
 mod instances;
+mod nbd;
 mod refusals;
 mod restart;

@@ -1,8 +1,9 @@
 //! The API against the vendor's own machine-readable description of it.
 //!
-//! Left side: `api.json` of the installed `tccli` package. Right side: the schema that `ashlar-api` prints.
-//! Everything that the left has and the right lacks is a gap. `docs/coverage-gaps.json` is the list of known gaps:
-//! it may only shrink. `docs/coverage.md` is the same for people.
+//! Left side: `api.json` of each product in the installed `tccli` package. Right side: the schema that `ashlar-api`
+//! prints. Everything that the left has and the right lacks is a gap: of the block storage every action, of the
+//! other products what the actions lack that exist here. `docs/coverage-gaps.json` is the list of known gaps: it
+//! may only shrink. `docs/coverage.md` is the same for people.
 
 mod description;
 mod gaps;
@@ -12,6 +13,7 @@ mod report;
 mod tests;
 
 use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
@@ -23,7 +25,18 @@ use gaps::Gap;
 
 const REPORT: &str = "docs/coverage.md";
 const KNOWN_GAPS: &str = "docs/coverage-gaps.json";
-const VENDOR_FILE: &str = "services/cbs/v20170312/api.json";
+
+/// The product of which everything is wanted.
+const WHOLE_PRODUCT: &str = "cbs";
+
+/// One product, there and here.
+#[derive(Debug)]
+struct Product {
+    name: String,
+    version: String,
+    vendor: Description,
+    ours: Description,
+}
 
 /// What to do with the outcome of the comparison.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,10 +61,9 @@ pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<()> {
             ));
         }
     };
-    let vendor = Description::read(&vendor_json(workspace)?)?;
-    let ours = Description::read(&our_json(workspace)?)?;
-    let gaps = gaps::find(&vendor, &ours);
-    let report = report::markdown(&vendor, &ours, &gaps);
+    let products = products(workspace)?;
+    let gaps: BTreeSet<Gap> = products.iter().flat_map(Product::gaps).collect();
+    let report = report::markdown(&products);
     let listed = listed_gaps(workspace)?;
     compare(&gaps, listed.as_ref(), mode)?;
     if mode == Mode::Check {
@@ -59,17 +71,47 @@ pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<()> {
     }
     write(workspace, REPORT, &report)?;
     write(workspace, KNOWN_GAPS, &gaps_text(&gaps)?)?;
-    println!("coverage: {} of {} actions, {} gaps", ours.actions.len(), vendor.actions.len(), gaps.len());
+    let count: usize = products.iter().map(|product| product.ours.actions.len()).sum();
+    println!("coverage: {count} actions of {} products, {} gaps", products.len(), gaps.len());
     Ok(())
 }
 
-fn vendor_json(workspace: &Workspace) -> Result<Value> {
+impl Product {
+    /// Whether the actions that do not exist here are gaps.
+    fn is_wanted_whole(&self) -> bool {
+        self.name == WHOLE_PRODUCT
+    }
+
+    fn gaps(&self) -> BTreeSet<Gap> {
+        let found = gaps::find(&self.name, &self.vendor, &self.ours).into_iter();
+        found.filter(|gap| self.is_wanted_whole() || !matches!(gap, Gap::Action { .. })).collect()
+    }
+}
+
+fn products(workspace: &Workspace) -> Result<Vec<Product>> {
+    let ours = our_json(workspace)?;
+    let not_an_object =
+        || XtaskError::new(ErrorKind::Format, "the schema that ashlar-api prints is no object".to_owned());
+    let folder = vendor_folder(workspace)?;
+    let products = ours.as_object().ok_or_else(not_an_object)?.iter().map(|(name, product)| {
+        let version = product["version"].as_str().unwrap_or_default().to_owned();
+        let file = format!("services/{name}/v{}/api.json", version.replace('-', ""));
+        let vendor = Description::read(&json_file(&folder, &file)?)?;
+        Ok(Product { name: name.clone(), version, vendor, ours: Description::read(product)? })
+    });
+    products.collect()
+}
+
+fn vendor_folder(workspace: &Workspace) -> Result<PathBuf> {
     let program = "import os, tccli; print(os.path.dirname(tccli.__file__))";
     let folder = process::output(workspace.command(workspace.python()?).args(["-c", program]))?;
-    let path = std::path::Path::new(folder.trim()).join(VENDOR_FILE);
-    let text =
-        std::fs::read_to_string(&path).context(ErrorKind::Missing, || format!("tccli's {VENDOR_FILE}"))?;
-    serde_json::from_str(&text).context(ErrorKind::Format, || format!("tccli's {VENDOR_FILE}"))
+    Ok(PathBuf::from(folder.trim()))
+}
+
+fn json_file(folder: &Path, file: &str) -> Result<Value> {
+    let text = std::fs::read_to_string(folder.join(file))
+        .context(ErrorKind::Missing, || format!("tccli's {file}"))?;
+    serde_json::from_str(&text).context(ErrorKind::Format, || format!("tccli's {file}"))
 }
 
 fn our_json(workspace: &Workspace) -> Result<Value> {

@@ -2,7 +2,7 @@
 //!
 //! [`Gateway::handle`] takes a raw request through the checks in their order (size and protocol, signature
 //! and time, replay, rate, action and version, region, decoding), calls one method of [`CloudApi`], and
-//! gives the answer's bytes. The wire types of each product have a module ([`cbs`]); each is declared once,
+//! gives the answer's bytes. Each product has a module ([`cbs`], [`sts`]); each wire type is declared once,
 //! and decoding, encoding and the description ([`schema()`]) follow from the declaration.
 
 mod action;
@@ -15,12 +15,14 @@ mod error;
 mod error_code;
 mod gateway;
 mod model;
+mod resource;
 mod schema;
 pub mod signature;
+pub mod sts;
 mod time;
 mod value;
 
-pub use action::{Action, ActionSpec, CloudApi, ResourceKind};
+pub use action::{Action, ActionSpec, CloudApi};
 pub use caller::{Caller, RequestId};
 pub use decode::{Decode, DecodeObject, IntegerFlag, Location, Members};
 pub use encode::{Encode, EncodeObject, ObjectWriter, OrEmpty};
@@ -30,6 +32,7 @@ pub use gateway::{
     CallSummary, Gateway, GatewayConfig, Key, KeyStore, RateLimits, RawRequest, RawResponse, SecretKey,
     SizeLimits,
 };
+pub use resource::{Resource, ResourceKind};
 pub use schema::{ActionSchema, Member, ObjectSchema, Rules, Shape, TextFormat, schema, schema_json};
 pub use time::{Date, DateTime, IsoDateTime, UtcOffset};
 pub use value::{Object, Value};

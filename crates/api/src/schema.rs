@@ -162,44 +162,52 @@ impl Shape {
     }
 }
 
-/// The whole model: every action in the order of the action table.
+/// The whole model: every action in the order of the tables.
 #[must_use]
 pub fn schema() -> Vec<ActionSchema> {
-    Action::ALL.iter().map(|action| action.schema()).collect()
+    Action::all().map(Action::schema).collect()
 }
 
-/// The whole model as JSON, for comparison with the vendor's service description:
-/// `{"actions": {NAME: {version, input, output, ...}}, "inputs": {OBJECT: [MEMBER]}, "outputs": {...}}`.
+/// The whole model as JSON, for comparison with the vendor's service descriptions, a member a product:
+/// `{PRODUCT: {version, actions: {NAME: {input, output, ...}}, inputs: {OBJECT: [MEMBER]}, outputs: {...}}}`.
 /// Inputs and outputs are apart because one vendor name may stand for two shapes.
 #[must_use]
 pub fn schema_json() -> String {
+    let mut products: Vec<&str> = Action::all().map(|action| action.spec().product).collect();
+    products.dedup();
+    let mut out = String::from("{");
+    for (index, product) in products.into_iter().enumerate() {
+        let comma = if index == 0 { "" } else { "," };
+        let _ = write!(out, "{comma}\"{product}\":");
+        write_product(&mut out, product);
+    }
+    out.push('}');
+    out
+}
+
+fn write_product(out: &mut String, product: &str) {
     let mut inputs = Vec::new();
     let mut outputs = Vec::new();
-    let mut out = String::from("{\"actions\":{");
-    for (index, action) in schema().into_iter().enumerate() {
+    let mut version = "";
+    out.push_str("{\"actions\":{");
+    let actions = schema().into_iter().filter(|schema| schema.action.spec().product == product);
+    for (index, action) in actions.enumerate() {
         collect(action.input, &mut inputs);
         collect(action.output, &mut outputs);
         let spec = action.action.spec();
+        version = spec.version;
         let comma = if index == 0 { "" } else { "," };
         let _ = write!(
             out,
-            "{comma}\"{}\":{{\"product\":\"{}\",\"version\":\"{}\",\"requests_per_second\":{},\"writes\":{},\
-             \"input\":\"{}\",\"output\":\"{}\"}}",
-            spec.name,
-            spec.product,
-            spec.version,
-            spec.requests_per_second,
-            spec.writes,
-            action.input.name,
-            action.output.name
+            "{comma}\"{}\":{{\"requests_per_second\":{},\"writes\":{},\"input\":\"{}\",\"output\":\"{}\"}}",
+            spec.name, spec.requests_per_second, spec.writes, action.input.name, action.output.name
         );
     }
-    out.push_str("},\"inputs\":");
-    write_objects(&mut out, &inputs);
+    let _ = write!(out, "}},\"version\":\"{version}\",\"inputs\":");
+    write_objects(out, &inputs);
     out.push_str(",\"outputs\":");
-    write_objects(&mut out, &outputs);
+    write_objects(out, &outputs);
     out.push('}');
-    out
 }
 
 fn collect(object: &'static ObjectSchema, into: &mut Vec<&'static ObjectSchema>) {

@@ -1,7 +1,7 @@
 //! The binary `ashlar`: configuration, listeners, the API's handlers, shutdown, the administrative commands.
 //!
 //! The order of reading: `cli` and `config` (what was asked for), `serve` (how the parts are put together and
-//! taken apart), `http` and `cbs` (the way of a call), `admin` and `check` (the operator's commands).
+//! taken apart), `http`, `service` and `cbs` (the way of a call), `admin` and `check` (the operator's commands).
 
 mod admin;
 mod cbs;
@@ -20,7 +20,9 @@ mod output;
 mod pools;
 mod random;
 mod serve;
+mod service;
 mod stop;
+mod sts;
 mod unix_socket;
 
 use std::process::ExitCode;

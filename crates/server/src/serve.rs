@@ -23,7 +23,6 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::admin::listener::Administrator;
-use crate::cbs::Cbs;
 use crate::cli::ServeFlags;
 use crate::clock::SystemClock;
 use crate::config::{Environment, Settings};
@@ -35,6 +34,7 @@ use crate::pools::Pools;
 use crate::random::OsRandom;
 use crate::serve::listeners::{Listeners, nbd_addresses};
 use crate::serve::nbd::NbdServer;
+use crate::service::Service;
 use crate::stop::{Signals, Stop, StopSender};
 use crate::unix_socket::SocketFile;
 use crate::{admin, http, logging, output, stop};
@@ -155,7 +155,7 @@ impl Running {
 
         let config = GatewayConfig { regions, default_region, rate_limits: settings.rate_limits };
         let keys = ControlKeys(control.clone());
-        let gateway = Arc::new(Gateway::new(Cbs::new(control.clone()), keys, config, clock, random));
+        let gateway = Arc::new(Gateway::new(Service::new(control.clone()), keys, config, clock, random));
         let administrator = Administrator { control: control.clone(), account: first.account.uin };
         let Listeners { api, endpoint, nbd, admin, socket_files } = listeners;
         let (nbd_text, nbd_uri) = (nbd.to_text(), nbd.example_uri());

@@ -9,9 +9,9 @@ use super::description::{Description, Direction, Member, Members};
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Gap {
     /// The action does not exist here.
-    Action { name: String },
+    Action { product: String, name: String },
     /// A parameter or field of an action that does exist.
-    Member { action: String, direction: Direction, path: String, fault: Fault },
+    Member { product: String, action: String, direction: Direction, path: String, fault: Fault },
 }
 
 /// What is wrong with a member.
@@ -32,13 +32,13 @@ pub(super) enum Fault {
 impl fmt::Display for Gap {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Action { name } => write!(f, "{name}"),
-            Self::Member { action, direction, path, fault } => {
+            Self::Action { product, name } => write!(f, "{product} {name}"),
+            Self::Member { product, action, direction, path, fault } => {
                 let direction = match direction {
                     Direction::Request => "request",
                     Direction::Response => "response",
                 };
-                write!(f, "{action} {direction} {path}: {fault}")
+                write!(f, "{product} {action} {direction} {path}: {fault}")
             }
         }
     }
@@ -55,12 +55,12 @@ impl fmt::Display for Fault {
     }
 }
 
-/// All gaps, in order. Members that only we have are extras and no gaps.
-pub(super) fn find(vendor: &Description, ours: &Description) -> BTreeSet<Gap> {
+/// All gaps of a product, in order. Members that only we have are extras and no gaps.
+pub(super) fn find(product: &str, vendor: &Description, ours: &Description) -> BTreeSet<Gap> {
     let mut gaps = BTreeSet::new();
     for (name, theirs) in &vendor.actions {
         let Some(here) = ours.actions.get(name) else {
-            gaps.insert(Gap::Action { name: name.clone() });
+            gaps.insert(Gap::Action { product: product.to_owned(), name: name.clone() });
             continue;
         };
         let sides = [
@@ -68,7 +68,8 @@ pub(super) fn find(vendor: &Description, ours: &Description) -> BTreeSet<Gap> {
             (Direction::Response, &theirs.output, &here.output),
         ];
         for (direction, theirs, here) in sides {
-            let mut walk = Walk { vendor, ours, action: name, direction, open: Vec::new(), gaps: &mut gaps };
+            let mut walk =
+                Walk { product, vendor, ours, action: name, direction, open: Vec::new(), gaps: &mut gaps };
             walk.members("", &vendor.members(direction, theirs), &ours.members(direction, here));
         }
     }
@@ -76,6 +77,7 @@ pub(super) fn find(vendor: &Description, ours: &Description) -> BTreeSet<Gap> {
 }
 
 struct Walk<'a> {
+    product: &'a str,
     vendor: &'a Description,
     ours: &'a Description,
     action: &'a str,
@@ -117,7 +119,8 @@ impl Walk<'_> {
     }
 
     fn add(&mut self, path: String, fault: Fault) {
-        let (action, direction) = (self.action.to_owned(), self.direction);
-        self.gaps.insert(Gap::Member { action, direction, path, fault });
+        let (product, action) = (self.product.to_owned(), self.action.to_owned());
+        let direction = self.direction;
+        self.gaps.insert(Gap::Member { product, action, direction, path, fault });
     }
 }

@@ -21,7 +21,7 @@ fn member(name: &str, kind: &str, inner: &str, required: bool) -> Value {
 }
 
 fn names(vendor: &Description, ours: &Description) -> Vec<String> {
-    gaps::find(vendor, ours).iter().map(ToString::to_string).collect()
+    gaps::find("cbs", vendor, ours).iter().map(ToString::to_string).collect()
 }
 
 #[test]
@@ -51,13 +51,13 @@ fn each_kind_of_difference_is_a_gap() {
     assert_eq!(
         names(&vendor, &ours),
         [
-            "Break",
-            "Make request Count: not required here",
-            "Make request Ids: list of string instead of list of int",
-            "Make request Name: required here",
-            "Make request Size: string instead of int",
-            "Make request Tags: list of Label instead of list of object",
-            "Make request Zone: missing",
+            "cbs Break",
+            "cbs Make request Count: not required here",
+            "cbs Make request Ids: list of string instead of list of int",
+            "cbs Make request Name: required here",
+            "cbs Make request Size: string instead of int",
+            "cbs Make request Tags: list of Label instead of list of object",
+            "cbs Make request Zone: missing",
         ]
     );
     assert_eq!(names(&vendor, &vendor), [""; 0]);
@@ -73,40 +73,51 @@ fn objects_are_compared_by_what_is_in_them() {
         "outputs": {"Label": [member("Key", "string", "string", false)]},
     });
     let ours = Description::read(&value).unwrap();
-    assert_eq!(names(&vendor, &ours), ["Make request Tags.Key: missing"]);
+    assert_eq!(names(&vendor, &ours), ["cbs Make request Tags.Key: missing"]);
 }
 
 #[test]
 fn the_list_of_gaps_only_shrinks() {
-    let found = |names: &[&str]| names.iter().map(|name| Gap::Action { name: (*name).to_owned() }).collect();
-    let listed: BTreeSet<String> = ["A".to_owned(), "B".to_owned()].into();
+    let found = |names: &[&str]| {
+        names.iter().map(|name| Gap::Action { product: "cbs".to_owned(), name: (*name).to_owned() }).collect()
+    };
+    let listed: BTreeSet<String> = ["cbs A".to_owned(), "cbs B".to_owned()].into();
     let answer = |names: &[&str], listed: Option<&BTreeSet<String>>, mode| {
         compare(&found(names), listed, mode).map_err(|error| error.to_string())
     };
     for mode in [Mode::Write, Mode::Check] {
         assert_eq!(answer(&["A", "B"], Some(&listed), mode), Ok(()));
-        assert!(answer(&["A", "B", "C"], Some(&listed), mode).unwrap_err().contains("new gaps: C"));
+        assert!(answer(&["A", "B", "C"], Some(&listed), mode).unwrap_err().contains("new gaps: cbs C"));
     }
     assert_eq!(answer(&["A", "C"], Some(&listed), Mode::Accept), Ok(()));
     assert_eq!(answer(&["A"], Some(&listed), Mode::Write), Ok(()));
-    assert!(answer(&["A"], Some(&listed), Mode::Check).unwrap_err().contains("no gaps any more: B"));
+    assert!(answer(&["A"], Some(&listed), Mode::Check).unwrap_err().contains("no gaps any more: cbs B"));
     assert_eq!(answer(&["A"], None, Mode::Write), Ok(()));
     assert!(answer(&["A"], None, Mode::Check).is_err());
 }
 
 #[test]
 fn the_report_names_actions_and_differences() {
-    let vendor = description(&json!([member("Name", "string", "string", false)]), &["Break"]);
-    let ours = description(&json!([]), &[]);
-    let report = report::markdown(&vendor, &ours, &gaps::find(&vendor, &ours));
+    let product = |name: &str| Product {
+        name: name.to_owned(),
+        version: "2000-01-01".to_owned(),
+        vendor: description(&json!([member("Name", "string", "string", false)]), &["Break"]),
+        ours: description(&json!([]), &["Own"]),
+    };
+    let report = report::markdown(&[product("aaa"), product("cbs")]);
+    let (whole, other) = report.split_once("## `aaa` 2000-01-01").unwrap();
     for line in [
+        "## `cbs` 2000-01-01",
         "1 of 2 actions exist.",
         "| Break | not yet |  |",
         "| Make | yes | 1 |",
-        "- Make request Name: missing",
+        "| Own | not in the description |  |",
+        "- cbs Make request Name: missing",
     ] {
-        assert!(report.lines().any(|given| given == line), "{line}\n{report}");
+        assert!(whole.lines().any(|given| given == line), "{line}\n{report}");
     }
+    assert!(other.lines().any(|line| line == "- aaa Make request Name: missing"), "{report}");
+    assert!(!other.contains("Break"), "{report}");
 }
 
 #[test]

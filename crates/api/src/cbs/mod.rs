@@ -2,8 +2,10 @@
 //!
 //! Sizes called GB are GiB, as in the service. One file holds one noun.
 
+mod actions;
 mod choice;
 mod disk;
+mod errors;
 mod filter;
 mod instance;
 mod placement;
@@ -11,6 +13,8 @@ mod quota;
 mod snapshot;
 mod tag;
 
+pub(crate) use actions::dispatch;
+pub use actions::{CbsAction, CbsApi};
 pub use choice::{
     AttachMode, BurstPerformanceOperation, DiskOrderField, EncryptFlag, EncryptType, FileSystemType,
     InquiryType, InstanceType, InstanceTypeHint, Order, SnapshotMode, SnapshotOrderField,

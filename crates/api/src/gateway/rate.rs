@@ -90,6 +90,10 @@ impl RateLimiter {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cbs::CbsAction;
+
+    const CREATE: Action = Action::Cbs(CbsAction::CreateDisks);
+    const DESCRIBE: Action = Action::Cbs(CbsAction::DescribeDisks);
 
     fn admitted(
         limiter: &RateLimiter,
@@ -105,25 +109,25 @@ mod tests {
     #[test]
     fn each_account_and_action_has_its_own_rate() {
         let limiter = RateLimiter::new(RateLimits::Documented);
-        assert_eq!(admitted(&limiter, 1, Some(Action::CreateDisks), 5_000, 30), 20);
-        assert_eq!(admitted(&limiter, 1, Some(Action::DescribeDisks), 5_500, 130), 100);
-        assert_eq!(admitted(&limiter, 2, Some(Action::CreateDisks), 5_999, 30), 20);
+        assert_eq!(admitted(&limiter, 1, Some(CREATE), 5_000, 30), 20);
+        assert_eq!(admitted(&limiter, 1, Some(DESCRIBE), 5_500, 130), 100);
+        assert_eq!(admitted(&limiter, 2, Some(CREATE), 5_999, 30), 20);
         assert_eq!(admitted(&limiter, 1, None, 5_999, 30), 20);
-        assert_eq!(admitted(&limiter, 1, Some(Action::CreateDisks), 5_999, 1), 0);
-        assert_eq!(admitted(&limiter, 1, Some(Action::CreateDisks), 6_000, 30), 20, "a new second");
-        assert_eq!(admitted(&limiter, 1, Some(Action::CreateDisks), 4_000, 1), 1, "a clock set back");
+        assert_eq!(admitted(&limiter, 1, Some(CREATE), 5_999, 1), 0);
+        assert_eq!(admitted(&limiter, 1, Some(CREATE), 6_000, 30), 20, "a new second");
+        assert_eq!(admitted(&limiter, 1, Some(CREATE), 4_000, 1), 1, "a clock set back");
     }
 
     #[test]
     fn an_operator_may_set_or_drop_the_limits() {
         let limiter = RateLimiter::new(RateLimits::Off);
-        assert_eq!(admitted(&limiter, 1, Some(Action::CreateDisks), 0, 500), 500);
+        assert_eq!(admitted(&limiter, 1, Some(CREATE), 0, 500), 500);
         let limiter = RateLimiter::new(RateLimits::Custom {
             requests_per_second: 3,
-            actions: BTreeMap::from([(Action::DescribeDisks, 7)]),
+            actions: BTreeMap::from([(DESCRIBE, 7)]),
         });
-        assert_eq!(admitted(&limiter, 1, Some(Action::CreateDisks), 0, 50), 3);
-        assert_eq!(admitted(&limiter, 1, Some(Action::DescribeDisks), 0, 50), 7);
+        assert_eq!(admitted(&limiter, 1, Some(CREATE), 0, 50), 3);
+        assert_eq!(admitted(&limiter, 1, Some(DESCRIBE), 0, 50), 7);
         assert_eq!(admitted(&limiter, 1, None, 0, 50), 3);
     }
 

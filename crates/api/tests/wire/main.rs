@@ -10,6 +10,7 @@ mod encodings;
 mod examples;
 mod malformed;
 mod order;
+mod recorder;
 mod schema;
 mod signatures;
 mod support;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use ashlar_api::cbs::CbsAction;
 use ashlar_api::{Action, RateLimits, RawRequest};
 
 use crate::support::{Bench, NOW_SECONDS, SECRET_ID, Tc3, V1};
@@ -31,7 +32,7 @@ fn a_success_has_exactly_these_bytes() {
 fn the_earlier_check_answers() {
     let bench = Bench::with_rates(RateLimits::Custom {
         requests_per_second: 0,
-        actions: BTreeMap::from([(Action::DescribeDisks, 1_000)]),
+        actions: BTreeMap::from([(Action::Cbs(CbsAction::DescribeDisks), 1_000)]),
     });
     let late = NOW_SECONDS - 301;
     let wrong_key = |tc3: Tc3| tc3.sign_with(SECRET_ID, "another key");
@@ -120,7 +121,7 @@ fn the_rate_is_the_documented_one() {
 fn the_summary_is_what_the_log_needs() {
     let bench = Bench::new();
     let summary = bench.raw(Tc3::json("DescribeDisks", "{}").sign()).summary;
-    assert_eq!(summary.action, Some(Action::DescribeDisks));
+    assert_eq!(summary.action, Some(Action::Cbs(CbsAction::DescribeDisks)));
     assert_eq!(summary.account.map(|account| account.0), Some(100_000_000_001));
     assert_eq!((summary.code, summary.peer.as_str()), (None, "test"));
     let summary = bench.raw(Tc3::json("DescribeDisks", "{}").sign_with(SECRET_ID, "wrong")).summary;

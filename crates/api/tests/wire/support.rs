@@ -1,67 +1,28 @@
 //! A gateway whose API records its calls, and a client that signs like the official libraries.
 
 use std::pin::pin;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use ashlar_api::cbs::*;
 use ashlar_api::signature::tc3::SignedRequest;
 use ashlar_api::signature::{tc3, v1};
 use ashlar_api::{
-    ApiError, Caller, CloudApi, Gateway, GatewayConfig, Key, KeyStore, RateLimits, RawRequest, RawResponse,
-    SecretKey,
+    Action, ApiError, Gateway, GatewayConfig, Key, KeyStore, RateLimits, RawRequest, RawResponse, SecretKey,
 };
 use ashlar_types::{AccountUin, AppId, ManualClock, SecretId, SeededRandom, UnixMillis};
 use serde_json::Value;
+
+use crate::recorder::{Calls, Recorder};
 
 pub(crate) const SECRET_ID: &str = "AKIDz8krbsJ5yKBZQpn74WFkmLPx3EXAMPLE";
 pub(crate) const SECRET_KEY: &str = "Gu5t9xGARNpq86cd98joQYCN3EXAMPLE";
 pub(crate) const HOST: &str = "127.0.0.1:9600";
 pub(crate) const NOW_SECONDS: i64 = 1_551_113_065;
-pub(crate) const VERSION: &str = "2017-03-12";
 
-/// What the API was called with: the caller's region, and the request as `Debug` shows it.
-pub(crate) type Calls = Arc<Mutex<Vec<(String, String)>>>;
-
-pub(crate) struct Recorder(Calls);
-
-impl Recorder {
-    fn record(&self, caller: &Caller, request: &impl std::fmt::Debug) {
-        assert_eq!(caller.account, AccountUin(100_000_000_001));
-        self.0.lock().unwrap().push((caller.region.to_string(), format!("{request:?}")));
-    }
-}
-
-macro_rules! recorded {
-    ($($method:ident: $request:ident -> $response:ident $fields:tt,)+) => {
-        impl CloudApi for Recorder {
-            $(async fn $method(&self, caller: &Caller, request: $request) -> Result<$response, ApiError> {
-                self.record(caller, &request);
-                Ok($response $fields)
-            })+
-        }
-    };
-}
-
-recorded! {
-    create_disks: CreateDisks -> CreateDisksResponse { disk_id_set: vec!["disk-lzrg2pwi".parse().unwrap()] },
-    describe_disks: DescribeDisks -> DescribeDisksResponse { total_count: 0, disk_set: Vec::new() },
-    modify_disk_attributes: ModifyDiskAttributes -> ModifyDiskAttributesResponse {},
-    resize_disk: ResizeDisk -> ResizeDiskResponse {},
-    attach_disks: AttachDisks -> AttachDisksResponse {},
-    detach_disks: DetachDisks -> DetachDisksResponse {},
-    describe_instances_disk_num: DescribeInstancesDiskNum -> DescribeInstancesDiskNumResponse { attach_detail: Vec::new() },
-    describe_disk_config_quota: DescribeDiskConfigQuota -> DescribeDiskConfigQuotaResponse { disk_config_set: Vec::new() },
-    initialize_disks: InitializeDisks -> InitializeDisksResponse {},
-    terminate_disks: TerminateDisks -> TerminateDisksResponse {},
-    create_snapshot: CreateSnapshot -> CreateSnapshotResponse { snapshot_id: "snap-gybrif0z".parse().unwrap() },
-    describe_snapshots: DescribeSnapshots -> DescribeSnapshotsResponse { total_count: 0, snapshot_set: Vec::new() },
-    modify_snapshot_attribute: ModifySnapshotAttribute -> ModifySnapshotAttributeResponse {},
-    apply_snapshot: ApplySnapshot -> ApplySnapshotResponse {},
-    delete_snapshots: DeleteSnapshots -> DeleteSnapshotsResponse {},
-    get_snap_overview: GetSnapOverview -> GetSnapOverviewResponse {
-        total_size: 1.5, real_trade_size: 1.5, free_quota: 0.0, total_nums: 2
-    },
+/// The version in which an action exists; for what does not exist, that of the block storage.
+fn version_of(action: &str) -> &'static str {
+    let found = Action::all().find(|known| known.spec().name == action);
+    found.map_or("2017-03-12", |known| known.spec().version)
 }
 
 /// One key that works and one that is disabled.
@@ -104,7 +65,7 @@ impl Bench {
             rate_limits,
         };
         let random = Arc::new(SeededRandom::new(1));
-        let gateway = Gateway::new(Recorder(Arc::clone(&calls)), Keys, config, clock.clone(), random);
+        let gateway = Gateway::new(Recorder::new(&calls), Keys, config, clock.clone(), random);
         Self { gateway, clock, calls }
     }
 
@@ -155,6 +116,7 @@ pub(crate) fn ready<T>(future: impl Future<Output = T>) -> T {
 pub(crate) struct Tc3 {
     pub(crate) method: &'static str,
     pub(crate) action: String,
+    pub(crate) version: &'static str,
     pub(crate) query: String,
     pub(crate) content_type: String,
     pub(crate) body: Vec<u8>,
@@ -174,6 +136,7 @@ impl Tc3 {
         Self {
             method: "POST",
             action: action.to_owned(),
+            version: version_of(action),
             query: String::new(),
             content_type: content_type.to_owned(),
             body: body.into(),
@@ -187,6 +150,11 @@ impl Tc3 {
     pub(crate) fn get(action: &str, query: &str) -> Self {
         let form = "application/x-www-form-urlencoded";
         Self { method: "GET", query: query.to_owned(), ..Self::post(action, form, "") }
+    }
+
+    /// For an action whose name several products have.
+    pub(crate) fn to(self, action: Action) -> Self {
+        Self { version: action.spec().version, ..self }
     }
 
     pub(crate) fn sign(self) -> RawRequest {
@@ -219,7 +187,7 @@ impl Tc3 {
             ("Content-Type", self.content_type),
             ("Authorization", authorization),
             ("X-TC-Action", self.action),
-            ("X-Tc-Version", VERSION.to_owned()),
+            ("X-Tc-Version", self.version.to_owned()),
             ("X-TC-Timestamp", timestamp),
             ("X-TC-RequestClient", "SDK_TEST".to_owned()),
             ("X-TC-TraceId", "5c1dbdf7-6b0c-4ee3-8a52-8ab5a4a17d34".to_owned()),
@@ -251,7 +219,7 @@ impl V1 {
         let timestamp = NOW_SECONDS.to_string();
         let common = [
             ("Action", action),
-            ("Version", VERSION),
+            ("Version", version_of(action)),
             ("Region", "ap-guangzhou"),
             ("Timestamp", &timestamp),
             ("Nonce", "5371528941235689412"),
@@ -261,6 +229,11 @@ impl V1 {
         ];
         let pairs = common.iter().chain(own).map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         Self { method, parameters: pairs.collect() }
+    }
+
+    /// As [`Tc3::to`].
+    pub(crate) fn to(self, action: Action) -> Self {
+        self.with("Version", Some(action.spec().version))
     }
 
     /// Sets a parameter, or takes it away.

@@ -12,7 +12,7 @@ use ashlar_api::cbs::{
 };
 use ashlar_control::{Caller, Control, ControlError};
 
-use super::{Handled, pack};
+use crate::service::{Handled, pack};
 
 pub(super) async fn create_disks(
     control: &Control,

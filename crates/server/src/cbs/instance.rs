@@ -3,7 +3,7 @@
 use ashlar_api::cbs::{AttachDetail, DescribeInstancesDiskNum, DescribeInstancesDiskNumResponse};
 use ashlar_control::{Caller, Control};
 
-use super::Handled;
+use crate::service::Handled;
 
 pub(super) async fn describe_instances_disk_num(
     control: &Control,

@@ -3,7 +3,7 @@
 use ashlar_api::cbs::{DescribeDiskConfigQuota, DescribeDiskConfigQuotaResponse, DiskConfig};
 use ashlar_control::{Caller, Control};
 
-use super::Handled;
+use crate::service::Handled;
 
 pub(super) async fn describe_disk_config_quota(
     control: &Control,

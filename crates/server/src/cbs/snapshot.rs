@@ -10,7 +10,7 @@ use ashlar_api::{IsoDateTime, OrEmpty, UtcOffset};
 use ashlar_control::{Caller, Control, SnapshotView};
 use ashlar_types::{GIB_BYTES, SnapshotType};
 
-use super::{Handled, pack};
+use crate::service::{Handled, pack};
 
 pub(super) async fn create_snapshot(
     control: &Control,

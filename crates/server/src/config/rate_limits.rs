@@ -48,19 +48,31 @@ impl<'de> Visitor<'de> for SettingVisitor {
 
     fn visit_map<M: MapAccess<'de>>(self, map: M) -> Result<RateLimitSetting, M::Error> {
         let numbers = OwnNumbers::deserialize(MapAccessDeserializer::new(map))?;
-        let actions = numbers.actions.into_iter().map(|(name, rate)| {
-            let known = Action::ALL.iter().copied().find(|action| action.spec().name == name);
-            known
-                .map(|action| (action, rate))
-                .ok_or_else(|| M::Error::custom(format!("rate_limits.actions: there is no action `{name}`")))
-        });
-        let actions = actions.collect::<Result<_, _>>()?;
+        let mut actions = BTreeMap::new();
+        for (name, rate) in numbers.actions {
+            let mut named = Action::all().filter(|action| is_named(*action, &name)).peekable();
+            if named.peek().is_none() {
+                return Err(M::Error::custom(format!("rate_limits.actions: there is no action `{name}`")));
+            }
+            actions.extend(named.map(|action| (action, rate)));
+        }
         Ok(RateLimitSetting(RateLimits::Custom { requests_per_second: numbers.requests_per_second, actions }))
+    }
+}
+
+/// `NAME` stands for the actions of that name in every product, `PRODUCT:NAME` for one of them.
+fn is_named(action: Action, text: &str) -> bool {
+    let spec = action.spec();
+    match text.split_once(':') {
+        Some((product, name)) => spec.product == product && spec.name == name,
+        None => spec.name == text,
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use ashlar_api::cbs::CbsAction;
+
     use super::*;
 
     #[derive(Deserialize)]
@@ -78,12 +90,16 @@ mod tests {
     fn words_and_numbers() {
         assert_eq!(parse("'documented'"), Ok(RateLimits::Documented));
         assert_eq!(parse("'off'"), Ok(RateLimits::Off));
-        let actions = BTreeMap::from([(Action::DescribeDisks, 7)]);
+        let actions = BTreeMap::from([(CbsAction::DescribeDisks.into(), 7)]);
         assert_eq!(
             parse("{ requests_per_second = 3, actions = { DescribeDisks = 7 } }"),
             Ok(RateLimits::Custom { requests_per_second: 3, actions })
         );
+        let qualified = "{ requests_per_second = 3, actions = { 'cbs:DescribeDisks' = 7 } }";
+        let of_name = "{ requests_per_second = 3, actions = { DescribeDisks = 7 } }";
+        assert_eq!(parse(qualified), parse(of_name));
         for (value, named) in [
+            ("{ requests_per_second = 1, actions = { 'sts:DescribeDisks' = 1 } }", "sts:DescribeDisks"),
             ("'none'", "none"),
             ("5", "documented"),
             ("{ actions = {} }", "requests_per_second"),

@@ -6,7 +6,7 @@ use ashlar_api::{IntegerFlag, OrEmpty};
 use ashlar_control::{DiskView, ReturnFail};
 use ashlar_types::{DiskState, InstanceId, MIB_BYTES};
 
-use super::super::pack;
+use crate::service::pack;
 
 pub(super) fn disk(view: DiskView) -> Disk {
     let DiskView { disk, project_name, tags, latest_operation, return_fail, .. } = view;

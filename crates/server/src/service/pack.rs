@@ -9,7 +9,7 @@ use ashlar_types::{ProjectId, UnixMillis, Zone};
 const ZONE: UtcOffset = UtcOffset::BEIJING;
 
 /// Who asks, in the words of the rules.
-pub(super) fn caller(caller: &Caller) -> ashlar_control::Caller {
+pub(crate) fn caller(caller: &Caller) -> ashlar_control::Caller {
     ashlar_control::Caller {
         account: caller.account,
         region: caller.region.clone(),
@@ -17,22 +17,22 @@ pub(super) fn caller(caller: &Caller) -> ashlar_control::Caller {
     }
 }
 
-pub(super) fn filters(filters: Option<Vec<Filter>>) -> Vec<ashlar_control::Filter> {
+pub(crate) fn filters(filters: Option<Vec<Filter>>) -> Vec<ashlar_control::Filter> {
     let filter = |Filter { name, values }| ashlar_control::Filter { name, values };
     filters.into_iter().flatten().map(filter).collect()
 }
 
-pub(super) fn tags(tags: Option<Vec<Tag>>) -> Vec<ashlar_control::Tag> {
+pub(crate) fn tags(tags: Option<Vec<Tag>>) -> Vec<ashlar_control::Tag> {
     let tag = |Tag { key, value }| ashlar_control::Tag { key, value };
     tags.into_iter().flatten().map(tag).collect()
 }
 
-pub(super) fn tags_shown(tags: Vec<ashlar_control::Tag>) -> Vec<Tag> {
+pub(crate) fn tags_shown(tags: Vec<ashlar_control::Tag>) -> Vec<Tag> {
     tags.into_iter().map(|ashlar_control::Tag { key, value }| Tag { key, value }).collect()
 }
 
 /// Where something lies. There are no cages and no dedicated clusters.
-pub(super) fn place(zone: Zone, project_id: ProjectId, project_name: String) -> PlacementOutput {
+pub(crate) fn place(zone: Zone, project_id: ProjectId, project_name: String) -> PlacementOutput {
     PlacementOutput {
         zone,
         cage_id: String::new(),
@@ -44,12 +44,12 @@ pub(super) fn place(zone: Zone, project_id: ProjectId, project_name: String) -> 
     }
 }
 
-pub(super) fn date_time(time: UnixMillis) -> DateTime {
+pub(crate) fn date_time(time: UnixMillis) -> DateTime {
     DateTime::from_unix(time, ZONE)
 }
 
 /// Refuses a parameter that the wire knows and the rules have no word for.
-pub(super) fn not_offered(
+pub(crate) fn not_offered(
     parameter: &'static str,
     value: impl Into<String>,
     why: &'static str,

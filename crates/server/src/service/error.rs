@@ -14,7 +14,7 @@ use ashlar_control::{
 use ashlar_types::DiskState;
 
 /// The answer to a refused or failed call. The text is the rules' own; the cause stays with the operator.
-pub(super) fn answer(action: Action, error: ControlError) -> ApiError {
+pub(crate) fn answer(action: Action, error: ControlError) -> ApiError {
     let codes = codes(&error);
     let listed = codes.iter().find(|code| action.documents(**code));
     let code = listed.or(codes.first()).copied().unwrap_or(InternalError);
@@ -115,6 +115,7 @@ const fn job(kind: JobErrorKind) -> &'static [ErrorCode] {
 
 #[cfg(test)]
 mod tests {
+    use ashlar_api::cbs::CbsAction;
     use ashlar_control::JobError;
 
     use super::*;
@@ -152,7 +153,7 @@ mod tests {
         ];
         for error in permanent {
             let text = error.to_string();
-            assert!(!invites_retry(answer(Action::AttachDisks, error).code), "{text}");
+            assert!(!invites_retry(answer(CbsAction::AttachDisks.into(), error).code), "{text}");
         }
     }
 
@@ -167,7 +168,7 @@ mod tests {
         ];
         for error in passing {
             let text = error.to_string();
-            assert!(invites_retry(answer(Action::AttachDisks, error).code), "{text}");
+            assert!(invites_retry(answer(CbsAction::AttachDisks.into(), error).code), "{text}");
         }
     }
 
@@ -183,23 +184,23 @@ mod tests {
         };
         let project = || ControlError::from(ParameterError::ProjectNotFound(ashlar_types::ProjectId(7)));
         for (action, error, code) in [
-            (Action::AttachDisks, busy(), ResourceBusy),
-            (Action::ResizeDisk, busy(), InvalidDiskBusy),
-            (Action::ModifyDiskAttributes, busy(), ResourceInUse),
-            (Action::ApplySnapshot, creating(), ResourceUnavailableSnapshotCreating),
-            (Action::TerminateDisks, creating(), ResourceBusy),
-            (Action::CreateSnapshot, failed(), InternalErrorResourceOpFailed),
-            (Action::CreateDisks, failed(), InternalErrorComponentError),
-            (Action::DeleteSnapshots, failed(), InternalError),
-            (Action::AttachDisks, too_many(), InvalidParameterValueLimitExceeded),
-            (Action::DescribeDisks, too_many(), InvalidParameterValue),
-            (Action::CreateDisks, project(), InvalidParameterProjectIdNotExist),
-            (Action::ModifyDiskAttributes, project(), ResourceNotFoundNotFound),
+            (CbsAction::AttachDisks, busy(), ResourceBusy),
+            (CbsAction::ResizeDisk, busy(), InvalidDiskBusy),
+            (CbsAction::ModifyDiskAttributes, busy(), ResourceInUse),
+            (CbsAction::ApplySnapshot, creating(), ResourceUnavailableSnapshotCreating),
+            (CbsAction::TerminateDisks, creating(), ResourceBusy),
+            (CbsAction::CreateSnapshot, failed(), InternalErrorResourceOpFailed),
+            (CbsAction::CreateDisks, failed(), InternalErrorComponentError),
+            (CbsAction::DeleteSnapshots, failed(), InternalError),
+            (CbsAction::AttachDisks, too_many(), InvalidParameterValueLimitExceeded),
+            (CbsAction::DescribeDisks, too_many(), InvalidParameterValue),
+            (CbsAction::CreateDisks, project(), InvalidParameterProjectIdNotExist),
+            (CbsAction::ModifyDiskAttributes, project(), ResourceNotFoundNotFound),
             // No code of the page says it: the plain one stays.
-            (Action::TerminateDisks, DiskError::NotFound(disk_id()).into(), InvalidDiskIdNotFound),
+            (CbsAction::TerminateDisks, DiskError::NotFound(disk_id()).into(), InvalidDiskIdNotFound),
         ] {
             let text = error.to_string();
-            assert_eq!(answer(action, error).code, code, "{action:?}: {text}");
+            assert_eq!(answer(action.into(), error).code, code, "{action:?}: {text}");
         }
     }
 
@@ -207,7 +208,7 @@ mod tests {
     fn the_operators_detail_stays_with_the_operator() {
         let detail = "pools/ap-guangzhou/data: input/output error";
         let error = JobError { kind: JobErrorKind::StoreFailed, detail: detail.into() };
-        let answer = answer(Action::CreateSnapshot, error.into());
+        let answer = answer(CbsAction::CreateSnapshot.into(), error.into());
         assert!(!answer.message.contains("pools"), "{}", answer.message);
         assert_eq!(answer.cause.unwrap().to_string(), detail);
     }

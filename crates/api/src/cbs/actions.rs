@@ -1,0 +1,40 @@
+//! The table of the actions of Cloud Block Storage.
+
+use crate::action::product;
+
+product! {
+    "Cloud Block Storage", Cbs "cbs" "2017-03-12": CbsAction, CbsApi {
+        ApplySnapshot apply_snapshot -> ApplySnapshotResponse, 20 per second,
+            writes [Snapshot("SnapshotId"), Volume("DiskId")];
+        AttachDisks attach_disks -> AttachDisksResponse, 20 per second,
+            writes [Volume("DiskIds"), Instance("InstanceId")];
+        CreateDisks create_disks -> CreateDisksResponse, 20 per second,
+            writes [Volume(all), Snapshot("SnapshotId"), Instance("AutoMountConfiguration.InstanceId")];
+        CreateSnapshot create_snapshot -> CreateSnapshotResponse, 20 per second,
+            writes [Volume("DiskId"), DiskBackup("DiskBackupId"), Snapshot(all)];
+        DeleteSnapshots delete_snapshots -> DeleteSnapshotsResponse, 20 per second,
+            writes [Snapshot("SnapshotIds")];
+        DescribeDiskConfigQuota describe_disk_config_quota -> DescribeDiskConfigQuotaResponse, 20 per second,
+            reads [];
+        DescribeDisks describe_disks -> DescribeDisksResponse, 100 per second,
+            reads [Volume("DiskIds" or all)];
+        DescribeInstancesDiskNum describe_instances_disk_num -> DescribeInstancesDiskNumResponse, 20 per second,
+            reads [Instance("InstanceIds")];
+        DescribeSnapshots describe_snapshots -> DescribeSnapshotsResponse, 20 per second,
+            reads [Snapshot("SnapshotIds" or all)];
+        DetachDisks detach_disks -> DetachDisksResponse, 20 per second,
+            writes [Volume("DiskIds"), Instance("InstanceId")];
+        GetSnapOverview get_snap_overview -> GetSnapOverviewResponse, 20 per second,
+            reads [Snapshot(all)];
+        InitializeDisks initialize_disks -> InitializeDisksResponse, 20 per second,
+            writes [Volume("DiskIds")];
+        ModifyDiskAttributes modify_disk_attributes -> ModifyDiskAttributesResponse, 20 per second,
+            writes [Volume("DiskIds")];
+        ModifySnapshotAttribute modify_snapshot_attribute -> ModifySnapshotAttributeResponse, 20 per second,
+            writes [Snapshot("SnapshotId")];
+        ResizeDisk resize_disk -> ResizeDiskResponse, 20 per second,
+            writes [Volume("DiskId")];
+        TerminateDisks terminate_disks -> TerminateDisksResponse, 20 per second,
+            writes [Volume("DiskIds")];
+    }
+}

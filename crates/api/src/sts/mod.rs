@@ -1,0 +1,9 @@
+//! Security Token Service, version 2018-08-13: who calls, and keys for a while.
+
+mod actions;
+mod errors;
+mod identity;
+
+pub(crate) use actions::dispatch;
+pub use actions::{StsAction, StsApi};
+pub use identity::{GetCallerIdentity, GetCallerIdentityResponse};

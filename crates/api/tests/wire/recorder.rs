@@ -1,0 +1,71 @@
+//! An API that only remembers its calls: one line an action.
+
+use std::sync::{Arc, Mutex};
+
+use ashlar_api::{ApiError, Caller, cbs, sts};
+use ashlar_types::AccountUin;
+
+/// What the API was called with: the caller's region, and the request as `Debug` shows it.
+pub(crate) type Calls = Arc<Mutex<Vec<(String, String)>>>;
+
+/// An API that remembers what it was called with, and answers with the least there is.
+pub(crate) struct Recorder(Calls);
+
+impl Recorder {
+    pub(crate) fn new(calls: &Calls) -> Self {
+        Self(Arc::clone(calls))
+    }
+
+    fn record(&self, caller: &Caller, request: &impl std::fmt::Debug) {
+        assert_eq!(caller.account, AccountUin(100_000_000_001));
+        self.0.lock().unwrap().push((caller.region.to_string(), format!("{request:?}")));
+    }
+}
+
+/// Records the calls of one product. The lines stand in the order of the product's table.
+macro_rules! recorded {
+    ($api:ident of $module:ident { $($method:ident: $request:ident -> $response:ident $fields:tt,)+ }) => {
+        impl $module::$api for Recorder {
+            $(async fn $method(
+                &self,
+                caller: &Caller,
+                request: $module::$request,
+            ) -> Result<$module::$response, ApiError> {
+                self.record(caller, &request);
+                Ok($module::$response $fields)
+            })+
+        }
+    };
+}
+
+recorded! {
+    CbsApi of cbs {
+        apply_snapshot: ApplySnapshot -> ApplySnapshotResponse {},
+        attach_disks: AttachDisks -> AttachDisksResponse {},
+        create_disks: CreateDisks -> CreateDisksResponse { disk_id_set: vec!["disk-lzrg2pwi".parse().unwrap()] },
+        create_snapshot: CreateSnapshot -> CreateSnapshotResponse { snapshot_id: "snap-gybrif0z".parse().unwrap() },
+        delete_snapshots: DeleteSnapshots -> DeleteSnapshotsResponse {},
+        describe_disk_config_quota: DescribeDiskConfigQuota -> DescribeDiskConfigQuotaResponse { disk_config_set: Vec::new() },
+        describe_disks: DescribeDisks -> DescribeDisksResponse { total_count: 0, disk_set: Vec::new() },
+        describe_instances_disk_num: DescribeInstancesDiskNum -> DescribeInstancesDiskNumResponse { attach_detail: Vec::new() },
+        describe_snapshots: DescribeSnapshots -> DescribeSnapshotsResponse { total_count: 0, snapshot_set: Vec::new() },
+        detach_disks: DetachDisks -> DetachDisksResponse {},
+        get_snap_overview: GetSnapOverview -> GetSnapOverviewResponse {
+            total_size: 1.5, real_trade_size: 1.5, free_quota: 0.0, total_nums: 2
+        },
+        initialize_disks: InitializeDisks -> InitializeDisksResponse {},
+        modify_disk_attributes: ModifyDiskAttributes -> ModifyDiskAttributesResponse {},
+        modify_snapshot_attribute: ModifySnapshotAttribute -> ModifySnapshotAttributeResponse {},
+        resize_disk: ResizeDisk -> ResizeDiskResponse {},
+        terminate_disks: TerminateDisks -> TerminateDisksResponse {},
+    }
+}
+
+recorded! {
+    StsApi of sts {
+        get_caller_identity: GetCallerIdentity -> GetCallerIdentityResponse {
+            arn: String::new(), account_id: String::new(), user_id: String::new(), principal_id: String::new(),
+            kind: String::new(),
+        },
+    }
+}

@@ -43,7 +43,7 @@ struct Disk {
     sync_to_fail: Option<FileRole>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 struct Contents {
     now: Image,
     durable: Image,
@@ -56,7 +56,7 @@ struct Image {
     length_bytes: u64,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 enum Change {
     Write { offset_bytes: u64, data: Vec<u8> },
     Punch { offset_bytes: u64, length_bytes: u64 },
@@ -73,6 +73,20 @@ impl SimulatedDisk {
             is_off: false,
             calls: 0,
             capacity_bytes,
+            sync_to_fail: None,
+        })))
+    }
+
+    /// Another disk with the same content, durable and not. Its power is on, and nothing is planned for it.
+    #[must_use]
+    pub fn fork(&self) -> Self {
+        let disk = self.0.lock();
+        Self(Arc::new(Mutex::new(Disk {
+            files: disk.files.clone(),
+            calls_left: None,
+            is_off: false,
+            calls: 0,
+            capacity_bytes: disk.capacity_bytes,
             sync_to_fail: None,
         })))
     }

@@ -7,6 +7,7 @@
 )]
 
 mod contract;
+mod exhaustive;
 mod faults;
 mod oracle;
 mod real_files;

@@ -15,7 +15,7 @@ use ashlar_volume::{
 
 use crate::oracle::{Content, World};
 
-const HISTORIES: u64 = 3000;
+const HISTORIES: u64 = 20_000;
 const LEAF_BYTES: u64 = 32 * MIB_BYTES;
 const SIZE_BYTES_MIN: u64 = LEAF_BYTES + MIB_BYTES;
 const VOLUMES_MAX: usize = 4;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use ashlar_volume::{ErrorKind, VolumeError, VolumeId, VolumeSnapshotId};
 
-use crate::format::{LayerId, LayerRecord, LeafIndex, NameRecord};
+use crate::format::{DataKeyId, LayerId, LayerRecord, LeafIndex, NameRecord};
 use crate::map::Names;
 use crate::state::State;
 use crate::volume::OpenVolume;
@@ -16,6 +16,9 @@ pub(crate) struct Catalog {
     pub(crate) volumes: BTreeMap<VolumeId, NameRecord>,
     pub(crate) snapshots: BTreeMap<VolumeSnapshotId, NameRecord>,
     layers: BTreeMap<LayerId, Layer>,
+    /// How many named layers need each key. A layer's ancestors have its key too, so what is counted here is all that
+    /// will ever be read again.
+    key_users: BTreeMap<DataKeyId, u64>,
     pub(crate) open_volumes: HashMap<VolumeId, OpenEntry>,
     pub(crate) open_snapshots: HashMap<VolumeSnapshotId, OpenEntry>,
     /// Layers that may have to be merged or dropped.
@@ -32,6 +35,7 @@ struct Layer {
     children: BTreeSet<LayerId>,
     /// Whether a volume or snapshot refers to it.
     is_named: bool,
+    data_key: Option<DataKeyId>,
 }
 
 /// An open volume or snapshot and how many devices are open on it.
@@ -51,6 +55,18 @@ pub(crate) struct Reclaim {
     pub(crate) cursor: Option<(LayerId, LeafIndex)>,
 }
 
+/// What a new layer lies on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Base {
+    /// A layer, whose lineage it joins.
+    Layer(LayerId),
+    /// Nothing: it begins a lineage.
+    Nothing {
+        /// What the lineage is encrypted with, if it is.
+        data_key: Option<DataKeyId>,
+    },
+}
+
 /// What has to be done with a layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fate {
@@ -68,11 +84,16 @@ impl Catalog {
         let mut catalog = Self { volumes: names.volumes, snapshots: names.snapshots, ..Self::default() };
         for (id, record) in &names.layers {
             catalog.link(*id, record.parent);
+            catalog.layers.entry(*id).or_default().data_key = record.data_key;
         }
         let named: Vec<_> =
             catalog.volumes.values().chain(catalog.snapshots.values()).map(|record| record.layer).collect();
-        for layer in named {
-            catalog.layers.entry(layer).or_default().is_named = true;
+        for id in named {
+            let layer = catalog.layers.entry(id).or_default();
+            layer.is_named = true;
+            if let Some(key) = layer.data_key {
+                *catalog.key_users.entry(key).or_default() += 1;
+            }
         }
         let unnamed = catalog.layers.iter().filter(|(_, layer)| !layer.is_named).map(|(id, _)| *id);
         catalog.reclaim.candidates = unnamed.collect();
@@ -155,26 +176,34 @@ impl Catalog {
         self.layers.range(from..).next().map(|(id, _)| *id)
     }
 
-    /// Makes a new empty layer for a name.
-    pub(crate) fn add_layer(&mut self, state: &mut State, parent: Option<LayerId>) -> LayerId {
+    /// Makes a new empty layer for a name, on top of another one or as the first of a lineage.
+    pub(crate) fn add_layer(&mut self, state: &mut State, base: Base) -> LayerId {
+        let (parent, data_key) = match base {
+            Base::Layer(parent) => (Some(parent), self.data_key(parent)),
+            Base::Nothing { data_key } => (None, data_key),
+        };
         let id = state.take_layer_id();
         self.link(id, parent);
-        self.layers.entry(id).or_default().is_named = true;
-        state.pending.layers.insert(id, Some(LayerRecord { parent }));
+        let layer = self.layers.entry(id).or_default();
+        layer.is_named = true;
+        layer.data_key = data_key;
+        if let Some(key) = data_key {
+            *self.key_users.entry(key).or_default() += 1;
+        }
+        state.pending.layers.insert(id, Some(LayerRecord { parent, data_key }));
         id
     }
 
-    /// Puts a new empty layer over `parent` under a volume; the one that it had goes.
-    pub(crate) fn replace_top(
-        &mut self,
-        state: &mut State,
-        volume: &VolumeId,
-        old: NameRecord,
-        parent: Option<LayerId>,
-    ) {
-        let layer = self.add_layer(state, parent);
+    /// Puts a new empty layer under a volume; the one that it had goes.
+    pub(crate) fn replace_top(&mut self, state: &mut State, volume: &VolumeId, old: NameRecord, base: Base) {
+        let layer = self.add_layer(state, base);
         self.put_volume(state, volume, Some(NameRecord { layer, ..old }));
-        self.unname(old.layer);
+        self.unname(state, old.layer);
+    }
+
+    /// What a layer's blocks are encrypted with.
+    pub(crate) fn data_key(&self, layer: LayerId) -> Option<DataKeyId> {
+        self.layers.get(&layer).and_then(|layer| layer.data_key)
     }
 
     /// Stores what a volume is now.
@@ -200,12 +229,21 @@ impl Catalog {
         state.pending.snapshots.insert(snapshot.clone(), record);
     }
 
-    /// The name that referred to the layer is gone.
-    pub(crate) fn unname(&mut self, layer: LayerId) {
-        if let Some(layer) = self.layers.get_mut(&layer) {
+    /// The name that referred to the layer is gone; with the last one of a lineage goes its key.
+    pub(crate) fn unname(&mut self, state: &mut State, id: LayerId) {
+        if let Some(layer) = self.layers.get_mut(&id) {
             layer.is_named = false;
+            if let Some(key) = layer.data_key
+                && let Some(users) = self.key_users.get_mut(&key)
+            {
+                *users -= 1;
+                if *users == 0 {
+                    self.key_users.remove(&key);
+                    state.pending.freed_keys.push(key);
+                }
+            }
         }
-        self.reclaim.candidates.insert(layer);
+        self.reclaim.candidates.insert(id);
     }
 
     /// What has to be done with a layer.
@@ -229,7 +267,8 @@ impl Catalog {
         }
         for child in layer.children {
             self.link(child, layer.parent);
-            state.pending.layers.insert(child, Some(LayerRecord { parent: layer.parent }));
+            let record = LayerRecord { parent: layer.parent, data_key: self.data_key(child) };
+            state.pending.layers.insert(child, Some(record));
         }
         state.pending.layers.insert(id, None);
         state.held_blocks.remove(&id);

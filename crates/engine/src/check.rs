@@ -12,6 +12,7 @@ use crate::file::{Directory, File, FileRole, RealDirectory};
 use crate::format::{
     BLOCKS_PER_CHUNK, CHUNK_BYTES, ChunkIndex, ChunkNumber, Fragment, LayerId, LeafChunks, LeafIndex,
 };
+use crate::keys::Slots;
 use crate::map::Map;
 use crate::recovery::{self, Durable};
 
@@ -69,6 +70,7 @@ pub fn check_in(directory: Arc<dyn Directory>) -> Result<CheckReport, VolumeErro
         owners: BTreeMap::new(),
     };
     checker.check_names();
+    checker.check_keys(&*directory)?;
     checker.check_leaves()?;
     checker.check_allocation();
     checker.check_data_file()?;
@@ -131,6 +133,33 @@ impl Checker<'_> {
                 self.find(format!("layer {} hangs on layer {}, which is not older", layer.0, parent.0));
             }
         }
+    }
+
+    /// Every key that is needed is there, and a layer has the key of its parent.
+    fn check_keys(&mut self, directory: &dyn Directory) -> Result<(), VolumeError> {
+        let names = &self.durable.names;
+        let mut stored = Slots::default();
+        let io = |error| VolumeError::io("look for the pool's keys", error);
+        if directory.exists(FileRole::Keys).map_err(io)? {
+            (stored, _) = Slots::read(&*recovery::open_file(directory, FileRole::Keys)?, |_| false)?;
+        }
+        let volumes = names.volumes.iter().map(|(name, record)| (format!("volume `{name}`"), record));
+        let snapshots = names.snapshots.iter().map(|(name, record)| (format!("snapshot `{name}`"), record));
+        for (name, record) in volumes.chain(snapshots) {
+            let key = names.layers.get(&record.layer).and_then(|layer| layer.data_key);
+            if let Some(key) = key.filter(|key| !stored.keys.contains_key(key)) {
+                self.find(format!("the data key {:016x} of {name} is lost", key.0));
+            }
+        }
+        for (layer, record) in &names.layers {
+            let parent = record.parent.and_then(|parent| Some((parent, names.layers.get(&parent)?)));
+            if let Some((parent, of_parent)) = parent
+                && of_parent.data_key != record.data_key
+            {
+                self.find(format!("layer {} and its parent {} have different keys", layer.0, parent.0));
+            }
+        }
+        Ok(())
     }
 
     fn check_leaves(&mut self) -> Result<(), VolumeError> {

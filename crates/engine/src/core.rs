@@ -11,6 +11,7 @@ use crate::commit::Group;
 use crate::file::{Directory, File};
 use crate::format::{BLOCKS_PER_CHUNK, Fragment, LayerId, LeafChunks, LeafIndex};
 use crate::journal::Journal;
+use crate::keys::Keys;
 use crate::map::Map;
 use crate::options::PoolOptions;
 use crate::state::State;
@@ -41,6 +42,7 @@ pub(crate) struct Core {
     pub(crate) space: Space,
     pub(crate) resolved_leaves: ResolvedLeaves,
     pub(crate) wake: Wake,
+    pub(crate) keys: Keys,
 }
 
 impl Core {
@@ -122,6 +124,16 @@ impl Core {
             }
         }
         Ok(())
+    }
+
+    /// Destroys the keys of which it is durable that nobody needs them.
+    pub(crate) fn destroy_freed_keys(&self) -> Result<(), VolumeError> {
+        let freed = std::mem::take(&mut self.state.write().keys_to_destroy);
+        if freed.is_empty() {
+            return Ok(());
+        }
+        // What is not destroyed now is destroyed by the next opening; nothing may be written before it.
+        self.keys.destroy(&freed).inspect_err(|error| self.latch.set(error))
     }
 
     /// Turns an I/O error of a change into the error of the call. A full medium is nobody's fault; anything else latches.

@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use ashlar_volume::{VolumeId, VolumeSnapshotId};
 
 use crate::format::{
-    CHUNKS_PER_LEAF, ChunkIndex, ChunkNumber, Fragment, LayerId, LayerRecord, LeafChunks, LeafIndex,
-    NameRecord,
+    CHUNKS_PER_LEAF, ChunkIndex, ChunkNumber, DataKeyId, Fragment, LayerId, LayerRecord, LeafChunks,
+    LeafIndex, NameRecord,
 };
 
 /// Whether a chunk of the data file belongs to a layer.
@@ -38,6 +38,8 @@ pub(crate) struct Delta {
     pub(crate) snapshots: BTreeMap<VolumeSnapshotId, Option<NameRecord>>,
     /// Blocks that nobody refers to once this delta is durable, in chunks that stay. Not stored.
     pub(crate) freed_blocks: Vec<Fragment>,
+    /// Keys that nobody needs once this delta is durable. Not stored.
+    pub(crate) freed_keys: Vec<DataKeyId>,
 }
 
 impl Delta {
@@ -109,6 +111,7 @@ impl Delta {
         self.volumes.extend(later.volumes);
         self.snapshots.extend(later.snapshots);
         self.freed_blocks.extend(later.freed_blocks);
+        self.freed_keys.extend(later.freed_keys);
     }
 }
 

@@ -27,6 +27,8 @@ pub enum FileRole {
     Map,
     /// A map that is being created. It becomes [`FileRole::Map`] when it is complete.
     MapBeingCreated,
+    /// The wrapped data keys of encrypted volumes.
+    Keys,
 }
 
 impl FileRole {
@@ -38,6 +40,7 @@ impl FileRole {
             Self::Journal => "journal",
             Self::Map => "map.redb",
             Self::MapBeingCreated => "map.redb.new",
+            Self::Keys => "keys",
         }
     }
 }

@@ -5,6 +5,7 @@
 use ashlar_volume::{BLOCK_BYTES, ErrorKind, VolumeError};
 
 mod codec;
+mod key;
 mod leaf;
 mod record;
 #[cfg(test)]
@@ -12,6 +13,7 @@ mod tests;
 
 use codec::{Reader, Writer};
 
+pub(crate) use key::{DataKeyId, KEY_SLOT_BYTES, KeySlot, WRAPPED_KEY_BYTES_MAX};
 pub(crate) use leaf::{LeafChunks, decode_leaf, encode_leaf};
 pub(crate) use record::{
     RECORD_ALIGNMENT_BYTES, RECORD_HEADER_BYTES, decode_delta, decode_record_header, encode_delta,
@@ -81,6 +83,11 @@ impl LeafIndex {
     /// The chunk in a slot of this leaf.
     pub(crate) const fn chunk(self, slot: u16) -> ChunkIndex {
         ChunkIndex(self.0 as u64 * CHUNKS_PER_LEAF + slot as u64)
+    }
+
+    /// The number in its volume of a block that is counted from the leaf's beginning.
+    pub(crate) const fn block_of_volume(self, block: u64) -> u64 {
+        self.0 as u64 * (LEAF_BYTES / BLOCK_BYTES) + block
     }
 }
 
@@ -155,17 +162,20 @@ impl NameRecord {
 pub(crate) struct LayerRecord {
     /// The layer in which blocks are found that this one lacks.
     pub(crate) parent: Option<LayerId>,
+    /// What the layer's blocks are encrypted with, if they are. The parent's is the same.
+    pub(crate) data_key: Option<DataKeyId>,
 }
 
 impl LayerRecord {
     pub(crate) const ENCODED_BYTES: usize = 20;
     /// Layer ids begin at 1, so 0 can say "none".
     const NO_PARENT: u64 = 0;
+    const NOT_ENCRYPTED: u64 = 0;
 
     pub(crate) fn encode(self) -> [u8; Self::ENCODED_BYTES] {
         let mut out = Writer::new();
         out.u64(self.parent.map_or(Self::NO_PARENT, |parent| parent.0));
-        out.u64(0); // data key of the lineage: 0 is "not encrypted"
+        out.u64(self.data_key.map_or(Self::NOT_ENCRYPTED, |key| key.0.get()));
         out.u32(0); // flags: none yet
         out.into_array()
     }
@@ -173,9 +183,10 @@ impl LayerRecord {
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self, VolumeError> {
         let mut input = Reader::new("layer", bytes);
         let parent = input.u64()?;
-        input.zeroes(12)?;
+        let data_key = DataKeyId::new(input.u64()?);
+        input.zeroes(4)?;
         input.end()?;
-        Ok(Self { parent: (parent != Self::NO_PARENT).then_some(LayerId(parent)) })
+        Ok(Self { parent: (parent != Self::NO_PARENT).then_some(LayerId(parent)), data_key })
     }
 }
 

@@ -9,6 +9,7 @@
 //! - `format`: every byte on it;
 //! - `delta`, `state`, `journal`, `map`, `commit`: metadata and how it becomes durable;
 //! - `leaf`, `volume`: the way of a read and a write;
+//! - `cipher`, `keys`: what encrypts a volume's blocks, and where its key is;
 //! - `catalog`, `store`, `device`, `changes`: volumes and snapshots by name;
 //! - `background`, `recovery`, `check`: what happens when nobody looks.
 
@@ -17,6 +18,7 @@ mod background;
 mod catalog;
 mod changes;
 mod check;
+mod cipher;
 mod commit;
 mod core;
 mod delta;
@@ -24,6 +26,7 @@ mod device;
 mod file;
 mod format;
 mod journal;
+mod keys;
 mod leaf;
 mod map;
 mod options;
@@ -35,6 +38,8 @@ mod volume;
 mod wake;
 
 pub use check::{CheckReport, check, check_in};
+pub use cipher::{DATA_KEY_BYTES, DataKey};
 pub use file::{Directory, FaultyDirectory, File, FileFaults, FileRole, simulated};
+pub use keys::KeyWrapper;
 pub use options::{Background, PoolOptions};
 pub use pool::Pool;

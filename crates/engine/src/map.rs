@@ -2,7 +2,7 @@
 //!
 //! It changes only as a whole, by [`Map::apply`]; everything newer is in deltas above it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
@@ -13,8 +13,8 @@ use crate::allocator::ChunkRuns;
 use crate::delta::{ChunkState, Delta, LeafPatch};
 use crate::file::File;
 use crate::format::{
-    CHUNKS_PER_ALLOCATION_SEGMENT, ChunkNumber, LayerId, LayerRecord, LeafChunks, LeafIndex, NameRecord,
-    Superblock, decode_leaf, encode_leaf,
+    CHUNKS_PER_ALLOCATION_SEGMENT, ChunkNumber, DataKeyId, LayerId, LayerRecord, LeafChunks, LeafIndex,
+    NameRecord, Superblock, decode_leaf, encode_leaf,
 };
 
 mod backend;
@@ -40,6 +40,12 @@ pub(crate) struct Names {
 }
 
 impl Names {
+    /// The keys that volumes and snapshots need.
+    pub(crate) fn data_keys(&self) -> BTreeSet<DataKeyId> {
+        let named = self.volumes.values().chain(self.snapshots.values());
+        named.filter_map(|record| self.layers.get(&record.layer)?.data_key).collect()
+    }
+
     /// Puts a delta on top.
     pub(crate) fn apply(&mut self, delta: &Delta) {
         apply_changes(&mut self.volumes, &delta.volumes);

@@ -1,5 +1,9 @@
 //! What an operator or a test can choose of a pool.
 
+use std::sync::Arc;
+
+use crate::keys::KeyWrapper;
+
 /// Who does the work that nobody waits for: checkpoints, merging of deleted snapshots, giving space back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Background {
@@ -25,6 +29,8 @@ pub struct PoolOptions {
     pub pending_bytes_max: usize,
     /// Who does the background work.
     pub background: Background,
+    /// Wraps the keys of encrypted volumes; without it none can be made or opened.
+    pub key_wrapper: Option<Arc<dyn KeyWrapper>>,
 }
 
 impl Default for PoolOptions {
@@ -36,6 +42,7 @@ impl Default for PoolOptions {
             reserve_bytes: 64 << 20,
             pending_bytes_max: 1 << 20,
             background: Background::Thread,
+            key_wrapper: None,
         }
     }
 }

@@ -15,6 +15,7 @@ use crate::core::{Core, Latch, ResolvedLeaves, Space};
 use crate::delta::Delta;
 use crate::file::{Directory, FaultyDirectory, FileFaults, FileRole, RealDirectory};
 use crate::journal::Journal;
+use crate::keys::Keys;
 use crate::map::Map;
 use crate::options::{Background, PoolOptions};
 use crate::recovery;
@@ -44,7 +45,8 @@ impl Pool {
     /// Opens the pool in a directory; makes one where there is none.
     ///
     /// `InUse`: another process has it. `Corrupt`: it is not a pool of a known format, or is damaged.
-    /// `InvalidArgument`: an option is out of its range. `Io`, `NoSpace`.
+    /// `InvalidArgument`: an option is out of its range, or the wrapper's master key is not the one that the pool's
+    /// encrypted volumes need. `Io`, `NoSpace`.
     pub fn open(directory: &Path, options: PoolOptions) -> Result<Self, VolumeError> {
         Self::open_in(Arc::new(RealDirectory::open(directory)?), options)
     }
@@ -79,6 +81,15 @@ impl Pool {
         self.stop_thread();
         let is_closed = std::mem::replace(&mut self.inner.catalog.lock().is_closed, true);
         if is_closed { Ok(()) } else { self.inner.close() }
+    }
+
+    /// Wraps the keys of all encrypted volumes with the master key that wraps now; gives how many were not yet. Moves no
+    /// data and may run beside everything else. Broken off at any point, it leaves every key open to the old or the new
+    /// master key, and can be repeated.
+    pub fn rewrap_keys(&self) -> Result<u64, VolumeError> {
+        let core = &self.inner.core;
+        core.latch.check()?;
+        core.keys.rewrap()
     }
 
     /// Does one small piece of background work; `false` when there is none. For [`Background::Manual`].
@@ -123,6 +134,7 @@ impl Inner {
             held_blocks: durable.names.held_blocks.clone(),
             allocator: Allocator::new(free, high_water, is_clean),
             next_layer: superblock.next_layer,
+            keys_to_destroy: Vec::new(),
         };
         let journal = Journal::new(
             recovery::open_file(&*directory, FileRole::Journal)?,
@@ -130,7 +142,13 @@ impl Inner {
             superblock.generation,
             superblock.applied_sequence,
         );
+        let keys = Keys::open(
+            recovery::open_file(&*directory, FileRole::Keys)?,
+            options.key_wrapper.clone(),
+            &durable.names.data_keys(),
+        )?;
         let core = Core {
+            keys,
             data: recovery::open_file(&*directory, FileRole::Data)?,
             map,
             journal: Mutex::new(journal),

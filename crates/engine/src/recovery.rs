@@ -72,6 +72,8 @@ pub(crate) fn create(directory: &dyn Directory, options: &PoolOptions) -> Result
     journal.set_length(0).map_err(io)?;
     Journal::prepare(&*journal, segment_bytes).map_err(io)?;
 
+    open_file(directory, FileRole::Keys)?.set_length(0).map_err(io)?;
+
     let map = open_file(directory, FileRole::MapBeingCreated)?;
     map.set_length(0).map_err(io)?;
     map.sync_data().map_err(io)?;

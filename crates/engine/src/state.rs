@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::allocator::Allocator;
 use crate::delta::{ChunkState, Delta, LeafPatch};
-use crate::format::{ChunkNumber, Fragment, LayerId, LeafIndex};
+use crate::format::{ChunkNumber, DataKeyId, Fragment, LayerId, LeafIndex};
 
 /// Everything about the metadata that changes with each commit. The state of the pool is the map, then
 /// `checkpoint`, `committed`, `committing` and `pending`, each on top of the one before.
@@ -24,6 +24,8 @@ pub(crate) struct State {
     pub(crate) allocator: Allocator,
     /// The id for the next new layer.
     pub(crate) next_layer: LayerId,
+    /// Keys that nobody needs any more, durably.
+    pub(crate) keys_to_destroy: Vec<DataKeyId>,
 }
 
 impl State {
@@ -94,12 +96,14 @@ impl State {
         for blocks in &delta.freed_blocks {
             self.allocator.blocks_are_free(*blocks);
         }
+        self.keys_to_destroy.extend(&delta.freed_keys);
     }
 
     /// What was being made durable is part of what the next checkpoint takes.
     pub(crate) fn absorb_committed(&mut self, delta: Arc<Delta>) {
         let mut delta = Arc::unwrap_or_clone(delta);
         delta.freed_blocks.clear();
+        delta.freed_keys.clear();
         self.committed.absorb(delta);
     }
 

@@ -8,9 +8,9 @@ use ashlar_volume::{
     VolumeId, VolumeInfo, VolumeSnapshotId, VolumeStore,
 };
 
-use crate::catalog::{Catalog, OpenEntry};
+use crate::catalog::{Base, Catalog, OpenEntry};
 use crate::device::{DeviceName, PoolDevice};
-use crate::format::{NameRecord, VOLUME_BYTES_MAX};
+use crate::format::{DataKeyId, NameRecord, VOLUME_BYTES_MAX};
 use crate::pool::{Inner, Pool};
 use crate::state::State;
 use crate::volume::OpenVolume;
@@ -29,8 +29,61 @@ impl Inner {
             change(&mut catalog, &mut self.core.state.write())?
         };
         self.core.commit()?;
+        self.core.destroy_freed_keys()?;
         self.core.wake.ring();
         Ok(result)
+    }
+
+    /// Runs `change` with a new key; where it refuses, the key goes again.
+    fn with_new_key(
+        &self,
+        change: impl FnOnce(DataKeyId) -> Result<(), VolumeError>,
+    ) -> Result<(), VolumeError> {
+        self.core.latch.check()?;
+        let key = self.core.keys.create().inspect_err(|error| self.latch_unless_harmless(error))?;
+        change(key).inspect_err(|error| {
+            // After an error of the commit the change may be durable: the next opening knows whether it is.
+            if self.core.latch.check().is_ok()
+                && let Err(error) = self.core.keys.destroy(&[key])
+            {
+                self.core.latch.set(&error);
+            }
+            tracing::debug!(%error, "a new data key was not needed");
+        })
+    }
+
+    fn latch_unless_harmless(&self, error: &VolumeError) {
+        if error.kind() == ErrorKind::Io {
+            self.core.latch.set(error);
+        }
+    }
+
+    fn open_layers(
+        &self,
+        name: &dyn std::fmt::Display,
+        is_read_only: bool,
+        record: NameRecord,
+        catalog: &Catalog,
+    ) -> Result<Arc<OpenVolume>, VolumeError> {
+        let cipher = catalog.data_key(record.layer).map(|key| self.core.keys.cipher(key)).transpose()?;
+        let chain = catalog.chain(record.layer);
+        let core = Arc::clone(&self.core);
+        Ok(OpenVolume::new(core, name.to_string(), is_read_only, record.size_bytes, chain, cipher))
+    }
+
+    fn create_volume(
+        &self,
+        volume: &VolumeId,
+        size_bytes: u64,
+        data_key: Option<DataKeyId>,
+    ) -> Result<(), VolumeError> {
+        check_size(size_bytes)?;
+        self.change(|catalog, state| {
+            check_volume_is_free(catalog, volume)?;
+            let layer = catalog.add_layer(state, Base::Nothing { data_key });
+            catalog.put_volume(state, volume, Some(NameRecord { size_bytes, layer }));
+            Ok(())
+        })
     }
 
     /// A device is gone.
@@ -90,13 +143,13 @@ fn check_volume_is_free(catalog: &Catalog, volume: &VolumeId) -> Result<(), Volu
 
 impl VolumeStore for Pool {
     fn create_volume(&self, volume: &VolumeId, size_bytes: u64) -> Result<(), VolumeError> {
+        self.inner.create_volume(volume, size_bytes, None)
+    }
+
+    fn create_encrypted_volume(&self, volume: &VolumeId, size_bytes: u64) -> Result<(), VolumeError> {
         check_size(size_bytes)?;
-        self.inner.change(|catalog, state| {
-            check_volume_is_free(catalog, volume)?;
-            let layer = catalog.add_layer(state, None);
-            catalog.put_volume(state, volume, Some(NameRecord { size_bytes, layer }));
-            Ok(())
-        })
+        check_volume_is_free(&self.inner.catalog.lock(), volume)?;
+        self.inner.with_new_key(|key| self.inner.create_volume(volume, size_bytes, Some(key)))
     }
 
     fn clone_volume(
@@ -118,7 +171,7 @@ impl VolumeStore for Pool {
                     ),
                 ));
             }
-            let layer = catalog.add_layer(state, Some(origin.layer));
+            let layer = catalog.add_layer(state, Base::Layer(origin.layer));
             catalog.put_volume(state, volume, Some(NameRecord { size_bytes, layer }));
             Ok(())
         })
@@ -154,7 +207,7 @@ impl VolumeStore for Pool {
             let old = catalog.volume(volume)?;
             catalog.check_volume_not_open(volume)?;
             catalog.put_volume(state, volume, None);
-            catalog.unname(old.layer);
+            catalog.unname(state, old.layer);
             Ok(())
         })
     }
@@ -181,7 +234,7 @@ impl VolumeStore for Pool {
             let mut held: Vec<_> = open.iter().map(|open| open.as_ref().map(|open| open.hold())).collect();
             let mut state = inner.core.state.write();
             for (((volume, snapshot), frozen), held) in snapshots.iter().zip(frozen).zip(&mut held) {
-                let layer = catalog.add_layer(&mut state, Some(frozen.layer));
+                let layer = catalog.add_layer(&mut state, Base::Layer(frozen.layer));
                 catalog.put_snapshot(&mut state, snapshot, Some(frozen));
                 catalog.put_volume(&mut state, volume, Some(NameRecord { layer, ..frozen }));
                 if let Some(held) = held {
@@ -208,7 +261,7 @@ impl VolumeStore for Pool {
             let old = catalog.snapshot(snapshot)?;
             catalog.check_snapshot_not_open(snapshot)?;
             catalog.put_snapshot(state, snapshot, None);
-            catalog.unname(old.layer);
+            catalog.unname(state, old.layer);
             Ok(())
         })
     }
@@ -228,34 +281,55 @@ impl VolumeStore for Pool {
                         ),
                     ));
                 }
+                if catalog.data_key(origin.layer).is_some() != catalog.data_key(old.layer).is_some() {
+                    return Err(VolumeError::new(
+                        ErrorKind::InvalidArgument,
+                        format!("one of snapshot `{to}` and volume `{volume}` is encrypted and the other is not"),
+                    ));
+                }
                 catalog.check_volume_not_open(volume)?;
                 records.push((volume, old, origin.layer));
             }
             for (volume, old, parent) in records {
-                catalog.replace_top(state, volume, old, Some(parent));
+                catalog.replace_top(state, volume, old, Base::Layer(parent));
             }
             Ok(())
         })
     }
 
     fn clear_volume(&self, volume: &VolumeId) -> Result<(), VolumeError> {
-        self.inner.change(|catalog, state| {
-            let old = catalog.volume(volume)?;
+        let is_encrypted = {
+            let catalog = self.inner.catalog.lock();
+            let layer = catalog.volume(volume)?.layer;
             catalog.check_volume_not_open(volume)?;
-            catalog.replace_top(state, volume, old, None);
-            Ok(())
-        })
+            catalog.data_key(layer).is_some()
+        };
+        let clear = |data_key: Option<DataKeyId>| {
+            self.inner.change(|catalog, state| {
+                let old = catalog.volume(volume)?;
+                catalog.check_volume_not_open(volume)?;
+                if catalog.data_key(old.layer).is_some() != is_encrypted {
+                    let context = format!("volume `{volume}` was replaced by another one meanwhile");
+                    return Err(VolumeError::new(ErrorKind::InUse, context));
+                }
+                catalog.replace_top(state, volume, old, Base::Nothing { data_key });
+                Ok(())
+            })
+        };
+        // A new key: the old one goes as soon as no snapshot needs it.
+        if is_encrypted { self.inner.with_new_key(|key| clear(Some(key))) } else { clear(None) }
     }
 
     fn open_volume(&self, volume: &VolumeId) -> Result<Arc<dyn BlockDevice>, VolumeError> {
         let mut catalog = self.inner.catalog.lock();
         let record = catalog.volume(volume)?;
-        let chain = catalog.chain(record.layer);
-        let core = &self.inner.core;
-        let entry = catalog.open_volumes.entry(volume.clone()).or_insert_with(|| OpenEntry {
-            volume: OpenVolume::new(Arc::clone(core), volume.to_string(), false, record.size_bytes, chain),
-            count: 0,
-        });
+        if !catalog.open_volumes.contains_key(volume) {
+            let opened = self.inner.open_layers(volume, false, record, &catalog)?;
+            catalog.open_volumes.insert(volume.clone(), OpenEntry { volume: opened, count: 0 });
+        }
+        let Some(entry) = catalog.open_volumes.get_mut(volume) else {
+            return Err(VolumeError::new(ErrorKind::NotFound, format!("volume `{volume}` vanished")));
+        };
         entry.count += 1;
         let opened = Arc::clone(&entry.volume);
         if catalog.is_closed {
@@ -267,12 +341,13 @@ impl VolumeStore for Pool {
     fn open_snapshot(&self, snapshot: &VolumeSnapshotId) -> Result<Arc<dyn BlockDevice>, VolumeError> {
         let mut catalog = self.inner.catalog.lock();
         let record = catalog.snapshot(snapshot)?;
-        let chain = catalog.chain(record.layer);
-        let core = &self.inner.core;
-        let entry = catalog.open_snapshots.entry(snapshot.clone()).or_insert_with(|| OpenEntry {
-            volume: OpenVolume::new(Arc::clone(core), snapshot.to_string(), true, record.size_bytes, chain),
-            count: 0,
-        });
+        if !catalog.open_snapshots.contains_key(snapshot) {
+            let opened = self.inner.open_layers(snapshot, true, record, &catalog)?;
+            catalog.open_snapshots.insert(snapshot.clone(), OpenEntry { volume: opened, count: 0 });
+        }
+        let Some(entry) = catalog.open_snapshots.get_mut(snapshot) else {
+            return Err(VolumeError::new(ErrorKind::NotFound, format!("snapshot `{snapshot}` vanished")));
+        };
         entry.count += 1;
         let opened = Arc::clone(&entry.volume);
         Ok(Arc::new(PoolDevice::new(Arc::clone(&self.inner), opened, DeviceName::Snapshot(snapshot.clone()))))
@@ -286,6 +361,7 @@ impl VolumeStore for Pool {
             size_bytes: record.size_bytes,
             exclusive_bytes: held_blocks * BLOCK_BYTES,
             open_count: catalog.open_volumes.get(volume).map_or(0, |open| open.count),
+            is_encrypted: catalog.data_key(record.layer).is_some(),
         })
     }
 
@@ -297,6 +373,7 @@ impl VolumeStore for Pool {
             size_bytes: record.size_bytes,
             held_bytes: held_blocks * BLOCK_BYTES,
             open_count: catalog.open_snapshots.get(snapshot).map_or(0, |open| open.count),
+            is_encrypted: catalog.data_key(record.layer).is_some(),
         })
     }
 

@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock, Weak};
 use ashlar_volume::{BLOCK_BYTES, ErrorKind, VolumeError};
 use parking_lot::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use crate::cipher::BlockCipher;
 use crate::core::Core;
 use crate::format::{LEAF_BYTES, LayerId, LeafIndex};
 use crate::leaf::ResolvedLeaf;
@@ -24,6 +25,8 @@ pub(crate) struct OpenVolume {
     name: String,
     is_read_only: bool,
     size_bytes: AtomicU64,
+    /// What the blocks in the data file are encrypted with.
+    cipher: Option<Arc<BlockCipher>>,
     /// Held shared by every call for its whole duration; exclusively only to swap something in memory.
     shape: RwLock<Shape>,
 }
@@ -132,6 +135,7 @@ impl OpenVolume {
         is_read_only: bool,
         size_bytes: u64,
         layers: Vec<LayerId>,
+        cipher: Option<Arc<BlockCipher>>,
     ) -> Arc<Self> {
         let mut shape = Shape { is_closed: false, epoch: 0, layers, segments: Vec::new() };
         shape.cover(size_bytes);
@@ -141,6 +145,7 @@ impl OpenVolume {
             name,
             is_read_only,
             size_bytes: AtomicU64::new(size_bytes),
+            cipher,
             shape: RwLock::new(shape),
         })
     }

@@ -13,6 +13,7 @@ mod changes;
 mod concurrency;
 mod device;
 mod differential;
+mod encryption;
 mod fixture;
 mod snapshot;
 mod store;
@@ -24,6 +25,7 @@ pub use changes::{
 pub use concurrency::*;
 pub use device::*;
 pub use differential::*;
+pub use encryption::*;
 pub use snapshot::*;
 pub use store::*;
 
@@ -97,6 +99,11 @@ macro_rules! contract_tests {
             changes_obey_their_limits
             changes_are_never_missed_while_snapshots_go
             a_reopened_store_knows_everything
+            encrypted_volumes_hold_what_was_written
+            snapshots_and_clones_are_encrypted_as_their_volume
+            encryption_never_changes
+            encrypted_volumes_outlive_their_relatives
+            parts_of_encrypted_blocks_do_not_undo_each_other
             writers_in_separate_ranges_do_not_disturb_each_other
             a_snapshot_under_writers_is_of_one_moment
             snapshots_of_several_volumes_are_of_one_moment

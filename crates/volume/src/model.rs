@@ -47,6 +47,7 @@ struct Volume {
     size_bytes: u64,
     content: Content,
     open_count: usize,
+    is_encrypted: bool,
     /// The youngest living snapshot whose content this volume started from or was frozen under.
     parent: Option<VolumeSnapshotId>,
 }
@@ -55,6 +56,7 @@ struct Snapshot {
     size_bytes: u64,
     content: Content,
     open_count: usize,
+    is_encrypted: bool,
     /// The living snapshot before this one in its lineage.
     parent: Option<VolumeSnapshotId>,
 }
@@ -165,6 +167,18 @@ impl ModelStore {
         self.lock().flush_count
     }
 
+    fn create(&self, volume: &VolumeId, size_bytes: u64, is_encrypted: bool) -> Result<(), VolumeError> {
+        check_size(volume, size_bytes)?;
+        match self.lock().volumes.entry(volume.clone()) {
+            Entry::Occupied(_) => Err(already_exists("volume", volume.as_str())),
+            Entry::Vacant(place) => {
+                let content = Content::new();
+                place.insert(Volume { size_bytes, content, open_count: 0, is_encrypted, parent: None });
+                Ok(())
+            }
+        }
+    }
+
     /// A panic of another thread cannot leave the state half changed in a way that matters to a test that
     /// has failed already, so poison is ignored.
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -180,14 +194,12 @@ impl Default for ModelStore {
 
 impl VolumeStore for ModelStore {
     fn create_volume(&self, volume: &VolumeId, size_bytes: u64) -> Result<(), VolumeError> {
-        check_size(volume, size_bytes)?;
-        match self.lock().volumes.entry(volume.clone()) {
-            Entry::Occupied(_) => Err(already_exists("volume", volume.as_str())),
-            Entry::Vacant(place) => {
-                place.insert(Volume { size_bytes, content: Content::new(), open_count: 0, parent: None });
-                Ok(())
-            }
-        }
+        self.create(volume, size_bytes, false)
+    }
+
+    /// Nothing is stored outside of memory, so there is nothing to encrypt; all else holds.
+    fn create_encrypted_volume(&self, volume: &VolumeId, size_bytes: u64) -> Result<(), VolumeError> {
+        self.create(volume, size_bytes, true)
     }
 
     fn clone_volume(
@@ -208,11 +220,12 @@ impl VolumeStore for ModelStore {
                 ),
             ));
         }
-        let content = snapshot.content.clone();
+        let (content, is_encrypted) = (snapshot.content.clone(), snapshot.is_encrypted);
         match state.volumes.entry(volume.clone()) {
             Entry::Occupied(_) => Err(already_exists("volume", volume.as_str())),
             Entry::Vacant(place) => {
-                place.insert(Volume { size_bytes, content, open_count: 0, parent: Some(from.clone()) });
+                let parent = Some(from.clone());
+                place.insert(Volume { size_bytes, content, open_count: 0, is_encrypted, parent });
                 Ok(())
             }
         }
@@ -255,6 +268,7 @@ impl VolumeStore for ModelStore {
                 size_bytes: source.size_bytes,
                 content: source.content.clone(),
                 open_count: 0,
+                is_encrypted: source.is_encrypted,
                 parent: source.parent.clone(),
             };
             state.snapshots.insert(snapshot.clone(), frozen);
@@ -297,7 +311,8 @@ impl VolumeStore for ModelStore {
         check_once("volume", targets.iter().map(|(volume, _)| volume.as_str()))?;
         let mut state = self.lock();
         for (volume, to) in targets {
-            let snapshot_bytes = state.snapshot(to)?.size_bytes;
+            let snapshot = state.snapshot(to)?;
+            let (snapshot_bytes, is_encrypted) = (snapshot.size_bytes, snapshot.is_encrypted);
             let held = state.closed_volume_mut(volume)?;
             if snapshot_bytes > held.size_bytes {
                 return Err(VolumeError::new(
@@ -306,6 +321,12 @@ impl VolumeStore for ModelStore {
                         "snapshot `{to}` of {snapshot_bytes} bytes is larger than volume `{volume}` of {} bytes",
                         held.size_bytes
                     ),
+                ));
+            }
+            if is_encrypted != held.is_encrypted {
+                return Err(VolumeError::new(
+                    ErrorKind::InvalidArgument,
+                    format!("one of snapshot `{to}` and volume `{volume}` is encrypted and the other is not"),
                 ));
             }
         }
@@ -343,6 +364,7 @@ impl VolumeStore for ModelStore {
             size_bytes: held.size_bytes,
             exclusive_bytes: held.content.unshared_blocks() * BLOCK_BYTES,
             open_count: held.open_count,
+            is_encrypted: held.is_encrypted,
         })
     }
 
@@ -354,6 +376,7 @@ impl VolumeStore for ModelStore {
             size_bytes: held.size_bytes,
             held_bytes: held.content.blocks_not_in(parent.map(|parent| &parent.content)) * BLOCK_BYTES,
             open_count: held.open_count,
+            is_encrypted: held.is_encrypted,
         })
     }
 

@@ -84,6 +84,8 @@ pub struct VolumeInfo {
     pub exclusive_bytes: u64,
     /// Devices that are open on it.
     pub open_count: usize,
+    /// Whether its blocks are encrypted where they are stored. Never changes.
+    pub is_encrypted: bool,
 }
 
 /// What a store knows of a snapshot.
@@ -96,6 +98,8 @@ pub struct SnapshotInfo {
     pub held_bytes: u64,
     /// Devices that are open on it.
     pub open_count: usize,
+    /// Whether its blocks are encrypted where they are stored: as its volume's.
+    pub is_encrypted: bool,
 }
 
 /// What a store takes and could still give.
@@ -119,8 +123,13 @@ pub trait VolumeStore: Send + Sync {
     /// `AlreadyExists`, `InvalidArgument`.
     fn create_volume(&self, volume: &VolumeId, size_bytes: u64) -> Result<(), VolumeError>;
 
-    /// Makes a volume whose content is the snapshot's, zeroes beyond it. O(1); moves no data. `size_bytes` is a
-    /// multiple of 4096 and not smaller than the snapshot. `NotFound`, `AlreadyExists`, `InvalidArgument`.
+    /// Like [`create_volume`](Self::create_volume), but the volume's blocks are encrypted where they are stored, with a
+    /// key of its own. Its snapshots and clones share the key; it is destroyed, durably, by the call that takes the last
+    /// of them away. Also `InvalidArgument` if the store has no master key.
+    fn create_encrypted_volume(&self, volume: &VolumeId, size_bytes: u64) -> Result<(), VolumeError>;
+
+    /// Makes a volume whose content is the snapshot's, zeroes beyond it; encrypted if the snapshot is. O(1); moves no
+    /// data. `size_bytes` is a multiple of 4096 and not smaller than the snapshot. `NotFound`, `AlreadyExists`, `InvalidArgument`.
     fn clone_volume(
         &self,
         volume: &VolumeId,
@@ -161,7 +170,7 @@ pub trait VolumeStore: Send + Sync {
 
     /// Makes the volume's content equal to the snapshot's, zeroes beyond the snapshot's end; the volume keeps its size. The snapshot
     /// need not be of this volume. O(1). `NotFound`; `InvalidArgument` if the snapshot is larger than the
-    /// volume; `InUse` while a device is open on the volume.
+    /// volume, or if only one of them is encrypted; `InUse` while a device is open on the volume.
     fn roll_back(&self, volume: &VolumeId, to: &VolumeSnapshotId) -> Result<(), VolumeError> {
         self.roll_back_volumes(&[(volume.clone(), to.clone())])
     }

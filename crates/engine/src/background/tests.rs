@@ -62,8 +62,9 @@ fn a_merge_waits_until_the_deletion_behind_it_is_durable() {
         // What `delete_snapshot` does before it commits.
         let mut catalog = pool.inner.catalog.lock();
         let layer = catalog.snapshot(&snapshot).unwrap().layer;
-        catalog.put_snapshot(&mut pool.inner.core.state.write(), &snapshot, None);
-        catalog.unname(layer);
+        let mut state = pool.inner.core.state.write();
+        catalog.put_snapshot(&mut state, &snapshot, None);
+        catalog.unname(&mut state, layer);
     }
     while pool.run_background_step().unwrap() {}
     device.write(0, &[2; 4096]).unwrap();

@@ -88,19 +88,23 @@ fn each_broken_invariant_is_named() {
         ),
         (
             |delta| {
-                delta.layers.insert(LayerId(1), Some(LayerRecord { parent: Some(LayerId(2)) }));
+                delta
+                    .layers
+                    .insert(LayerId(1), Some(LayerRecord { parent: Some(LayerId(2)), data_key: None }));
             },
             "which is not older",
         ),
         (
             |delta| {
-                delta.layers.insert(LayerId(9), Some(LayerRecord { parent: Some(LayerId(2)) }));
+                delta
+                    .layers
+                    .insert(LayerId(9), Some(LayerRecord { parent: Some(LayerId(2)), data_key: None }));
             },
             "which a volume still writes to",
         ),
         (
             |delta| {
-                delta.layers.insert(LayerId(99), Some(LayerRecord { parent: None }));
+                delta.layers.insert(LayerId(99), Some(LayerRecord { parent: None, data_key: None }));
             },
             "still to be given out",
         ),

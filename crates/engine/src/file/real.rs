@@ -65,7 +65,12 @@ impl Directory for RealDirectory {
 
     fn open(&self, role: FileRole) -> io::Result<Arc<dyn File>> {
         let path = self.path.join(role.file_name());
+        let is_new_file_of_keys = role == FileRole::Keys && !path.try_exists()?;
         let file = std::fs::File::options().read(true).write(true).create(true).truncate(false).open(path)?;
+        if is_new_file_of_keys {
+            // Older pools get this file when they are opened; the others are made durable with the map's rename.
+            self.handle.sync_all()?;
+        }
         if role == FileRole::Data {
             // Read-ahead fills the cache with large folios, which make later 4 KiB writes seven times slower.
             rustix::fs::fadvise(&file, 0, None, Advice::Random)?;

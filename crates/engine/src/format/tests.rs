@@ -32,7 +32,7 @@ fn delta() -> Delta {
     }
     delta.chunk_states.insert(ChunkNumber(10), ChunkState::Free);
     delta.held_blocks.insert(LayerId(5), 4);
-    delta.layers.insert(LayerId(5), Some(LayerRecord { parent: Some(LayerId(2)) }));
+    delta.layers.insert(LayerId(5), Some(LayerRecord { parent: Some(LayerId(2)), data_key: None }));
     delta.layers.insert(LayerId(3), None);
     let record = NameRecord { size_bytes: 0x10_0000, layer: LayerId(5) };
     delta.volumes.insert(VolumeId::new("disk-1").unwrap(), Some(record));
@@ -56,9 +56,19 @@ fn the_bytes_of_format_1_do_not_change() {
         "0000100000000000050000000000000000000000"
     );
     assert_eq!(
-        hex(&LayerRecord { parent: Some(LayerId(2)) }.encode()),
+        hex(&LayerRecord { parent: Some(LayerId(2)), data_key: None }.encode()),
         "0200000000000000000000000000000000000000"
     );
+    assert_eq!(
+        hex(&LayerRecord { parent: None, data_key: DataKeyId::new(0x0708) }.encode()),
+        "0000000000000000080700000000000000000000"
+    );
+    let slot = KeySlot { id: DataKeyId::new(0x0708).unwrap(), wrapped: Box::from(*b"wrapped") }.encode();
+    assert_eq!(
+        hex(&slot[..40]),
+        "414b5931213c27d30807000000000000070000000000000000000000000000007772617070656400"
+    );
+    assert!(slot[40..].iter().all(|byte| *byte == 0));
     let leaf = LeafChunks::from([(6, Box::from([Fragment::new(ChunkNumber(7), 0x00f0)]))]);
     assert_eq!(hex(&encode_leaf(&leaf)), "06000100f000070000000000");
     assert_eq!(
@@ -92,8 +102,10 @@ fn the_bytes_of_format_1_do_not_change() {
 fn what_is_encoded_is_decoded() {
     assert_eq!(Superblock::decode(&superblock().encode()).unwrap(), superblock());
     assert_eq!(decode_delta(&encode_delta(&delta())).unwrap(), delta());
-    let root = LayerRecord { parent: None };
-    assert_eq!(LayerRecord::decode(&root.encode()).unwrap(), root);
+    for data_key in [None, DataKeyId::new(9)] {
+        let root = LayerRecord { parent: None, data_key };
+        assert_eq!(LayerRecord::decode(&root.encode()).unwrap(), root);
+    }
 }
 
 #[test]
@@ -104,9 +116,23 @@ fn other_versions_and_reserved_fields_are_refused_with_a_reason() {
     assert_eq!(error.kind(), ErrorKind::Corrupt);
     assert!(error.to_string().contains("format 2"), "{error}");
 
-    let mut encrypted = LayerRecord { parent: None }.encode();
-    encrypted[8] = 1;
-    assert_eq!(LayerRecord::decode(&encrypted).unwrap_err().kind(), ErrorKind::Corrupt);
+    let mut flagged = LayerRecord { parent: None, data_key: None }.encode();
+    flagged[16] = 1;
+    assert_eq!(LayerRecord::decode(&flagged).unwrap_err().kind(), ErrorKind::Corrupt);
+}
+
+#[test]
+fn a_slot_that_is_damaged_or_empty_holds_no_key() {
+    let slot = KeySlot { id: DataKeyId::new(5).unwrap(), wrapped: Box::from([7; WRAPPED_KEY_BYTES_MAX]) };
+    let bytes = slot.encode();
+    assert_eq!(KeySlot::decode(&bytes), Some(slot));
+    assert_eq!(KeySlot::decode(&[0; KEY_SLOT_BYTES]), None);
+    for at in 0..bytes.len() {
+        let mut damaged = bytes;
+        damaged[at] ^= 0x10;
+        assert_eq!(KeySlot::decode(&damaged), None, "byte {at}");
+        assert_eq!(KeySlot::decode(&bytes[..at]), None, "cut at {at}");
+    }
 }
 
 /// No prefix of a payload is taken for something else, and none makes the reader panic.

@@ -9,6 +9,9 @@ use super::{OpenVolume, Piece, Shape, leaf_pieces};
 use crate::format::{BLOCKS_PER_CHUNK, CHUNK_BYTES, ChunkNumber, Fragment};
 use crate::leaf::{BlockInLeaf, Place, ResolvedLeaf, place_in, runs};
 
+/// Bytes that are encrypted before they are written: few enough to stay in the processor's cache. 64 KiB.
+const ENCRYPTED_AT_ONCE_BYTES: usize = 64 << 10;
+
 /// Where the top layer will hold blocks of a chunk that it does not hold yet.
 #[derive(Debug, Clone, Copy)]
 struct Target {
@@ -42,6 +45,7 @@ impl OpenVolume {
             if let Some(leaf) = guard.as_deref()
                 && leaf.epoch() == shape.epoch
                 && leaf.owns_all(piece.first_block(), piece.end_block())
+                && self.may_overwrite_beside_others(piece)
             {
                 self.overwrite(leaf, piece, from)?;
                 return Ok(false);
@@ -57,14 +61,21 @@ impl OpenVolume {
         Ok(true)
     }
 
+    /// Whether other overwrites of the leaf may run meanwhile. A part of an encrypted block is read, changed and written
+    /// back, which would undo another one's part.
+    const fn may_overwrite_beside_others(&self, piece: Piece) -> bool {
+        self.cipher.is_none() || piece.is_aligned()
+    }
+
     /// Writes blocks that the top layer holds, in place.
     fn overwrite(&self, leaf: &ResolvedLeaf, piece: Piece, from: &[u8]) -> Result<(), VolumeError> {
+        if self.cipher.is_some() {
+            return self.write_parts(leaf, piece, from, |block| leaf.place(block));
+        }
         for run in runs(piece.first_block(), piece.end_block(), |block| leaf.place(block)) {
             let (part, skipped) = run_part(run, piece);
             if let Place::At(offset) = run.place {
-                let result = self.core.data.write_at(offset + skipped, &from[part]);
-                self.core.mark_data_dirty();
-                result.map_err(|error| self.failed_write(error))?;
+                self.write_data(offset + skipped, &from[part])?;
             }
         }
         Ok(())
@@ -143,24 +154,54 @@ impl OpenVolume {
                 _ => leaf.place(block),
             }
         };
+        self.write_parts(leaf, piece, from, place)
+    }
+
+    /// Writes a piece to where `place` says; parts of blocks that the top layer lacks, or that are encrypted, as whole
+    /// blocks. `leaf` says what the blocks are now.
+    fn write_parts(
+        &self,
+        leaf: &ResolvedLeaf,
+        piece: Piece,
+        from: &[u8],
+        place: impl Fn(BlockInLeaf) -> Place,
+    ) -> Result<(), VolumeError> {
         for part in piece.split_at_partial_blocks() {
             let bytes = &from[part.buffer_start..part.buffer_start + part.length()];
-            if part.is_aligned() || leaf.is_owned(part.first_block()) {
-                for run in runs(part.first_block(), part.end_block(), place) {
+            if part.is_aligned() || (self.cipher.is_none() && leaf.is_owned(part.first_block())) {
+                for run in runs(part.first_block(), part.end_block(), &place) {
                     let (within, skipped) = run_part(run, part);
-                    self.write_place(run.place, skipped, &bytes[within])?;
+                    self.write_place(
+                        run.place,
+                        skipped,
+                        part.leaf.block_of_volume(run.first),
+                        &bytes[within],
+                    )?;
                 }
             } else {
                 let block = self.merged_block(leaf, part, bytes)?;
-                self.write_place(place(part.first_block()), 0, &block)?;
+                let first = part.first_block();
+                self.write_place(place(first), 0, part.leaf.block_of_volume(first), &block)?;
             }
         }
         Ok(())
     }
 
-    fn write_place(&self, place: Place, skipped: u64, bytes: &[u8]) -> Result<(), VolumeError> {
+    /// Writes bytes to the data file as they are stored; `first` is the number of their first block in the volume.
+    fn write_place(&self, place: Place, skipped: u64, first: u64, bytes: &[u8]) -> Result<(), VolumeError> {
         let Place::At(offset) = place else { return Ok(()) };
-        let result = self.core.data.write_at(offset + skipped, bytes);
+        let Some(cipher) = &self.cipher else { return self.write_data(offset + skipped, bytes) };
+        let steps = bytes.chunks(ENCRYPTED_AT_ONCE_BYTES);
+        for (bytes, done) in steps.zip((0..).step_by(ENCRYPTED_AT_ONCE_BYTES)) {
+            let mut stored = bytes.to_vec();
+            cipher.encrypt(first + done / BLOCK_BYTES, &mut stored);
+            self.write_data(offset + done, &stored)?;
+        }
+        Ok(())
+    }
+
+    fn write_data(&self, offset_bytes: u64, bytes: &[u8]) -> Result<(), VolumeError> {
+        let result = self.core.data.write_at(offset_bytes, bytes);
         self.core.mark_data_dirty();
         result.map_err(|error| self.failed_write(error))
     }
@@ -170,6 +211,9 @@ impl OpenVolume {
         let mut block = vec![0; BLOCK_BYTES as usize];
         if let Place::At(offset) = leaf.place(part.first_block()) {
             self.read_data(offset, &mut block)?;
+            if let Some(cipher) = &self.cipher {
+                cipher.decrypt(part.leaf.block_of_volume(part.first_block()), &mut block);
+            }
         }
         let at = (part.start % BLOCK_BYTES) as usize;
         block[at..at + bytes.len()].copy_from_slice(bytes);
@@ -198,7 +242,14 @@ impl Piece {
         mask_of(slot, self.first_block(), self.end_block())
     }
 
-    const fn is_aligned(&self) -> bool {
+    /// The block of which it is a part.
+    pub(super) const fn whole_block(&self) -> Self {
+        let start = self.start - self.start % BLOCK_BYTES;
+        Self { start, end: start + BLOCK_BYTES, ..*self }
+    }
+
+    /// Whether it has whole blocks only.
+    pub(super) const fn is_aligned(&self) -> bool {
         self.start.is_multiple_of(BLOCK_BYTES) && self.end.is_multiple_of(BLOCK_BYTES)
     }
 

@@ -82,14 +82,8 @@ impl OpenVolume {
     }
 
     fn read_piece(&self, leaf: &ResolvedLeaf, piece: Piece, into: &mut [u8]) -> Result<(), VolumeError> {
-        for run in runs(piece.first_block(), piece.end_block(), |block| leaf.place(block)) {
-            let (part, skipped) = run_part(run, piece);
-            match run.place {
-                Place::Hole => into[part].fill(0),
-                Place::At(offset) => self.read_data(offset + skipped, &mut into[part])?,
-            }
-        }
-        Ok(())
+        let fetch = |offset, into: &mut [u8]| self.read_data(offset, into).map(|()| true);
+        self.read_parts(leaf, piece, into, &fetch).map(drop)
     }
 
     fn try_read_piece(
@@ -98,14 +92,61 @@ impl OpenVolume {
         piece: Piece,
         into: &mut [u8],
     ) -> Result<bool, VolumeError> {
+        let fetch = |offset, into: &mut [u8]| {
+            let attempt = self.core.data.try_read_at(offset, into);
+            attempt.map_err(|error| VolumeError::io(format!("read `{}`", self.name), error))
+        };
+        self.read_parts(leaf, piece, into, &fetch)
+    }
+
+    /// Reads a piece; of encrypted blocks that it covers in part the whole, because only that can be decrypted.
+    fn read_parts(
+        &self,
+        leaf: &ResolvedLeaf,
+        piece: Piece,
+        into: &mut [u8],
+        fetch: &impl Fn(u64, &mut [u8]) -> Result<bool, VolumeError>,
+    ) -> Result<bool, VolumeError> {
+        if self.cipher.is_none() || piece.is_aligned() {
+            return self.read_runs(leaf, piece, into, fetch);
+        }
+        for part in piece.split_at_partial_blocks() {
+            let into = &mut into[part.buffer_start..part.buffer_start + part.length()];
+            if part.is_aligned() {
+                if !self.read_runs(leaf, part, into, fetch)? {
+                    return Ok(false);
+                }
+                continue;
+            }
+            let mut block = [0; BLOCK_BYTES as usize];
+            if !self.read_runs(leaf, part.whole_block(), &mut block, fetch)? {
+                return Ok(false);
+            }
+            let at = (part.start % BLOCK_BYTES) as usize;
+            into.copy_from_slice(&block[at..at + part.length()]);
+        }
+        Ok(true)
+    }
+
+    /// Reads a piece, which has whole blocks only if the volume is encrypted; `false` where `fetch` says so.
+    fn read_runs(
+        &self,
+        leaf: &ResolvedLeaf,
+        piece: Piece,
+        into: &mut [u8],
+        fetch: &impl Fn(u64, &mut [u8]) -> Result<bool, VolumeError>,
+    ) -> Result<bool, VolumeError> {
         for run in runs(piece.first_block(), piece.end_block(), |block| leaf.place(block)) {
             let (part, skipped) = run_part(run, piece);
             match run.place {
                 Place::Hole => into[part].fill(0),
                 Place::At(offset) => {
-                    let attempt = self.core.data.try_read_at(offset + skipped, &mut into[part]);
-                    if !attempt.map_err(|error| VolumeError::io(format!("read `{}`", self.name), error))? {
+                    let into = &mut into[part];
+                    if !fetch(offset + skipped, into)? {
                         return Ok(false);
+                    }
+                    if let Some(cipher) = &self.cipher {
+                        cipher.decrypt(piece.leaf.block_of_volume(run.first), into);
                     }
                 }
             }

@@ -4,6 +4,8 @@ use ashlar_engine::{Background, Pool, PoolOptions};
 use ashlar_volume::VolumeStore;
 use ashlar_volume::contract::Subject;
 
+use crate::encrypted::TestMasterKey;
+
 /// A pool in a temporary directory whose background work runs when the suite asks for it.
 struct TemporaryPool {
     directory: tempfile::TempDir,
@@ -26,6 +28,7 @@ fn open(directory: &std::path::Path) -> Pool {
     let options = PoolOptions {
         journal_segment_bytes: 256 << 10,
         background: Background::Manual,
+        key_wrapper: Some(std::sync::Arc::new(TestMasterKey::new(1))),
         ..PoolOptions::default()
     };
     Pool::open(directory, options).unwrap()

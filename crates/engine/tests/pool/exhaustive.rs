@@ -46,6 +46,7 @@ fn options() -> PoolOptions {
         reserve_bytes: MIB_BYTES,
         pending_bytes_max: 16 << 10,
         background: Background::Manual,
+        key_wrapper: None,
     }
 }
 

@@ -7,6 +7,7 @@
 )]
 
 mod contract;
+mod encrypted;
 mod exhaustive;
 mod faults;
 mod oracle;

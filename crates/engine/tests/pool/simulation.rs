@@ -13,6 +13,7 @@ use ashlar_volume::{
     BLOCK_BYTES, BlockDevice, ErrorKind, VolumeError, VolumeId, VolumeSnapshotId, VolumeStore, ZeroMode,
 };
 
+use crate::encrypted::TestMasterKey;
 use crate::oracle::{Content, World};
 
 const HISTORIES: u64 = 20_000;
@@ -27,6 +28,7 @@ const HOT_SPOTS: [(u64, u64); 2] = [(0, 96 << 10), (LEAF_BYTES - (32 << 10), 64 
 /// One history: a pool, what it should hold, and the dice.
 struct History {
     random: SeededRandom,
+    master_key: TestMasterKey,
     disk: SimulatedDisk,
     options: PoolOptions,
     pool: Option<Pool>,
@@ -56,6 +58,7 @@ impl From<String> for Stop {
 impl History {
     fn new(seed: u64) -> Self {
         let random = SeededRandom::new(seed);
+        let master_key = TestMasterKey::new(seed);
         let is_small = random.below(10) == 0;
         let capacity_bytes = if is_small { 7 * MIB_BYTES } else { 1 << 40 };
         let options = PoolOptions {
@@ -65,9 +68,11 @@ impl History {
             reserve_bytes: 3 * MIB_BYTES,
             pending_bytes_max: if random.below(4) == 0 { 500 } else { 16 << 10 },
             background: Background::Manual,
+            key_wrapper: Some(Arc::new(master_key.clone())),
         };
         Self {
             random,
+            master_key,
             disk: SimulatedDisk::new(capacity_bytes),
             options,
             pool: None,
@@ -229,6 +234,7 @@ impl History {
             54..60 => self.create_snapshot(),
             60..63 => self.clone_volume(),
             63..66 => self.roll_back(),
+            66..67 if self.random.below(4) == 0 => self.rotate_master_key(),
             66..67 => self.clear_volume(),
             67..69 => self.resize_volume(),
             69..71 => self.delete_volume(),
@@ -248,6 +254,16 @@ impl History {
                 break;
             }
         }
+        Ok(())
+    }
+
+    /// All keys get another master key. Cut off, the old one and the new one are kept, as the server does.
+    fn rotate_master_key(&mut self) -> Result<(), Stop> {
+        self.log.push("rotate the master key".to_owned());
+        self.master_key.rotate();
+        let result = self.pool().rewrap_keys();
+        self.answered(result, "rotate the master key")?;
+        self.master_key.forget_older();
         Ok(())
     }
 
@@ -301,9 +317,13 @@ impl History {
         }
         let name = VolumeId::new(&self.new_name("volume")).unwrap();
         let size_bytes = SIZE_BYTES_MIN + self.random.below(4) * BLOCK_BYTES;
+        let is_encrypted = self.random.below(2) == 0;
         self.change(
-            format!("create {name}"),
-            |pool| pool.create_volume(&name, size_bytes),
+            format!("create {name}{}", if is_encrypted { ", encrypted" } else { "" }),
+            |pool| match is_encrypted {
+                true => pool.create_encrypted_volume(&name, size_bytes),
+                false => pool.create_volume(&name, size_bytes),
+            },
             |world| drop(world.volumes.insert(name.clone(), Content::new(size_bytes))),
         )
     }
@@ -366,7 +386,9 @@ impl History {
     fn roll_back(&mut self) -> Result<(), Stop> {
         let (Some(volume), Some(to)) = (self.pick_volume(), self.pick_snapshot()) else { return Ok(()) };
         let size_bytes = self.world.volumes[&volume].size_bytes;
-        if self.world.snapshots[&to].size_bytes > size_bytes {
+        let of_volume = self.pool().volume(&volume).unwrap().is_encrypted;
+        let of_snapshot = self.pool().snapshot(&to).unwrap().is_encrypted;
+        if self.world.snapshots[&to].size_bytes > size_bytes || of_volume != of_snapshot {
             return Ok(());
         }
         self.devices.remove(&volume);

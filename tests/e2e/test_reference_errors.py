@@ -11,6 +11,7 @@ from itertools import count
 from pathlib import Path
 
 import pytest
+import situations_policies
 
 from harness.cloud import Cloud
 from harness.server import OTHER_ZONE, RATE_LIMIT_OFF, ZONE
@@ -38,7 +39,9 @@ CONFIG = (
 [limits]
 snapshots_per_disk = 8
 disks_per_instance = 2
-[disk_types.CLOUD_TSSD]
+"""
+    + situations_policies.LIMITS
+    + """[disk_types.CLOUD_TSSD]
 available = false
 """
 )
@@ -294,6 +297,10 @@ LASTING = {
     "GetSnapOverview": {},
 }
 
+for part in (situations_policies,):
+    UNREACHABLE |= part.UNREACHABLE
+    LASTING |= part.LASTING
+
 # Situations that pass: what another caller does meanwhile, the code, and the parameters that meet it. Where the
 # call may succeed in between, it leaves the disk as it needs it: a second, attached disk makes it fail.
 
@@ -361,6 +368,7 @@ class World:
         self.isolated = self.cloud.create_disk(DiskChargeType="PREPAID", DiskChargePrepaid={"Period": 1})
         self.cloud.call("TerminateDisks", DiskIds=[self.isolated])
         self._sizes = count(11)
+        situations_policies.prepare(self)
 
     def larger(self):
         """A size that the disk never had."""
@@ -395,7 +403,7 @@ class World:
         """Everything that a refused call could have changed."""
         disks = self.call("DescribeDisks", {"Limit": 100})["DiskSet"]
         snapshots = self.call("DescribeSnapshots", {"Limit": 100})["SnapshotSet"]
-        return disks, snapshots
+        return disks, snapshots, situations_policies.listed(self)
 
 
 @pytest.fixture(scope="module")

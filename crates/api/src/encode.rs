@@ -13,6 +13,11 @@ pub trait Encode {
     /// Whether it may be null.
     const NULLABLE: bool = false;
 
+    /// Whether the member is left out of its object.
+    fn is_absent(&self) -> bool {
+        false
+    }
+
     /// Appends the value as JSON.
     fn encode(&self, out: &mut String);
 }
@@ -42,6 +47,9 @@ impl<'a> ObjectWriter<'a> {
 
     /// Appends one member. `name` must need no escapes.
     pub fn member<T: Encode + ?Sized>(&mut self, name: &'static str, value: &T) {
+        if value.is_absent() {
+            return;
+        }
         if !self.empty {
             self.out.push(',');
         }
@@ -76,6 +84,23 @@ impl<T: Encode> Encode for OrEmpty<T> {
             Some(value) => value.encode(out),
             None => out.push_str("\"\""),
         }
+    }
+}
+
+/// A member that is left out where there is nothing to say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Absent<T>(pub Option<T>);
+
+impl<T: Encode> Encode for Absent<T> {
+    const SHAPE: Shape = T::SHAPE;
+    const NULLABLE: bool = true;
+
+    fn is_absent(&self) -> bool {
+        self.0.is_none()
+    }
+
+    fn encode(&self, out: &mut String) {
+        self.0.encode(out);
     }
 }
 
@@ -223,5 +248,16 @@ mod tests {
         OrEmpty::<String>(None).encode(&mut out);
         None::<String>.encode(&mut out);
         assert_eq!(out, "\"\"null");
+    }
+
+    #[test]
+    fn what_is_absent_leaves_no_trace() {
+        let mut out = String::new();
+        let mut members = ObjectWriter::begin(&mut out);
+        members.member("a", &Absent::<u64>(None));
+        members.member("b", &Absent(Some(1_u64)));
+        members.member("c", &Absent::<u64>(None));
+        members.end();
+        assert_eq!(out, "{\"b\":1}");
     }
 }

@@ -25,7 +25,7 @@ mod value;
 pub use action::{Action, ActionSpec, CloudApi};
 pub use caller::{Caller, RequestId};
 pub use decode::{Decode, DecodeObject, IntegerFlag, Location, Members};
-pub use encode::{Encode, EncodeObject, ObjectWriter, OrEmpty};
+pub use encode::{Absent, Encode, EncodeObject, ObjectWriter, OrEmpty};
 pub use error::ApiError;
 pub use error_code::ErrorCode;
 pub use gateway::{

@@ -10,7 +10,8 @@ mod terminate;
 
 use ashlar_db::{Disk, LatestOperation, Tag, Transaction};
 use ashlar_types::{
-    DiskChargeType, DiskId, DiskType, InstanceId, ProjectId, RenewFlag, SnapshotId, SnapshotState, Zone,
+    DiskChargeType, DiskId, DiskType, InstanceId, ProjectId, RenewFlag, SnapshotId, SnapshotPolicyId,
+    SnapshotState, Zone,
 };
 
 pub(crate) use state::is_exported;
@@ -93,6 +94,8 @@ pub struct CreateDisks {
     pub backup_quota: Option<u64>,
     /// Whether it may go beyond its baseline.
     pub burst_performance: Option<bool>,
+    /// The scheduled snapshot policy that each disk is bound to.
+    pub policy: Option<SnapshotPolicyId>,
 }
 
 /// What DescribeDisks asks for. Reference: `cbs/DescribeDisks`.
@@ -160,8 +163,8 @@ pub struct DiskView {
     pub days_to_deadline: Option<i64>,
     /// Why it cannot be given back against money.
     pub return_fail: ReturnFail,
-    /// The policies bound to it, if they were asked for. There are none in this build.
-    pub auto_snapshot_policy_ids: Option<Vec<String>>,
+    /// The policies bound to it, if they were asked for.
+    pub snapshot_policies: Option<Vec<SnapshotPolicyId>>,
 }
 
 /// What ModifyDiskAttributes asks for. Reference: `cbs/ModifyDiskAttributes`.

@@ -7,7 +7,9 @@
 use std::fmt;
 
 use ashlar_db::DbError;
-use ashlar_types::{DiskId, DiskState, DiskType, InstanceId, ProjectId, SnapshotId, SnapshotState, Zone};
+use ashlar_types::{
+    DiskId, DiskState, DiskType, InstanceId, ProjectId, SnapshotId, SnapshotPolicyId, SnapshotState, Zone,
+};
 
 /// Any reason why a call did not do what was asked. Nothing was changed, or what was begun was taken back.
 #[derive(Debug)]
@@ -18,6 +20,8 @@ pub enum ControlError {
     Disk(DiskError),
     /// A snapshot forbids it.
     Snapshot(SnapshotError),
+    /// A scheduled snapshot policy forbids it.
+    SnapshotPolicy(SnapshotPolicyError),
     /// An instance forbids it.
     Instance(InstanceError),
     /// A quota forbids it.
@@ -46,6 +50,15 @@ pub enum ParameterError {
         value: String,
         /// What would be right.
         expected: String,
+    },
+    /// A text is not of the parameter's form at all.
+    Malformed {
+        /// The parameter.
+        parameter: &'static str,
+        /// What was given.
+        value: String,
+        /// What would be right.
+        expected: &'static str,
     },
     /// A list has too many members, or a text or number is over a documented limit.
     LimitExceeded {
@@ -170,6 +183,33 @@ pub enum SnapshotError {
     },
 }
 
+/// A scheduled snapshot policy forbids it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SnapshotPolicyError {
+    /// The account has no such policy in this region.
+    NotFound(SnapshotPolicyId),
+    /// The operator has stopped it.
+    Isolated(SnapshotPolicyId),
+    /// The disk or instance is bound to it already.
+    AlreadyBound {
+        /// The policy.
+        policy: SnapshotPolicyId,
+        /// The disk or the instance.
+        bound: String,
+    },
+    /// It would be bound to more disks or instances than it may.
+    BindLimit {
+        /// The policy.
+        policy: SnapshotPolicyId,
+        /// How many there would be.
+        wanted: u64,
+        /// How many there may be.
+        at_most: u64,
+    },
+    /// No snapshots are taken of a disk in the recycle bin.
+    DiskInRecycle(DiskId),
+}
+
 /// An instance forbids it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum InstanceError {
@@ -225,6 +265,11 @@ pub enum QuotaError {
         /// What about it is not offered.
         why: &'static str,
     },
+    /// The account has as many policies in this region as it may have.
+    SnapshotPolicies {
+        /// How many it may have.
+        at_most: u64,
+    },
     /// More tags than a resource may have.
     Tags {
         /// How many were given.
@@ -265,6 +310,12 @@ impl fmt::Display for ParameterError {
         match self {
             Self::Missing { parameter, why } => write!(f, "The parameter `{parameter}` is missing: {why}."),
             Self::Invalid { parameter, value, expected } => {
+                write!(
+                    f,
+                    "The value `{value}` of the parameter `{parameter}` is not valid: expected {expected}."
+                )
+            }
+            Self::Malformed { parameter, value, expected } => {
                 write!(
                     f,
                     "The value `{value}` of the parameter `{parameter}` is not valid: expected {expected}."
@@ -344,6 +395,28 @@ impl fmt::Display for SnapshotError {
     }
 }
 
+impl fmt::Display for SnapshotPolicyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotFound(policy) => write!(f, "The scheduled snapshot policy `{policy}` does not exist."),
+            Self::Isolated(policy) => write!(
+                f,
+                "The scheduled snapshot policy `{policy}` is isolated: it can be deleted, or the operator can release it."
+            ),
+            Self::AlreadyBound { policy, bound } => {
+                write!(f, "`{bound}` is bound to the scheduled snapshot policy `{policy}` already.")
+            }
+            Self::BindLimit { policy, wanted, at_most } => write!(
+                f,
+                "The scheduled snapshot policy `{policy}` would be bound to {wanted} of a kind; at most {at_most} can be."
+            ),
+            Self::DiskInRecycle(disk) => {
+                write!(f, "The disk `{disk}` is isolated (TORECYCLE): no snapshots are taken of it.")
+            }
+        }
+    }
+}
+
 impl fmt::Display for InstanceError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -379,6 +452,10 @@ impl fmt::Display for QuotaError {
             Self::DiskConfig { disk_type, why } => {
                 write!(f, "The value `{disk_type}` of the parameter `DiskType` cannot be had: {why}.")
             }
+            Self::SnapshotPolicies { at_most } => write!(
+                f,
+                "There are {at_most} scheduled snapshot policies (`asp-`) in this region already: delete one first."
+            ),
             Self::Tags { given, at_most } => {
                 write!(f, "The parameter `Tags` has {given} tags; at most {at_most} can be bound.")
             }
@@ -409,6 +486,7 @@ impl fmt::Display for ControlError {
             Self::Parameter(error) => error.fmt(f),
             Self::Disk(error) => error.fmt(f),
             Self::Snapshot(error) => error.fmt(f),
+            Self::SnapshotPolicy(error) => error.fmt(f),
             Self::Instance(error) => error.fmt(f),
             Self::Quota(error) => error.fmt(f),
             Self::Job(error) => error.fmt(f),
@@ -424,6 +502,7 @@ impl std::error::Error for ControlError {
             Self::Parameter(_)
             | Self::Disk(_)
             | Self::Snapshot(_)
+            | Self::SnapshotPolicy(_)
             | Self::Instance(_)
             | Self::Quota(_)
             | Self::Job(_) => None,
@@ -445,6 +524,7 @@ family! {
     Parameter(ParameterError),
     Disk(DiskError),
     Snapshot(SnapshotError),
+    SnapshotPolicy(SnapshotPolicyError),
     Instance(InstanceError),
     Quota(QuotaError),
     Job(JobError),

@@ -3,7 +3,7 @@
 use std::fmt::Display;
 use std::str::FromStr;
 
-use ashlar_db::{DiskFilter, DiskOrderField, Order, Page, SnapshotFilter, Tag};
+use ashlar_db::{DiskFilter, DiskOrderField, Order, Page, SnapshotFilter, SnapshotPolicyFilter, Tag};
 use ashlar_types::{DiskState, ProjectId};
 
 use crate::error::{ControlError, ParameterError, QuotaError};
@@ -148,6 +148,7 @@ fn values<T: FromStr>(filter: &Filter) -> Result<Vec<T>, ParameterError> {
         let example = match filter.name.as_str() {
             "disk-id" => "disk ids such as disk-11112222",
             "snapshot-id" => "snapshot ids such as snap-11112222",
+            "auto-snapshot-policy-id" => "policy ids such as asp-11112222",
             "instance-id" => "instance ids such as ins-11112222",
             "project-id" => "project numbers",
             "zone" => "zones such as ap-guangzhou-3",
@@ -251,6 +252,23 @@ fn snapshot_filter(filter: &Filter) -> Result<SnapshotFilter, ParameterError> {
             None => return Err(unknown(filter)),
         },
     })
+}
+
+/// The conditions of a DescribeAutoSnapshotPolicies call.
+pub(crate) fn snapshot_policy_filters(
+    filters: &[Filter],
+    limits: &Limits,
+) -> Result<Vec<SnapshotPolicyFilter>, ParameterError> {
+    check_filters(filters, limits)?;
+    let condition = |filter: &Filter| {
+        Ok(match filter.name.as_str() {
+            "auto-snapshot-policy-id" => SnapshotPolicyFilter::Id(values(filter)?),
+            "auto-snapshot-policy-state" => SnapshotPolicyFilter::State(values(filter)?),
+            "auto-snapshot-policy-name" => SnapshotPolicyFilter::Name(filter.values.clone()),
+            _ => return Err(unknown(filter)),
+        })
+    };
+    filters.iter().map(condition).collect()
 }
 
 /// The key inside `tag:KEY`.

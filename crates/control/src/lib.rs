@@ -20,6 +20,7 @@ mod reconcile;
 mod seams;
 mod settings;
 mod snapshot;
+mod snapshot_policy;
 mod wire_time;
 
 #[cfg(test)]
@@ -33,7 +34,8 @@ pub use disk::{
     DiskChargePrepaid, DiskView, ModifyDiskAttributes, Placement, ReturnFail, TerminateDisks,
 };
 pub use error::{
-    ControlError, DiskError, InstanceError, JobError, JobErrorKind, ParameterError, QuotaError, SnapshotError,
+    ControlError, DiskError, InstanceError, JobError, JobErrorKind, ParameterError, QuotaError,
+    SnapshotError, SnapshotPolicyError,
 };
 pub use expectation::{PoolExpectation, pool_expectation};
 pub use filter::Filter;
@@ -46,9 +48,14 @@ pub use settings::{DiskTypeSettings, DiskTypeTable, Limits, Settings, SettingsEr
 pub use snapshot::{
     ApplySnapshot, CreateSnapshot, DescribeSnapshots, ModifySnapshotAttribute, SnapshotOverview, SnapshotView,
 };
+pub use snapshot_policy::{
+    BoundBy, CreateSnapshotPolicy, DescribeSnapshotPolicies, ModifySnapshotPolicy, NewRule,
+    NewSnapshotPolicy, RetentionWish, SnapshotPolicyView, next_trigger,
+};
 pub use wire_time::{wire_time, wire_time_iso};
 
 // The rows that calls hand out are those of the database.
 pub use ashlar_db::{
-    Account, ApiKey, Disk, Instance, InstanceListing, LatestOperation, Listed, OperationState, Snapshot, Tag,
+    Account, ApiKey, Disk, Instance, InstanceListing, LatestOperation, Listed, OperationState, Snapshot,
+    SnapshotPolicy, Tag,
 };

@@ -35,6 +35,14 @@ pub struct Limits {
     pub filters_per_call: u64,
     /// Values of one filter.
     pub values_per_filter: u64,
+    /// Scheduled snapshot policies of one account in one region.
+    pub snapshot_policies_per_region: u64,
+    /// Rules of one scheduled snapshot policy.
+    pub rules_per_policy: u64,
+    /// Disks, and instances, that one policy is bound to.
+    pub disks_per_policy: u64,
+    /// Disks of one BindAutoSnapshotPolicy or UnbindAutoSnapshotPolicy call.
+    pub disks_per_bind: u64,
     /// Backup points that a disk may be given.
     pub backup_quota_max: u64,
     /// The longest name of a disk or snapshot, in bytes.
@@ -73,6 +81,10 @@ impl Default for Limits {
             ids_per_call: 100,
             filters_per_call: 10,
             values_per_filter: 100,
+            snapshot_policies_per_region: 10,
+            rules_per_policy: 10,
+            disks_per_policy: 200,
+            disks_per_bind: 80,
             backup_quota_max: 500,
             name_bytes: 60,
             client_token_bytes: 64,
@@ -266,6 +278,8 @@ impl Limits {
             ("disks_per_terminate", self.disks_per_terminate),
             ("disks_per_initialize", self.disks_per_initialize),
             ("disks_per_create", self.disks_per_create),
+            ("rules_per_policy", self.rules_per_policy),
+            ("disks_per_bind", self.disks_per_bind),
             ("ids_per_call", self.ids_per_call),
             ("name_bytes", self.name_bytes),
             ("describe_default", self.describe_default),

@@ -146,6 +146,7 @@ impl Control {
             size_gib: disk.size_gib,
             held_bytes: 0,
             usage,
+            policy: None,
             deadline,
             job: Some(job),
             created: now,

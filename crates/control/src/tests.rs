@@ -8,3 +8,4 @@ mod leader;
 mod random_calls;
 mod slow_pool;
 mod snapshot;
+mod snapshot_policy;

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use jiff::tz::{Offset, TimeZone};
 
 /// Eight hours east of Greenwich: the zone of the service's plain times (reference `clients`, section 6).
-const fn zone() -> TimeZone {
+pub(crate) const fn zone() -> TimeZone {
     TimeZone::fixed(Offset::constant(8))
 }
 

@@ -65,6 +65,15 @@ impl Accounts<'_> {
             .collect()
     }
 
+    /// Whether there is an account of this number.
+    pub async fn exists(&mut self, uin: AccountUin) -> Result<bool, DbError> {
+        let row = sqlx::query("SELECT 1 FROM accounts WHERE uin = $1")
+            .bind(signed(uin.0))
+            .fetch_optional(&mut *self.0)
+            .await?;
+        Ok(row.is_some())
+    }
+
     /// Adds an account. `Conflict` if a number is taken.
     pub async fn insert(&mut self, account: &Account) -> Result<(), DbError> {
         sqlx::query("INSERT INTO accounts (uin, app_id, created_ms) VALUES ($1, $2, $3)")

@@ -8,7 +8,9 @@ use sqlx::sqlite::{
 };
 
 use crate::{Accounts, DbError};
-use crate::{ClientTokens, Disks, Instances, Jobs, Leases, Operations, Places, Snapshots, Tags};
+use crate::{
+    ClientTokens, Disks, Instances, Jobs, Leases, Operations, Places, SnapshotPolicies, Snapshots, Tags,
+};
 
 /// The one place that names the database in use.
 pub(crate) type Engine = sqlx::Sqlite;
@@ -117,6 +119,11 @@ impl Transaction {
     /// Snapshots.
     pub fn snapshots(&mut self) -> Snapshots<'_> {
         Snapshots(&mut self.0)
+    }
+
+    /// Scheduled snapshot policies.
+    pub fn snapshot_policies(&mut self) -> SnapshotPolicies<'_> {
+        SnapshotPolicies(&mut self.0)
     }
 
     /// Tags of disks and snapshots.

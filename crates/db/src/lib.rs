@@ -19,6 +19,7 @@ mod listing;
 mod operation;
 mod place;
 mod snapshot;
+mod snapshot_policy;
 mod tag;
 
 #[cfg(test)]
@@ -36,6 +37,9 @@ pub use listing::{Listed, Order, Page};
 pub use operation::{LatestOperation, Operation, OperationState, Operations};
 pub use place::Places;
 pub use snapshot::{Snapshot, SnapshotFilter, SnapshotListing, SnapshotQuery, SnapshotTotals, Snapshots};
+pub use snapshot_policy::{
+    SnapshotPolicies, SnapshotPolicy, SnapshotPolicyFilter, SnapshotPolicyListing, SnapshotPolicyQuery,
+};
 pub use tag::{Tag, Tagged, Tags};
 
 /// Turns "no row was changed" into `NotFound`.

@@ -1,12 +1,12 @@
 //! Snapshots: their rows, and every way to list them.
 
 use ashlar_types::{
-    AccountUin, DiskId, DiskUsage, ProjectId, Region, SnapshotId, SnapshotState, SnapshotType, UnixMillis,
-    Zone,
+    AccountUin, DiskId, DiskUsage, ProjectId, Region, SnapshotId, SnapshotPolicyId, SnapshotState,
+    SnapshotType, UnixMillis, Zone,
 };
 use sqlx::Row as _;
 
-use crate::column::{Columns, signed};
+use crate::column::{Columns, signed, text_if_any};
 use crate::connect::{Connection, Row, next_sequence};
 use crate::listing::{Builder, push_in, push_in_numbers, push_page};
 use crate::{DbError, JobId, Lifecycle, Listed, Order, Page};
@@ -38,6 +38,8 @@ pub struct Snapshot {
     pub held_bytes: u64,
     /// System or data disk.
     pub usage: DiskUsage,
+    /// The policy that took it, which may be gone; none if a person did.
+    pub policy: Option<SnapshotPolicyId>,
     /// When it is deleted by itself; none is kept for ever.
     pub deadline: Option<UnixMillis>,
     /// The job that works on it. While there is one, nothing else may change the snapshot.
@@ -125,8 +127,8 @@ impl Snapshots<'_> {
         let sequence = next_sequence(self.0).await?;
         sqlx::query(
             "INSERT INTO snapshots (snapshot_id, sequence, uin, region, zone, disk_id, size_gib, disk_usage,
-                created_ms, project_id, name, lifecycle, state, percent, held_bytes, deadline_ms, job_id, modified_ms)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, '', '', '', 0, 0, NULL, NULL, 0)",
+                created_ms, snapshot_policy_id, project_id, name, lifecycle, state, percent, held_bytes, deadline_ms, job_id, modified_ms)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0, '', '', '', 0, 0, NULL, NULL, 0)",
         )
         .bind(snapshot.id.to_string())
         .bind(sequence)
@@ -137,6 +139,7 @@ impl Snapshots<'_> {
         .bind(signed(snapshot.size_gib))
         .bind(snapshot.usage.as_str())
         .bind(snapshot.created.0)
+        .bind(text_if_any(snapshot.policy.as_ref()))
         .execute(&mut *self.0)
         .await?;
         // One list of the changeable columns, in `save`.
@@ -353,6 +356,7 @@ fn snapshot_of(columns: &Columns<'_>) -> Result<Snapshot, DbError> {
         size_gib: columns.number("size_gib")?,
         held_bytes: columns.number("held_bytes")?,
         usage: columns.word("disk_usage")?,
+        policy: columns.word_if_any("snapshot_policy_id")?,
         deadline: columns.time_if_any("deadline_ms")?,
         job: columns.number_if_any("job_id")?.map(JobId),
         created: columns.time("created_ms")?,

@@ -1,8 +1,8 @@
-//! Tags of disks and snapshots.
+//! Tags of disks, snapshots and policies.
 
 use std::collections::HashMap;
 
-use ashlar_types::{DiskId, SnapshotId};
+use ashlar_types::{DiskId, SnapshotId, SnapshotPolicyId};
 
 use crate::DbError;
 use crate::column::Columns;
@@ -25,6 +25,8 @@ pub enum Tagged {
     Disk(DiskId),
     /// A snapshot.
     Snapshot(SnapshotId),
+    /// A scheduled snapshot policy.
+    SnapshotPolicy(SnapshotPolicyId),
 }
 
 impl std::fmt::Display for Tagged {
@@ -32,6 +34,7 @@ impl std::fmt::Display for Tagged {
         match self {
             Tagged::Disk(id) => id.fmt(f),
             Tagged::Snapshot(id) => id.fmt(f),
+            Tagged::SnapshotPolicy(id) => id.fmt(f),
         }
     }
 }

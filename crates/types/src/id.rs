@@ -88,6 +88,10 @@ cloud_id!(
     /// A machine that disks can be attached to: `ins-xxxxxxxx`.
     InstanceId, "ins-"
 );
+cloud_id!(
+    /// A scheduled snapshot policy: `asp-xxxxxxxx`.
+    SnapshotPolicyId, "asp-"
+);
 
 /// Declares an id that is a number.
 macro_rules! number_id {

@@ -8,13 +8,21 @@ mod disk;
 mod id;
 mod random;
 mod snapshot;
+mod snapshot_policy;
 mod wire_enum;
 
 pub use clock::{Clock, ManualClock, UnixMillis};
 pub use disk::{DiskChargeType, DiskState, DiskType, DiskUsage, RenewFlag};
-pub use id::{AccountUin, AppId, DiskId, IdError, InstanceId, ProjectId, Region, SecretId, SnapshotId, Zone};
+pub use id::{
+    AccountUin, AppId, DiskId, IdError, InstanceId, ProjectId, Region, SecretId, SnapshotId,
+    SnapshotPolicyId, Zone,
+};
 pub use random::{RandomSource, SeededRandom};
 pub use snapshot::{SnapshotState, SnapshotType};
+pub use snapshot_policy::{
+    AdvancedRetention, Hours, MonthDays, NumberSet, OutOfRange, PolicyDays, PolicyRule, Retention,
+    SnapshotPolicyState, Weekdays,
+};
 pub use wire_enum::UnknownName;
 
 /// Bytes in a GiB. The API's "GB" is this unit.

@@ -8,12 +8,30 @@ product! {
             writes [Snapshot("SnapshotId"), Volume("DiskId")];
         AttachDisks attach_disks -> AttachDisksResponse, 20 per second,
             writes [Volume("DiskIds"), Instance("InstanceId")];
+        BindAutoSnapshotPolicy bind_auto_snapshot_policy -> BindAutoSnapshotPolicyResponse, 20 per second,
+            writes [AutoSnapshotPolicy("AutoSnapshotPolicyId"), Volume("DiskIds"), Instance("InstanceIds")];
+        CopyAutoSnapshotPolicyCrossAccount copy_auto_snapshot_policy_cross_account
+            -> CopyAutoSnapshotPolicyCrossAccountResponse, 20 per second,
+            writes [AutoSnapshotPolicy("AutoSnapshotPolicyIds")];
+        CreateAutoSnapshotPolicy create_auto_snapshot_policy
+            -> CreateAutoSnapshotPolicyResponse, 20 per second,
+            writes [AutoSnapshotPolicy(all)];
         CreateDisks create_disks -> CreateDisksResponse, 20 per second,
-            writes [Volume(all), Snapshot("SnapshotId"), Instance("AutoMountConfiguration.InstanceId")];
+            writes [Volume(all), Snapshot("SnapshotId"), AutoSnapshotPolicy("AutoSnapshotPolicyId"),
+                Instance("AutoMountConfiguration.InstanceId")];
         CreateSnapshot create_snapshot -> CreateSnapshotResponse, 20 per second,
             writes [Volume("DiskId"), DiskBackup("DiskBackupId"), Snapshot(all)];
+        DeleteAutoSnapshotPolicies delete_auto_snapshot_policies
+            -> DeleteAutoSnapshotPoliciesResponse, 20 per second,
+            writes [AutoSnapshotPolicy("AutoSnapshotPolicyIds")];
         DeleteSnapshots delete_snapshots -> DeleteSnapshotsResponse, 20 per second,
             writes [Snapshot("SnapshotIds")];
+        DescribeAutoSnapshotPolicies describe_auto_snapshot_policies
+            -> DescribeAutoSnapshotPoliciesResponse, 20 per second,
+            reads [AutoSnapshotPolicy("AutoSnapshotPolicyIds" or all)];
+        DescribeDiskAssociatedAutoSnapshotPolicy describe_disk_associated_auto_snapshot_policy
+            -> DescribeDiskAssociatedAutoSnapshotPolicyResponse, 20 per second,
+            reads [Volume("DiskId")];
         DescribeDiskConfigQuota describe_disk_config_quota -> DescribeDiskConfigQuotaResponse, 20 per second,
             reads [];
         DescribeDisks describe_disks -> DescribeDisksResponse, 100 per second,
@@ -28,6 +46,9 @@ product! {
             reads [Snapshot(all)];
         InitializeDisks initialize_disks -> InitializeDisksResponse, 20 per second,
             writes [Volume("DiskIds")];
+        ModifyAutoSnapshotPolicyAttribute modify_auto_snapshot_policy_attribute
+            -> ModifyAutoSnapshotPolicyAttributeResponse, 20 per second,
+            writes [AutoSnapshotPolicy("AutoSnapshotPolicyId")];
         ModifyDiskAttributes modify_disk_attributes -> ModifyDiskAttributesResponse, 20 per second,
             writes [Volume("DiskIds")];
         ModifySnapshotAttribute modify_snapshot_attribute -> ModifySnapshotAttributeResponse, 20 per second,
@@ -36,5 +57,8 @@ product! {
             writes [Volume("DiskId")];
         TerminateDisks terminate_disks -> TerminateDisksResponse, 20 per second,
             writes [Volume("DiskIds")];
+        UnbindAutoSnapshotPolicy unbind_auto_snapshot_policy
+            -> UnbindAutoSnapshotPolicyResponse, 20 per second,
+            writes [AutoSnapshotPolicy("AutoSnapshotPolicyId"), Volume("DiskIds"), Instance("InstanceIds")];
     }
 }

@@ -2,6 +2,7 @@
 
 use ashlar_types::{
     DiskChargeType, DiskId, DiskState, DiskType, DiskUsage, InstanceId, ProjectId, RenewFlag, SnapshotId,
+    SnapshotPolicyId,
 };
 
 use super::choice::{
@@ -62,6 +63,8 @@ model! {
         pub disk_backup_quota: Option<u64> = "DiskBackupQuota" => Rules::NONE.range(0, u32::MAX as i64),
         /// Whether bursting is on. Default: false.
         pub burst_performance: Option<bool> = "BurstPerformance",
+        /// The scheduled snapshot policy that the disks are bound to.
+        pub auto_snapshot_policy_id: Option<SnapshotPolicyId> = "AutoSnapshotPolicyId" => Rules::UNDOCUMENTED,
         /// The generation of encryption. One real client sends it empty where there is none.
         pub encrypt_type: Option<OrEmpty<EncryptType>> = "EncryptType",
     }
@@ -240,7 +243,7 @@ model! {
         /// How a bare-metal instance has it; else empty.
         pub attach_mode: OrEmpty<AttachMode> = "AttachMode",
         /// Its snapshot policies; null unless asked for.
-        pub auto_snapshot_policy_ids: Option<Vec<String>> = "AutoSnapshotPolicyIds",
+        pub auto_snapshot_policy_ids: Option<Vec<SnapshotPolicyId>> = "AutoSnapshotPolicyIds",
         /// Extra performance in MB/s.
         pub throughput_performance: u64 = "ThroughputPerformance",
         /// Whether its medium is being changed.

@@ -11,6 +11,7 @@ mod instance;
 mod placement;
 mod quota;
 mod snapshot;
+mod snapshot_policy;
 mod tag;
 
 pub(crate) use actions::dispatch;
@@ -33,6 +34,15 @@ pub use snapshot::{
     ApplySnapshot, ApplySnapshotResponse, CreateSnapshot, CreateSnapshotResponse, DeleteSnapshots,
     DeleteSnapshotsResponse, DescribeSnapshots, DescribeSnapshotsResponse, GetSnapOverview,
     GetSnapOverviewResponse, Image, ModifySnapshotAttribute, ModifySnapshotAttributeResponse, Snapshot,
+};
+pub use snapshot_policy::{
+    AdvancedRetentionPolicy, AutoSnapshotPolicy, BindAutoSnapshotPolicy, BindAutoSnapshotPolicyResponse,
+    CopyAutoSnapshotPolicyCrossAccount, CopyAutoSnapshotPolicyCrossAccountResponse, CreateAutoSnapshotPolicy,
+    CreateAutoSnapshotPolicyResponse, DeleteAutoSnapshotPolicies, DeleteAutoSnapshotPoliciesResponse,
+    DescribeAutoSnapshotPolicies, DescribeAutoSnapshotPoliciesResponse,
+    DescribeDiskAssociatedAutoSnapshotPolicy, DescribeDiskAssociatedAutoSnapshotPolicyResponse,
+    ModifyAutoSnapshotPolicyAttribute, ModifyAutoSnapshotPolicyAttributeResponse, Policy, PolicyOutput,
+    UnbindAutoSnapshotPolicy, UnbindAutoSnapshotPolicyResponse,
 };
 pub use tag::Tag;
 

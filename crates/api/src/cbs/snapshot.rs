@@ -1,6 +1,6 @@
 //! Snapshots.
 
-use ashlar_types::{DiskId, DiskUsage, Region, SnapshotId, SnapshotState, SnapshotType};
+use ashlar_types::{DiskId, DiskUsage, Region, SnapshotId, SnapshotPolicyId, SnapshotState, SnapshotType};
 
 use super::choice::{Order, SnapshotMode, SnapshotOrderField};
 use super::filter::Filter;
@@ -170,7 +170,7 @@ model! {
         /// When it was last changed.
         pub latest_modify_time: IsoDateTime = "LatestModifyTime",
         /// The policy that took it; empty where a person did.
-        pub auto_snapshot_policy_id: OrEmpty<String> = "AutoSnapshotPolicyId",
+        pub auto_snapshot_policy_id: OrEmpty<SnapshotPolicyId> = "AutoSnapshotPolicyId",
         /// Where its data lies.
         pub snapshot_mode: SnapshotMode = "SnapshotMode",
     }

@@ -3,7 +3,7 @@
 
 use ashlar_types::{
     DiskChargeType, DiskId, DiskState, DiskType, DiskUsage, InstanceId, ProjectId, RenewFlag, SnapshotId,
-    SnapshotState, SnapshotType, Zone,
+    SnapshotPolicyId, SnapshotPolicyState, SnapshotState, SnapshotType, Zone,
 };
 
 use super::{Decode, Location, bad_value, wrong_type};
@@ -176,6 +176,7 @@ parsed_text! {
     DiskId => InvalidParameter,
     SnapshotId => InvalidParameter,
     InstanceId => InvalidParameter,
+    SnapshotPolicyId => InvalidParameter,
     Zone => InvalidParameterValue,
 }
 
@@ -217,6 +218,7 @@ choice! {
     DiskType,
     DiskUsage,
     RenewFlag,
+    SnapshotPolicyState,
     SnapshotState,
     SnapshotType,
 }

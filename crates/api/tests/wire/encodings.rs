@@ -33,6 +33,7 @@ fn value(member: &'static Member) -> BoxedStrategy<Value> {
     match member.name {
         "DiskId" | "DiskIds" => scalar_or_list(member, "disk-[0-9a-z]{8}"),
         "SnapshotId" | "SnapshotIds" => scalar_or_list(member, "snap-[0-9a-z]{8}"),
+        "AutoSnapshotPolicyId" | "AutoSnapshotPolicyIds" => scalar_or_list(member, "asp-[0-9a-z]{8}"),
         "InstanceId" | "InstanceIds" => scalar_or_list(member, "ins-[0-9a-z]{8}"),
         "Zone" | "Zones" => scalar_or_list(member, "ap-[a-z]{3,9}-[1-9]"),
         "Encrypt" => Just(json!("ENCRYPT")).boxed(),

@@ -79,6 +79,27 @@ const EXAMPLES: &[(&str, &str, &[&str])] = &[
         &["Filter { name: \"zone\", values: [\"ap-guangzhou-2\"] }"],
     ),
     ("DeleteSnapshots", r#"{"SnapshotIds": ["snap-cgrmci8t"]}"#, &["snapshot_ids: [snap-cgrmci8t]"]),
+    (
+        "CreateAutoSnapshotPolicy",
+        r#"{"AutoSnapshotPolicyName": "backup_data_friday", "Policy": [{"DayOfWeek": [4], "Hour": [0]}]}"#,
+        &["Policy { hour: [0], day_of_week: Some([4]), day_of_month: None, interval_days: None }"],
+    ),
+    (
+        "ModifyAutoSnapshotPolicyAttribute",
+        r#"{"AutoSnapshotPolicyId": "asp-nqu08k21", "AutoSnapshotPolicyName": "data_disk_auto_snapshot",
+            "IsPermanent": "TRUE"}"#,
+        &["auto_snapshot_policy_id: asp-nqu08k21", "is_permanent: Some(true)", "policy: None"],
+    ),
+    (
+        "DescribeAutoSnapshotPolicies",
+        r#"{"Filters": [{"Name": "auto-snapshot-policy-state", "Values": ["NORMAL"]}]}"#,
+        &["Filter { name: \"auto-snapshot-policy-state\", values: [\"NORMAL\"] }"],
+    ),
+    (
+        "CopyAutoSnapshotPolicyCrossAccount",
+        r#"{"AutoSnapshotPolicyIds": ["asp-ljylgbyo"], "TargetAccountUin": "597568700"}"#,
+        &["auto_snapshot_policy_ids: [asp-ljylgbyo]", "target_account_uin: \"597568700\""],
+    ),
 ];
 
 type QueryExample = (&'static str, &'static [(&'static str, &'static str)], &'static [&'static str]);
@@ -108,6 +129,22 @@ const QUERY_EXAMPLES: &[QueryExample] = &[
         &["disk_id: disk-lzrg2pwi", "snapshot_id: snap-gybrif0z"],
     ),
     ("GetSnapOverview", &[], &["GetSnapOverview"]),
+    (
+        "BindAutoSnapshotPolicy",
+        &[("AutoSnapshotPolicyId", "asp-mrsrn243"), ("DiskIds.0", "disk-dw0bbzws")],
+        &["auto_snapshot_policy_id: asp-mrsrn243", "disk_ids: Some([disk-dw0bbzws])"],
+    ),
+    (
+        "UnbindAutoSnapshotPolicy",
+        &[("AutoSnapshotPolicyId", "asp-mrsrn243"), ("DiskIds.0", "disk-dw0bbzws")],
+        &["auto_snapshot_policy_id: asp-mrsrn243", "instance_ids: None"],
+    ),
+    (
+        "DeleteAutoSnapshotPolicies",
+        &[("AutoSnapshotPolicyIds.0", "asp-mrsrn243"), ("AutoSnapshotPolicyIds.1", "asp-3lp17ev3")],
+        &["auto_snapshot_policy_ids: [asp-mrsrn243, asp-3lp17ev3]"],
+    ),
+    ("DescribeDiskAssociatedAutoSnapshotPolicy", &[("DiskId", "disk-dw0bbzws")], &["disk_id: disk-dw0bbzws"]),
 ];
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use ashlar_api::{ApiError, Caller, cbs, sts};
+use ashlar_api::{ApiError, Caller, OrEmpty, cbs, sts};
 use ashlar_types::AccountUin;
 
 /// What the API was called with: the caller's region, and the request as `Debug` shows it.
@@ -42,9 +42,15 @@ recorded! {
     CbsApi of cbs {
         apply_snapshot: ApplySnapshot -> ApplySnapshotResponse {},
         attach_disks: AttachDisks -> AttachDisksResponse {},
+        bind_auto_snapshot_policy: BindAutoSnapshotPolicy -> BindAutoSnapshotPolicyResponse {},
+        copy_auto_snapshot_policy_cross_account: CopyAutoSnapshotPolicyCrossAccount -> CopyAutoSnapshotPolicyCrossAccountResponse { auto_snapshot_policy_ids: Vec::new(), target_account_uin: String::new() },
+        create_auto_snapshot_policy: CreateAutoSnapshotPolicy -> CreateAutoSnapshotPolicyResponse { auto_snapshot_policy_id: OrEmpty(None), next_trigger_time: OrEmpty(None) },
         create_disks: CreateDisks -> CreateDisksResponse { disk_id_set: vec!["disk-lzrg2pwi".parse().unwrap()] },
         create_snapshot: CreateSnapshot -> CreateSnapshotResponse { snapshot_id: "snap-gybrif0z".parse().unwrap() },
+        delete_auto_snapshot_policies: DeleteAutoSnapshotPolicies -> DeleteAutoSnapshotPoliciesResponse {},
         delete_snapshots: DeleteSnapshots -> DeleteSnapshotsResponse {},
+        describe_auto_snapshot_policies: DescribeAutoSnapshotPolicies -> DescribeAutoSnapshotPoliciesResponse { total_count: 0, auto_snapshot_policy_set: Vec::new() },
+        describe_disk_associated_auto_snapshot_policy: DescribeDiskAssociatedAutoSnapshotPolicy -> DescribeDiskAssociatedAutoSnapshotPolicyResponse { total_count: 0, auto_snapshot_policy_set: Vec::new() },
         describe_disk_config_quota: DescribeDiskConfigQuota -> DescribeDiskConfigQuotaResponse { disk_config_set: Vec::new() },
         describe_disks: DescribeDisks -> DescribeDisksResponse { total_count: 0, disk_set: Vec::new() },
         describe_instances_disk_num: DescribeInstancesDiskNum -> DescribeInstancesDiskNumResponse { attach_detail: Vec::new() },
@@ -54,10 +60,12 @@ recorded! {
             total_size: 1.5, real_trade_size: 1.5, free_quota: 0.0, total_nums: 2
         },
         initialize_disks: InitializeDisks -> InitializeDisksResponse {},
+        modify_auto_snapshot_policy_attribute: ModifyAutoSnapshotPolicyAttribute -> ModifyAutoSnapshotPolicyAttributeResponse {},
         modify_disk_attributes: ModifyDiskAttributes -> ModifyDiskAttributesResponse {},
         modify_snapshot_attribute: ModifySnapshotAttribute -> ModifySnapshotAttributeResponse {},
         resize_disk: ResizeDisk -> ResizeDiskResponse {},
         terminate_disks: TerminateDisks -> TerminateDisksResponse {},
+        unbind_auto_snapshot_policy: UnbindAutoSnapshotPolicy -> UnbindAutoSnapshotPolicyResponse {},
     }
 }
 

@@ -52,6 +52,9 @@ impl Control {
             let disk = new_disk(caller, &wanted, *id, size_gib, job, self.now());
             tx.disks().insert(&disk).await?;
             tx.tags().insert(Tagged::Disk(*id), &wanted.tags).await?;
+            if let Some(policy) = wanted.policy {
+                tx.snapshot_policies().bind_disk(policy, *id).await?;
+            }
             self.log_operation(&mut tx, caller, Tagged::Disk(*id), "CreateDisks", Some(job)).await?;
         }
         if let Some(token) = &wanted.client_token {
@@ -104,6 +107,9 @@ impl Control {
         };
         let size_gib = check_size(wanted, snapshot_gib, offered)?;
         check_extra_performance(wanted, size_gib, offered)?;
+        if let Some(policy) = wanted.policy {
+            self.check_policy_for_new_disks(tx, caller, policy, wanted.count.unwrap_or(1)).await?;
+        }
         Ok(size_gib)
     }
 }
@@ -332,7 +338,7 @@ fn canonical(wanted: &CreateDisks) -> String {
     tags.sort_by(|one, other| one.key.cmp(&other.key));
     let request =
         CreateDisks { tags, client_token: None, count: Some(wanted.count.unwrap_or(1)), ..wanted.clone() };
-    serde_json::json!({
+    let mut text = serde_json::json!({
         "zone": request.placement.zone.as_str(),
         "project": request.placement.project.unwrap_or(ProjectId(0)).0,
         "charge_type": request.charge_type.as_str(),
@@ -348,6 +354,10 @@ fn canonical(wanted: &CreateDisks) -> String {
         "delete_snapshot": request.delete_snapshot.unwrap_or(false),
         "backup_quota": request.backup_quota.unwrap_or(0),
         "burst_performance": request.burst_performance.unwrap_or(false),
-    })
-    .to_string()
+    });
+    // Only where it is given: tokens of older servers stay what they were.
+    if let Some(policy) = request.policy {
+        text["policy"] = policy.to_string().into();
+    }
+    text.to_string()
 }

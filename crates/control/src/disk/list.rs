@@ -1,7 +1,7 @@
 //! DescribeDisks.
 
 use ashlar_db::{DiskFilter, DiskListing, DiskQuery, LatestOperation, Listed, Tag, Tagged};
-use ashlar_types::{DiskChargeType, DiskState, UnixMillis};
+use ashlar_types::{DiskChargeType, DiskId, DiskState, SnapshotPolicyId, UnixMillis};
 
 use super::{DescribeDisks, DiskView, ReturnFail};
 use crate::caller::Caller;
@@ -27,11 +27,21 @@ impl Control {
         let mut tags = tx.tags().of(&ids).await?;
         let mut latest = tx.operations().latest(&ids).await?;
 
+        let mut policies = match with_policies {
+            true => {
+                let disks: Vec<DiskId> = listed.items.iter().map(|listing| listing.disk.id).collect();
+                Some(tx.snapshot_policies().of_disks(&disks).await?)
+            }
+            false => None,
+        };
+
         let now = self.now();
         let view = |listing: DiskListing| {
             let id = Tagged::Disk(listing.disk.id);
             let tags = tags.remove(&id).unwrap_or_default();
-            view_of(listing, tags, latest.remove(&id), with_policies, now)
+            let policies =
+                policies.as_mut().map(|policies| policies.remove(&listing.disk.id).unwrap_or_default());
+            view_of(listing, tags, latest.remove(&id), policies, now)
         };
         let items = listed.items.into_iter().map(view).collect();
         Ok(Listed { total_count: listed.total_count, items })
@@ -61,7 +71,7 @@ fn view_of(
     listing: DiskListing,
     tags: Vec<Tag>,
     latest_operation: Option<LatestOperation>,
-    with_policies: bool,
+    snapshot_policies: Option<Vec<SnapshotPolicyId>>,
     now: UnixMillis,
 ) -> DiskView {
     let DiskListing { disk, project_name, snapshot_count, snapshot_bytes } = listing;
@@ -97,6 +107,6 @@ fn view_of(
         latest_operation,
         days_to_deadline,
         return_fail,
-        auto_snapshot_policy_ids: with_policies.then(Vec::new),
+        snapshot_policies,
     }
 }

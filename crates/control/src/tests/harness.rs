@@ -281,5 +281,6 @@ pub(crate) fn new_disks() -> CreateDisks {
         auto_mount: None,
         backup_quota: None,
         burst_performance: None,
+        policy: None,
     }
 }

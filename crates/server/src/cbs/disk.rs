@@ -48,6 +48,7 @@ fn wanted_disks(request: CreateDisks) -> Result<ashlar_control::CreateDisks, Con
         auto_mount: request.auto_mount_configuration.map(auto_mount),
         backup_quota: request.disk_backup_quota,
         burst_performance: request.burst_performance,
+        policy: request.auto_snapshot_policy_id,
     })
 }
 

@@ -50,7 +50,7 @@ pub(super) async fn describe_snapshots(
     Ok(DescribeSnapshotsResponse { total_count: listed.total_count, snapshot_set })
 }
 
-/// Nothing is shared, copied between regions, locked or taken by a policy yet, and there are no images.
+/// Nothing is shared, copied between regions, or locked yet, and there are no images.
 fn shown(view: SnapshotView) -> Snapshot {
     let SnapshotView { snapshot, project_name, tags, .. } = view;
     Snapshot {
@@ -76,7 +76,7 @@ fn shown(view: SnapshotView) -> Snapshot {
         tags: pack::tags_shown(tags),
         is_locked: false,
         latest_modify_time: IsoDateTime { time: snapshot.modified, offset: UtcOffset::UTC },
-        auto_snapshot_policy_id: OrEmpty(None),
+        auto_snapshot_policy_id: OrEmpty(snapshot.policy),
         snapshot_mode: SnapshotMode::Standard,
     }
 }

@@ -10,6 +10,7 @@ use ashlar_api::ErrorCode::{self, *};
 use ashlar_api::{Action, ApiError};
 use ashlar_control::{
     ControlError, DiskError, InstanceError, JobErrorKind, ParameterError, QuotaError, SnapshotError,
+    SnapshotPolicyError,
 };
 use ashlar_types::DiskState;
 
@@ -31,6 +32,7 @@ const fn codes(error: &ControlError) -> &'static [ErrorCode] {
         ControlError::Parameter(error) => parameter(error),
         ControlError::Disk(error) => disk(error),
         ControlError::Snapshot(error) => snapshot(error),
+        ControlError::SnapshotPolicy(error) => snapshot_policy(error),
         ControlError::Instance(error) => instance(error),
         ControlError::Quota(error) => quota(error),
         ControlError::Job(error) => job(error.kind),
@@ -42,6 +44,7 @@ const fn parameter(error: &ParameterError) -> &'static [ErrorCode] {
     match error {
         ParameterError::Missing { .. } => &[MissingParameter],
         ParameterError::Invalid { .. } | ParameterError::Excludes { .. } => &[InvalidParameterValue],
+        ParameterError::Malformed { .. } => &[InvalidParameter],
         ParameterError::LimitExceeded { .. } => &[InvalidParameterValueLimitExceeded, InvalidParameterValue],
         ParameterError::UnknownFilter { .. } => &[InvalidFilter],
         ParameterError::NotOffered { .. } => &[UnsupportedOperation],
@@ -82,9 +85,23 @@ const fn snapshot(error: &SnapshotError) -> &'static [ErrorCode] {
     }
 }
 
+const fn snapshot_policy(error: &SnapshotPolicyError) -> &'static [ErrorCode] {
+    match error {
+        SnapshotPolicyError::NotFound(_) => &[InvalidAutoSnapshotPolicyIdNotFound],
+        SnapshotPolicyError::Isolated(_) => {
+            &[UnsupportedOperationStateError, ResourceUnavailableNotSupported, UnsupportedOperation]
+        }
+        SnapshotPolicyError::AlreadyBound { .. } => &[InvalidDiskAlreadyBound],
+        SnapshotPolicyError::BindLimit { .. } => {
+            &[InvalidParameterValueBindDiskLimitExceeded, InvalidParameterValueLimitExceeded]
+        }
+        SnapshotPolicyError::DiskInRecycle(_) => &[InvalidDiskNotSupported],
+    }
+}
+
 const fn instance(error: &InstanceError) -> &'static [ErrorCode] {
     match error {
-        InstanceError::NotFound(_) => &[InvalidInstanceIdNotFound],
+        InstanceError::NotFound(_) => &[InvalidInstanceIdNotFound, ResourceNotFoundNotFound],
         // Not `ResourceUnavailable.ZoneNotMatch`: no waiting moves a disk to another zone.
         InstanceError::ZoneMismatch { .. } => &[ResourceUnavailableNotSupported],
         InstanceError::DiskLimit { .. } => &[LimitExceededInstanceAttachedDisk],
@@ -98,6 +115,9 @@ const fn quota(error: &QuotaError) -> &'static [ErrorCode] {
     match error {
         QuotaError::SnapshotsOfDisk { .. } => &[InsufficientSnapshotQuota],
         QuotaError::DiskConfig { .. } => &[InvalidParameterDiskConfigNotSupported],
+        QuotaError::SnapshotPolicies { .. } => {
+            &[LimitExceededAutoSnapshotPolicyOutOfQuota, ResourceInsufficientOverQuota]
+        }
         QuotaError::Tags { .. } => &[LimitExceededTagQuotaLimitExceeded, LimitExceeded],
     }
 }

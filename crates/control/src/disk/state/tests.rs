@@ -74,6 +74,7 @@ fn snapshot(state: SnapshotState) -> Snapshot {
         percent: 100,
         size_gib: 10,
         held_bytes: 0,
+        policy: None,
         usage: DiskUsage::DataDisk,
         deadline: None,
         job: None,

@@ -32,7 +32,7 @@ pub(super) fn disk(view: DiskView) -> Disk {
         tags: pack::tags_shown(tags),
         instance_id: disk.instance.into(),
         attach_mode: OrEmpty(None),
-        auto_snapshot_policy_ids: view.auto_snapshot_policy_ids,
+        auto_snapshot_policy_ids: view.snapshot_policies,
         throughput_performance: disk.throughput_performance_mib,
         migrating: disk.migrating,
         disk_id: disk.id,

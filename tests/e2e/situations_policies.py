@@ -1,0 +1,114 @@
+"""The documented error codes of scheduled snapshot policies: part of the tables of `test_reference_errors.py`."""
+
+from harness.server import ZONE
+
+NO_POLICY, NO_DISK, NO_INSTANCE = "asp-00000000", "disk-00000000", "ins-00000000"
+MIDNIGHT = {"Policy": [{"Hour": [0], "DayOfWeek": [1]}]}
+
+# Small quotas, so that few calls exhaust them.
+LIMITS = """snapshot_policies_per_region = 3
+disks_per_policy = 2
+"""
+
+CHARGES = "policies cost nothing"
+BROKEN = "needs a database that fails"
+SIGNATURE = "every action answers it to a wrong signature: test_gateway.py has it"
+NO_BUSY = "policies are changed at once"
+ISOLATION = "nothing isolates a policy yet"
+ACCOUNTS = "needs a second account"
+
+UNREACHABLE = {
+    "CreateAutoSnapshotPolicy": {CHARGES: ["InvalidAccount.InsufficientBalance"]},
+    "ModifyAutoSnapshotPolicyAttribute": {
+        CHARGES: ["InvalidAccount.InsufficientBalance"],
+        ISOLATION: ["UnsupportedOperation.StateError"],
+    },
+    "DeleteAutoSnapshotPolicies": {SIGNATURE: ["AuthFailure"], BROKEN: ["InternalError"]},
+    "DescribeAutoSnapshotPolicies": {"nothing that can be asked is refused as such": ["UnsupportedOperation"]},
+    "BindAutoSnapshotPolicy": {ISOLATION: ["ResourceUnavailable.NotSupported"]},
+    "UnbindAutoSnapshotPolicy": {ISOLATION: ["ResourceUnavailable.NotSupported"]},
+    "DescribeDiskAssociatedAutoSnapshotPolicy": {
+        SIGNATURE: ["UnauthorizedOperation.InvalidToken"],
+        "a disk that does not exist has no policies": ["UnsupportedOperation", "InvalidParameterValue"],
+    },
+    "CopyAutoSnapshotPolicyCrossAccount": {
+        CHARGES: ["InvalidAccount.InsufficientBalance"],
+        BROKEN: ["InternalError.ComponentError", "InternalError.FailQueryResource"],
+        NO_BUSY: ["ResourceBusy", "ResourceInsufficient"],
+        "the action exists": ["InvalidParameterValue.InvalidAction"],
+        ACCOUNTS: ["ResourceInsufficient.OverQuota"],
+        SIGNATURE: ["UnauthorizedOperation", "UnauthorizedOperation.AuthFailure"],
+    },
+}
+
+LASTING = {
+    "CreateAutoSnapshotPolicy": {
+        "InvalidParameterValue": lambda w: MIDNIGHT | {"IsPermanent": True, "RetentionDays": 3},
+        "InvalidParameterValue.LimitExceeded": lambda w: {"Policy": MIDNIGHT["Policy"] * 11},
+        "LimitExceeded.AutoSnapshotPolicyOutOfQuota": lambda w: MIDNIGHT,
+        "MissingParameter": lambda w: {"Policy": [{"Hour": [1]}]},
+    },
+    "ModifyAutoSnapshotPolicyAttribute": {
+        "InvalidAutoSnapshotPolicyId.NotFound": lambda w: {"AutoSnapshotPolicyId": NO_POLICY, "IsActivated": True},
+        "InvalidParameter": lambda w: {"AutoSnapshotPolicyId": "policy", "IsActivated": True},
+        "MissingParameter": lambda w: {"AutoSnapshotPolicyId": w.policy},
+    },
+    "DeleteAutoSnapshotPolicies": {
+        "InvalidAutoSnapshotPolicyId.NotFound": lambda w: {"AutoSnapshotPolicyIds": [w.policy, NO_POLICY]},
+        "InvalidParameterValue": lambda w: {"AutoSnapshotPolicyIds": [w.policy, w.policy]},
+        "InvalidParameterValue.LimitExceeded": lambda w: {
+            "AutoSnapshotPolicyIds": [f"asp-{number:08}" for number in range(101)]
+        },
+        "MissingParameter": lambda w: {},
+    },
+    "DescribeAutoSnapshotPolicies": {
+        "InvalidFilter": lambda w: {"Filters": [{"Name": "color", "Values": ["red"]}]},
+        "InvalidParameterValue": lambda w: {"Limit": 101},
+        "MissingParameter": lambda w: {"Filters": [{"Name": "auto-snapshot-policy-name"}]},
+    },
+    "BindAutoSnapshotPolicy": {
+        "InvalidAutoSnapshotPolicyId.NotFound": lambda w: {"AutoSnapshotPolicyId": NO_POLICY, "DiskIds": [w.disk]},
+        "InvalidDisk.AlreadyBound": lambda w: {"AutoSnapshotPolicyId": w.policy, "DiskIds": [w.bound]},
+        "InvalidDisk.NotSupported": lambda w: {"AutoSnapshotPolicyId": w.policy, "DiskIds": [w.isolated]},
+        "InvalidDiskId.NotFound": lambda w: {"AutoSnapshotPolicyId": w.policy, "DiskIds": [w.disk, NO_DISK]},
+        "InvalidParameterValue": lambda w: {"AutoSnapshotPolicyId": w.policy, "DiskIds": [w.disk, w.disk]},
+        "InvalidParameterValue.BindDiskLimitExceeded": lambda w: {
+            "AutoSnapshotPolicyId": w.policy,
+            "DiskIds": [w.disk, w.attached],
+        },
+        "InvalidParameterValue.LimitExceeded": lambda w: {
+            "AutoSnapshotPolicyId": w.policy,
+            "DiskIds": [f"disk-{number:08}" for number in range(81)],
+        },
+        "MissingParameter": lambda w: {"AutoSnapshotPolicyId": w.policy},
+        "ResourceNotFound.NotFound": lambda w: {"AutoSnapshotPolicyId": w.policy, "InstanceIds": [NO_INSTANCE]},
+    },
+    "UnbindAutoSnapshotPolicy": {
+        "InvalidAutoSnapshotPolicyId.NotFound": lambda w: {"AutoSnapshotPolicyId": NO_POLICY, "DiskIds": [w.bound]},
+        "InvalidDiskId.NotFound": lambda w: {"AutoSnapshotPolicyId": w.policy, "DiskIds": [w.bound, NO_DISK]},
+        "InvalidParameterValue": lambda w: {"AutoSnapshotPolicyId": w.policy, "DiskIds": [w.bound, w.bound]},
+        "MissingParameter": lambda w: {"AutoSnapshotPolicyId": w.policy},
+    },
+    "DescribeDiskAssociatedAutoSnapshotPolicy": {"MissingParameter": lambda w: {}},
+    "CopyAutoSnapshotPolicyCrossAccount": {
+        "InvalidAutoSnapshotPolicyId.NotFound": lambda w: {
+            "AutoSnapshotPolicyIds": [NO_POLICY],
+            "TargetAccountUin": "1",
+        },
+        "InvalidParameter": lambda w: {"AutoSnapshotPolicyIds": [w.policy], "TargetAccountUin": "nobody"},
+        "MissingParameter": lambda w: {"AutoSnapshotPolicyIds": [w.policy]},
+    },
+}
+
+
+def prepare(world):
+    """Fills the quota of policies, and binds one disk to the first of them."""
+    made = [world.cloud.call("CreateAutoSnapshotPolicy", **MIDNIGHT)["AutoSnapshotPolicyId"] for _ in range(3)]
+    world.policy = made[0]
+    world.bound = world.cloud.create_disk(Placement={"Zone": ZONE})
+    world.cloud.call("BindAutoSnapshotPolicy", AutoSnapshotPolicyId=world.policy, DiskIds=[world.bound])
+
+
+def listed(world):
+    """What a refused call could have changed."""
+    return world.call("DescribeAutoSnapshotPolicies", {"Limit": 100})["AutoSnapshotPolicySet"]

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use ashlar_db::{Db, Fence, Operation, OperationState, Tagged, Transaction};
 use ashlar_types::{Clock, DiskId, RandomSource, Region, SnapshotId, UnixMillis};
 use ashlar_volume::{ErrorKind, VolumeError, VolumeStore};
+use jiff::tz::TimeZone;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
@@ -45,6 +46,8 @@ pub struct Control {
     pub(crate) server_name: Arc<str>,
     /// The taking of the lease that this server stands on, while it leads.
     pub(crate) fence: Arc<Mutex<Option<Fence>>>,
+    /// When promises were last looked through.
+    pub(crate) promises_swept: Arc<Mutex<Option<UnixMillis>>>,
     /// Rung when something may be due before the timer looks.
     pub(crate) due: Arc<Notify>,
 }
@@ -69,6 +72,7 @@ impl Control {
             runner,
             server_name: server_name.into(),
             fence: Arc::default(),
+            promises_swept: Arc::default(),
             due: Arc::default(),
         }
     }
@@ -139,6 +143,11 @@ impl Control {
 impl Control {
     pub(crate) fn now(&self) -> UnixMillis {
         self.clock.now()
+    }
+
+    /// The time zone of a region.
+    pub(crate) fn zone_of(&self, region: &Region) -> TimeZone {
+        self.settings.schedule.zone_of(region)
     }
 
     pub(crate) fn limits(&self) -> &Limits {

@@ -17,6 +17,7 @@ mod job;
 mod leader;
 mod quota;
 mod reconcile;
+mod retention;
 mod seams;
 mod settings;
 mod snapshot;
@@ -44,7 +45,7 @@ pub use leader::Leadership;
 pub use quota::{DescribeDiskConfigQuota, DiskConfig};
 pub use reconcile::{Reconciled, Reconciler};
 pub use seams::{Exports, Stores};
-pub use settings::{DiskTypeSettings, DiskTypeTable, Limits, Settings, SettingsError};
+pub use settings::{DiskTypeSettings, DiskTypeTable, Limits, ScheduleSettings, Settings, SettingsError};
 pub use snapshot::{
     ApplySnapshot, CreateSnapshot, DescribeSnapshots, ModifySnapshotAttribute, SnapshotOverview, SnapshotView,
 };

@@ -16,6 +16,12 @@ pub enum Reconciler {
     Jobs,
     /// Deletes snapshots whose deadline has passed.
     SnapshotDeadlines,
+    /// Orders the snapshots of policies whose moment has come.
+    SnapshotPolicies,
+    /// Takes the snapshots that policies have ordered.
+    ScheduledSnapshots,
+    /// Deletes snapshots that their policy no longer promises to keep.
+    SnapshotRetention,
     /// Renews or isolates prepaid disks whose paid time is over.
     PrepaidDisks,
     /// Forgets jobs that ended long ago.
@@ -33,8 +39,15 @@ pub struct Reconciled {
 
 impl Reconciler {
     /// All of them, in the order in which they run: what was promised first.
-    pub const ALL: &'static [Self] =
-        &[Self::Jobs, Self::SnapshotDeadlines, Self::PrepaidDisks, Self::OldRecords];
+    pub const ALL: &'static [Self] = &[
+        Self::Jobs,
+        Self::SnapshotPolicies,
+        Self::ScheduledSnapshots,
+        Self::SnapshotRetention,
+        Self::SnapshotDeadlines,
+        Self::PrepaidDisks,
+        Self::OldRecords,
+    ];
 
     /// Its name, in logs, metrics and `ashlar status`.
     #[must_use]
@@ -42,6 +55,9 @@ impl Reconciler {
         match self {
             Self::Jobs => "jobs",
             Self::SnapshotDeadlines => "snapshot-deadlines",
+            Self::SnapshotPolicies => "snapshot-policies",
+            Self::ScheduledSnapshots => "scheduled-snapshots",
+            Self::SnapshotRetention => "snapshot-retention",
             Self::PrepaidDisks => "prepaid-disks",
             Self::OldRecords => "old-records",
         }
@@ -64,6 +80,9 @@ impl Control {
         match reconciler {
             Reconciler::Jobs => self.resume_jobs().await,
             Reconciler::SnapshotDeadlines => self.expire_snapshots(leader).await,
+            Reconciler::SnapshotPolicies => self.fire_policies(leader).await,
+            Reconciler::ScheduledSnapshots => self.take_scheduled(leader).await,
+            Reconciler::SnapshotRetention => self.sweep_promises(leader).await,
             Reconciler::PrepaidDisks => self.expire_disks(leader).await,
             Reconciler::OldRecords => self.forget_old_jobs(leader).await,
         }

@@ -1,7 +1,11 @@
 //! What an operator can set. The defaults are those of the reference page `disk-types`.
 
+mod schedule;
+
 use ashlar_types::DiskType;
 use serde::Deserialize;
+
+pub use schedule::ScheduleSettings;
 
 /// Everything that can be set for the rules.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
@@ -11,6 +15,8 @@ pub struct Settings {
     pub limits: Limits,
     /// What disks can be had.
     pub disk_types: DiskTypeTable,
+    /// How scheduled snapshots are taken.
+    pub schedule: ScheduleSettings,
 }
 
 /// Numbers that calls may not exceed.
@@ -245,7 +251,7 @@ pub struct SettingsError {
     /// The key, with its table.
     pub key: String,
     /// What it was set to.
-    pub value: u64,
+    pub value: String,
     /// What would be right.
     pub expected: String,
 }
@@ -262,13 +268,15 @@ impl Settings {
     /// Refuses settings with which the service could do nothing, or nothing right.
     pub fn check(&self) -> Result<(), SettingsError> {
         self.limits.check()?;
+        self.schedule.check()?;
         DiskType::ALL.iter().try_for_each(|disk_type| self.disk_types.of(*disk_type).check(*disk_type))
     }
 }
 
 impl Limits {
     fn check(&self) -> Result<(), SettingsError> {
-        let refuse = |key: &str, value, expected: String| {
+        let refuse = |key: &str, value: u64, expected: String| {
+            let value = value.to_string();
             Err(SettingsError { key: format!("limits.{key}"), value, expected })
         };
         for (key, value) in [
@@ -302,7 +310,8 @@ impl DiskTypeSettings {
     fn check(&self, disk_type: DiskType) -> Result<(), SettingsError> {
         /// A volume's size in bytes must fit 63 bits.
         const GIB_MAX: u64 = 1 << 32;
-        let refuse = |key: &str, value, expected: String| {
+        let refuse = |key: &str, value: u64, expected: String| {
+            let value = value.to_string();
             Err(SettingsError { key: format!("disk_types.{disk_type}.{key}"), value, expected })
         };
         if self.step_gib == 0 {

@@ -4,7 +4,9 @@ use ashlar_db::{
     LatestOperation, Lifecycle, Listed, Snapshot, SnapshotFilter, SnapshotListing, SnapshotQuery, Tag,
     Tagged, Transaction,
 };
-use ashlar_types::{DiskId, DiskUsage, SnapshotId, SnapshotState, UnixMillis};
+use ashlar_types::{
+    DiskId, DiskUsage, SnapshotId, SnapshotPolicyId, SnapshotPromise, SnapshotState, UnixMillis,
+};
 
 use crate::caller::{Caller, RequestId};
 use crate::control::Control;
@@ -14,7 +16,7 @@ use crate::filter::{
     Filter, at_most, check_ids, check_name, check_snapshot_order_field, check_tags, invalid, order, page,
     snapshot_filters,
 };
-use crate::job::Work;
+use crate::job::{JobHold, Work};
 use crate::leader::Leadership;
 use crate::reconcile::Reconciled;
 use crate::wire_time::parse_iso;
@@ -34,6 +36,19 @@ pub struct CreateSnapshot {
     pub tags: Vec<Tag>,
     /// What the snapshot counts as. Default: as its disk. A data disk's cannot be a system disk's.
     pub disk_usage: Option<DiskUsage>,
+}
+
+/// A snapshot that is about to be taken, apart from what its disk says.
+#[derive(Debug)]
+pub(crate) struct NewSnapshot {
+    pub(crate) id: SnapshotId,
+    pub(crate) name: String,
+    pub(crate) usage: DiskUsage,
+    pub(crate) deadline: Option<UnixMillis>,
+    /// The policy that takes it, and what that promises.
+    pub(crate) policy: Option<SnapshotPolicyId>,
+    pub(crate) promise: Option<SnapshotPromise>,
+    pub(crate) tags: Vec<Tag>,
 }
 
 /// What DescribeSnapshots asks for. Reference: `cbs/DescribeSnapshots`.
@@ -125,42 +140,59 @@ impl Control {
         if usage == DiskUsage::SystemDisk && disk.usage == DiskUsage::DataDisk {
             return Err(invalid("DiskUsage", usage, "DATA_DISK for a snapshot of a data disk").into());
         }
+        let name = named(wanted.name.unwrap_or_default());
+        let tags = wanted.tags;
+        let new = NewSnapshot { id, name, usage, deadline, policy: None, promise: None, tags };
+        let job = self.begin_snapshot(&mut tx, caller, disk, new).await?;
+        tx.commit().await?;
+        self.await_job(job).await?;
+        Ok(id)
+    }
+
+    /// Writes a snapshot that is about to be taken of a disk that is ready for it, and the job that takes it.
+    pub(crate) async fn begin_snapshot(
+        &self,
+        tx: &mut Transaction,
+        caller: &Caller,
+        disk: ashlar_db::Disk,
+        new: NewSnapshot,
+    ) -> Result<JobHold, ControlError> {
         let at_most = self.limits().snapshots_per_disk;
         if tx.snapshots().of_disk(disk.id).await?.len() as u64 >= at_most {
             return Err(QuotaError::SnapshotsOfDisk { disk: disk.id, at_most }.into());
         }
-
-        let work = Work::CreateSnapshot { disk: disk.id, snapshot: id };
-        let job = self.write_job(&mut tx, &caller.region, &work).await?;
+        let NewSnapshot { id, name, usage, deadline, policy, promise, tags } = new;
+        let disk_id = disk.id;
+        let work = Work::CreateSnapshot { disk: disk_id, snapshot: id };
+        let job = self.write_job(tx, &caller.region, &work).await?;
         let now = self.now();
         let snapshot = Snapshot {
             id,
             account: caller.account,
             zone: disk.zone.clone(),
             project: disk.project,
-            disk: disk.id,
-            name: named(wanted.name.unwrap_or_default()),
+            disk: disk_id,
+            name,
             lifecycle: Lifecycle::Live,
             state: SnapshotState::Creating,
             percent: 0,
             size_gib: disk.size_gib,
             held_bytes: 0,
             usage,
-            policy: None,
+            policy,
             deadline,
+            promise,
             job: Some(job),
             created: now,
             modified: now,
         };
         tx.snapshots().insert(&snapshot).await?;
-        tx.tags().insert(Tagged::Snapshot(id), &wanted.tags).await?;
+        tx.tags().insert(Tagged::Snapshot(id), &tags).await?;
         tx.disks().save(&ashlar_db::Disk { job: Some(job), ..disk }).await?;
         for resource in [Tagged::Snapshot(id), Tagged::Disk(disk_id)] {
-            self.log_operation(&mut tx, caller, resource, "CreateSnapshot", Some(job)).await?;
+            self.log_operation(tx, caller, resource, "CreateSnapshot", Some(job)).await?;
         }
-        tx.commit().await?;
-        self.await_job(job).await?;
-        Ok(id)
+        Ok(job)
     }
 
     /// Everything that the request alone can tell; gives the disk.
@@ -255,9 +287,12 @@ impl Control {
                 let (parameter, other) = ("IsPermanent", "Deadline");
                 return Err(ParameterError::Excludes { parameter, other }.into());
             }
-            (Some(true), None) => snapshot.deadline = None,
-            (Some(false) | None, Some(deadline)) => snapshot.deadline = Some(deadline),
-            (Some(false), None) if snapshot.deadline.is_none() => {
+            // What its owner says takes the place of what a policy promised.
+            (Some(true), None) => (snapshot.deadline, snapshot.promise) = (None, None),
+            (Some(false) | None, Some(deadline)) => {
+                (snapshot.deadline, snapshot.promise) = (Some(deadline), None);
+            }
+            (Some(false), None) if snapshot.is_permanent() => {
                 let why = "a snapshot that is not kept for ever needs one";
                 return Err(ParameterError::Missing { parameter: "Deadline", why }.into());
             }

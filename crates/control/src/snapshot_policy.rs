@@ -1,7 +1,8 @@
-//! Scheduled snapshot policies: what calls ask for and what they see. Firing them is not done yet: this keeps the
-//! records. When a policy would fire is in `schedule`, what it is bound to in `bind`.
+//! Scheduled snapshot policies: what calls ask for and what they see. When a policy fires is in `schedule`, what then
+//! happens in `fire`, what it is bound to in `bind`.
 
 mod bind;
+mod fire;
 mod request;
 pub(crate) mod schedule;
 
@@ -19,7 +20,6 @@ use crate::error::{ControlError, ParameterError, QuotaError, SnapshotPolicyError
 use crate::filter::{
     Filter, at_most, check_ids, check_name, check_snapshot_order_field, order, page, snapshot_policy_filters,
 };
-use crate::wire_time::zone;
 
 /// What CreateAutoSnapshotPolicy asks for. Reference: `cbs/CreateAutoSnapshotPolicy`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -107,7 +107,7 @@ impl Control {
         }
         let retention = wanted.retention.first()?;
         let now = self.now();
-        let first = next_trigger(&rules, &zone(), now, now);
+        let first = next_trigger(&rules, &self.zone_of(&caller.region), now, now);
         if wanted.dry_run == Some(true) {
             return Ok(NewSnapshotPolicy { id: None, next_trigger: first });
         }
@@ -123,6 +123,7 @@ impl Control {
             activated: wanted.activated.unwrap_or(true),
             rules,
             anchor: now,
+            handled: now,
             retention,
             copied_from: None,
             created: now,
@@ -155,11 +156,12 @@ impl Control {
         needs_normal(&policy)?;
         policy.retention = retention.after(policy.retention)?;
         policy.name = name.map_or(policy.name, named);
-        policy.activated = activated.unwrap_or(policy.activated);
-        if let Some(rules) = rules.filter(|rules| *rules != policy.rules) {
-            policy.rules = rules;
-            policy.anchor = self.now();
-        }
+        let changed = SnapshotPolicy {
+            activated: activated.unwrap_or(policy.activated),
+            rules: rules.unwrap_or_else(|| policy.rules.clone()),
+            ..policy.clone()
+        };
+        let policy = from_now(&policy, changed, self.now());
         tx.snapshot_policies().save(&policy).await?;
         let resource = Tagged::SnapshotPolicy(id);
         self.log_operation(&mut tx, caller, resource, "ModifyAutoSnapshotPolicyAttribute", None).await?;
@@ -278,10 +280,9 @@ impl Control {
     ) -> Result<(), ControlError> {
         let now = self.now();
         if let Some(copy) = tx.snapshot_policies().copy_in(there.account, &there.region, origin.id).await? {
-            let anchor = if copy.rules == origin.rules { copy.anchor } else { now };
             let SnapshotPolicy { name, activated, rules, retention, .. } = origin;
-            let copy = SnapshotPolicy { name, activated, rules, retention, anchor, ..copy };
-            return Ok(tx.snapshot_policies().save(&copy).await?);
+            let changed = SnapshotPolicy { name, activated, rules, retention, ..copy.clone() };
+            return Ok(tx.snapshot_policies().save(&from_now(&copy, changed, now)).await?);
         }
         self.check_policy_quota(tx, there, 1).await?;
         let copy = SnapshotPolicy {
@@ -289,6 +290,7 @@ impl Control {
             account: there.account,
             copied_from: Some((origin.account, origin.id)),
             anchor: now,
+            handled: now,
             created: now,
             ..origin
         };
@@ -318,12 +320,8 @@ impl Control {
 
     /// When a policy fires next; none while it is not at work.
     fn next_trigger_of(&self, policy: &SnapshotPolicy) -> Option<UnixMillis> {
-        match (policy.state, policy.activated) {
-            (SnapshotPolicyState::Normal, true) => {
-                next_trigger(&policy.rules, &zone(), policy.anchor, self.now())
-            }
-            (SnapshotPolicyState::Normal, false) | (SnapshotPolicyState::Isolated, _) => None,
-        }
+        let zone = self.zone_of(&policy.region);
+        is_at_work(policy).then(|| next_trigger(&policy.rules, &zone, policy.anchor, self.now())).flatten()
     }
 }
 
@@ -335,6 +333,24 @@ async fn find(
 ) -> Result<SnapshotPolicy, ControlError> {
     let found = tx.snapshot_policies().find(caller.account, &caller.region, id).await?;
     found.ok_or_else(|| SnapshotPolicyError::NotFound(id).into())
+}
+
+/// What a change of a policy comes to for its time: new rules begin now, and what went by while it was not at work does
+/// not fire afterwards.
+fn from_now(old: &SnapshotPolicy, changed: SnapshotPolicy, now: UnixMillis) -> SnapshotPolicy {
+    let has_new_rules = old.rules != changed.rules;
+    let anchor = if has_new_rules { now } else { changed.anchor };
+    let begins = has_new_rules || (is_at_work(&changed) && !is_at_work(old));
+    let handled = if begins { now } else { changed.handled };
+    SnapshotPolicy { anchor, handled, ..changed }
+}
+
+/// Whether its moments fire.
+const fn is_at_work(policy: &SnapshotPolicy) -> bool {
+    match policy.state {
+        SnapshotPolicyState::Normal => policy.activated,
+        SnapshotPolicyState::Isolated => false,
+    }
 }
 
 /// Refuses to change a policy that the operator has stopped.

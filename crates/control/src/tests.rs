@@ -6,6 +6,7 @@ pub(crate) mod harness;
 mod instance;
 mod leader;
 mod random_calls;
+mod schedule;
 mod slow_pool;
 mod snapshot;
 mod snapshot_policy;

@@ -9,7 +9,8 @@ use sqlx::sqlite::{
 
 use crate::{Accounts, DbError};
 use crate::{
-    ClientTokens, Disks, Instances, Jobs, Leases, Operations, Places, SnapshotPolicies, Snapshots, Tags,
+    ClientTokens, Disks, Instances, Jobs, Leases, Operations, Places, Schedules, SnapshotPolicies, Snapshots,
+    Tags,
 };
 
 /// The one place that names the database in use.
@@ -139,6 +140,11 @@ impl Transaction {
     /// The journal of jobs.
     pub fn jobs(&mut self) -> Jobs<'_> {
         Jobs(&mut self.0)
+    }
+
+    /// What scheduled snapshot policies have coming.
+    pub fn schedules(&mut self) -> Schedules<'_> {
+        Schedules(&mut self.0)
     }
 
     /// What one server of several does alone.

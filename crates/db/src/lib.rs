@@ -18,6 +18,7 @@ mod lease;
 mod listing;
 mod operation;
 mod place;
+mod schedule;
 mod snapshot;
 mod snapshot_policy;
 mod tag;
@@ -36,6 +37,7 @@ pub use lease::{Fence, Lease, Leases};
 pub use listing::{Listed, Order, Page};
 pub use operation::{LatestOperation, Operation, OperationState, Operations};
 pub use place::Places;
+pub use schedule::{PromisedSnapshot, ScheduleState, ScheduledSnapshot, Schedules};
 pub use snapshot::{Snapshot, SnapshotFilter, SnapshotListing, SnapshotQuery, SnapshotTotals, Snapshots};
 pub use snapshot_policy::{
     SnapshotPolicies, SnapshotPolicy, SnapshotPolicyFilter, SnapshotPolicyListing, SnapshotPolicyQuery,

@@ -1,8 +1,8 @@
 //! Snapshots: their rows, and every way to list them.
 
 use ashlar_types::{
-    AccountUin, DiskId, DiskUsage, ProjectId, Region, SnapshotId, SnapshotPolicyId, SnapshotState,
-    SnapshotType, UnixMillis, Zone,
+    AccountUin, DiskId, DiskUsage, ProjectId, Region, SnapshotId, SnapshotPolicyId, SnapshotPromise,
+    SnapshotState, SnapshotType, UnixMillis, Zone,
 };
 use sqlx::Row as _;
 
@@ -40,14 +40,24 @@ pub struct Snapshot {
     pub usage: DiskUsage,
     /// The policy that took it, which may be gone; none if a person did.
     pub policy: Option<SnapshotPolicyId>,
-    /// When it is deleted by itself; none is kept for ever.
+    /// When it is deleted by itself; none is kept for ever, unless there is a promise.
     pub deadline: Option<UnixMillis>,
+    /// The promise of the policy that took it, where that depends on later snapshots.
+    pub promise: Option<SnapshotPromise>,
     /// The job that works on it. While there is one, nothing else may change the snapshot.
     pub job: Option<JobId>,
     /// When it was made.
     pub created: UnixMillis,
     /// When it was last changed.
     pub modified: UnixMillis,
+}
+
+impl Snapshot {
+    /// Whether it is kept until somebody deletes it.
+    #[must_use]
+    pub const fn is_permanent(&self) -> bool {
+        self.deadline.is_none() && self.promise.is_none()
+    }
 }
 
 /// A snapshot and what a list shows beside it.
@@ -150,7 +160,7 @@ impl Snapshots<'_> {
     pub async fn save(&mut self, snapshot: &Snapshot) -> Result<(), DbError> {
         let done = sqlx::query(
             "UPDATE snapshots SET project_id = $2, name = $3, lifecycle = $4, state = $5, percent = $6,
-                held_bytes = $7, deadline_ms = $8, job_id = $9, modified_ms = $10
+                held_bytes = $7, deadline_ms = $8, job_id = $9, modified_ms = $10, promise = $11
              WHERE snapshot_id = $1",
         )
         .bind(snapshot.id.to_string())
@@ -163,6 +173,7 @@ impl Snapshots<'_> {
         .bind(snapshot.deadline.map(|deadline| deadline.0))
         .bind(snapshot.job.map(JobId::signed))
         .bind(snapshot.modified.0)
+        .bind(text_if_any(snapshot.promise.as_ref()))
         .execute(&mut *self.0)
         .await?;
         crate::one_row(done.rows_affected(), "snapshot", &snapshot.id)
@@ -358,6 +369,7 @@ fn snapshot_of(columns: &Columns<'_>) -> Result<Snapshot, DbError> {
         usage: columns.word("disk_usage")?,
         policy: columns.word_if_any("snapshot_policy_id")?,
         deadline: columns.time_if_any("deadline_ms")?,
+        promise: columns.word_if_any("promise")?,
         job: columns.number_if_any("job_id")?.map(JobId),
         created: columns.time("created_ms")?,
         modified: columns.time("modified_ms")?,

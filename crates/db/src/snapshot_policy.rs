@@ -9,7 +9,7 @@ use ashlar_types::{
 use sqlx::Row as _;
 
 use crate::column::{Columns, signed, text_if_any};
-use crate::connect::{Connection, next_sequence};
+use crate::connect::{Connection, Row, next_sequence};
 use crate::listing::{Builder, push_in, push_page};
 use crate::{DbError, DbErrorKind, Listed, Order, Page};
 
@@ -32,6 +32,8 @@ pub struct SnapshotPolicy {
     pub rules: Vec<PolicyRule>,
     /// Where the days of an interval are counted from.
     pub anchor: UnixMillis,
+    /// Up to when its rules have been seen to: no moment before it fires any more.
+    pub handled: UnixMillis,
     /// How long its snapshots are kept.
     pub retention: Retention,
     /// The account and the policy that it was copied from.
@@ -107,13 +109,15 @@ impl SnapshotPolicies<'_> {
         self.save(policy).await
     }
 
-    /// Writes everything that can change in a policy's life. `NotFound`.
+    /// Writes everything that can change in a policy's life; when it fires next is then to be worked out anew.
+    /// `NotFound`.
     pub async fn save(&mut self, policy: &SnapshotPolicy) -> Result<(), DbError> {
         let kept = RetentionColumns::from(policy.retention);
         let done = sqlx::query(
             "UPDATE snapshot_policies SET name = $2, state = $3, activated = $4, anchor_ms = $5, permanent = $6,
                 retention_days = $7, retention_months = $8, retention_amount = $9, advanced_days = $10,
-                advanced_weeks = $11, advanced_months = $12, advanced_years = $13
+                advanced_weeks = $11, advanced_months = $12, advanced_years = $13, handled_ms = $14,
+                next_trigger_ms = NULL
              WHERE policy_id = $1",
         )
         .bind(policy.id.to_string())
@@ -129,6 +133,7 @@ impl SnapshotPolicies<'_> {
         .bind(kept.advanced.map(|advanced| signed(advanced.weeks)))
         .bind(kept.advanced.map(|advanced| signed(advanced.months)))
         .bind(kept.advanced.map(|advanced| signed(advanced.years)))
+        .bind(policy.handled.0)
         .execute(&mut *self.0)
         .await?;
         crate::one_row(done.rows_affected(), "snapshot policy", &policy.id)?;
@@ -185,10 +190,23 @@ impl SnapshotPolicies<'_> {
             .bind(region.as_str())
             .fetch_optional(&mut *self.0)
             .await?;
+        self.with_rules(row).await
+    }
+
+    async fn with_rules(&mut self, row: Option<Row>) -> Result<Option<SnapshotPolicy>, DbError> {
         let Some(row) = row else { return Ok(None) };
         let mut policy = policy_of(&Columns(&row))?;
-        policy.rules = self.rules_of(&[id]).await?.remove(&id).unwrap_or_default();
+        policy.rules = self.rules_of(&[policy.id]).await?.remove(&policy.id).unwrap_or_default();
         Ok(Some(policy))
+    }
+
+    /// The policy with this id, whoever has it.
+    pub async fn find_any(&mut self, id: SnapshotPolicyId) -> Result<Option<SnapshotPolicy>, DbError> {
+        let row = sqlx::query("SELECT * FROM snapshot_policies WHERE policy_id = $1")
+            .bind(id.to_string())
+            .fetch_optional(&mut *self.0)
+            .await?;
+        self.with_rules(row).await
     }
 
     /// Whether any policy has this id.
@@ -474,6 +492,7 @@ fn policy_of(columns: &Columns<'_>) -> Result<SnapshotPolicy, DbError> {
         activated: columns.flag("activated")?,
         rules: Vec::new(),
         anchor: columns.time("anchor_ms")?,
+        handled: columns.time("handled_ms")?,
         retention: retention_of(columns)?,
         copied_from: origin_account.zip(origin_policy),
         created: columns.time("created_ms")?,

@@ -89,7 +89,11 @@ impl Settings {
         };
         let log = environment("ASHLAR_LOG").or(file.log).unwrap_or_else(|| "info".into());
         let default_region = file.default_region.unwrap_or_else(|| REGION_DEFAULT.into());
-        let control = ashlar_control::Settings { limits: file.limits, disk_types: file.disk_types };
+        let control = ashlar_control::Settings {
+            limits: file.limits,
+            disk_types: file.disk_types,
+            schedule: file.schedule,
+        };
         control.check().map_err(|error| Failure::setup("configuration file").because(error))?;
         #[cfg(debug_assertions)]
         let faults = flags.fault_plan.as_deref().map(Faults::read).transpose()?.unwrap_or_default();

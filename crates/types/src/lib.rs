@@ -20,8 +20,8 @@ pub use id::{
 pub use random::{RandomSource, SeededRandom};
 pub use snapshot::{SnapshotState, SnapshotType};
 pub use snapshot_policy::{
-    AdvancedRetention, Hours, MonthDays, NumberSet, OutOfRange, PolicyDays, PolicyRule, Retention,
-    SnapshotPolicyState, Weekdays,
+    AdvancedRetention, Hours, MonthDays, NoPromise, NumberSet, OutOfRange, PolicyDays, PolicyRule, Retention,
+    SnapshotPolicyState, SnapshotPromise, Weekdays,
 };
 pub use wire_enum::UnknownName;
 

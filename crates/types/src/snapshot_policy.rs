@@ -104,8 +104,8 @@ pub struct PolicyRule {
     pub days: PolicyDays,
 }
 
-/// How many of the snapshots of a policy are kept, at most one of each day, week, month and year: each number
-/// counts back from the newest snapshot, 0 to 100.
+/// How many of the snapshots of a policy are kept: the last one of each day, week, month and year, for so many of them.
+/// Each number counts back from today, which is the first, 0 to 100. Weeks begin on Monday.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct AdvancedRetention {
     /// Days of which the newest snapshot is kept.
@@ -133,6 +133,58 @@ pub enum Retention {
     Advanced(AdvancedRetention),
 }
 
+/// The promise under which a policy took a snapshot, where it depends on the later ones of the same disk and policy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum SnapshotPromise {
+    /// Kept while it is among so many newest.
+    Newest(u64),
+    /// Kept while it is the last of its day, week, month or year, for so many of them.
+    Calendar(AdvancedRetention),
+}
+
+/// Text that is no promise.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NoPromise(String);
+
+impl fmt::Display for NoPromise {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}` is no promise", self.0)
+    }
+}
+
+impl std::error::Error for NoPromise {}
+
+/// `newest:N` or `calendar:DAYS,WEEKS,MONTHS,YEARS`.
+impl fmt::Display for SnapshotPromise {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Newest(count) => write!(f, "newest:{count}"),
+            Self::Calendar(AdvancedRetention { days, weeks, months, years }) => {
+                write!(f, "calendar:{days},{weeks},{months},{years}")
+            }
+        }
+    }
+}
+
+impl std::str::FromStr for SnapshotPromise {
+    type Err = NoPromise;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let wrong = || NoPromise(text.to_owned());
+        let (kind, numbers) = text.split_once(':').ok_or_else(wrong)?;
+        let numbers: Vec<u64> =
+            numbers.split(',').map(str::parse).collect::<Result<_, _>>().map_err(|_| wrong())?;
+        match (kind, numbers.as_slice()) {
+            ("newest", [count]) => Ok(Self::Newest(*count)),
+            ("calendar", [days, weeks, months, years]) => {
+                let (days, weeks, months, years) = (*days, *weeks, *months, *years);
+                Ok(Self::Calendar(AdvancedRetention { days, weeks, months, years }))
+            }
+            _ => Err(wrong()),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -144,6 +196,17 @@ mod tests {
         assert!(hours.contains(0) && hours.contains(23) && !hours.contains(8) && !hours.contains(99));
         assert_eq!(MonthDays::new([31]).unwrap().bits(), 1 << 31);
         assert!(Weekdays::new([]).unwrap().is_empty());
+    }
+
+    #[test]
+    fn promises_are_read_as_they_are_written() {
+        let calendar = AdvancedRetention { days: 7, weeks: 0, months: 12, years: 1 };
+        for promise in [SnapshotPromise::Newest(3), SnapshotPromise::Calendar(calendar)] {
+            assert_eq!(promise.to_string().parse(), Ok(promise));
+        }
+        for text in ["", "newest", "newest:", "newest:1,2", "calendar:1,2,3", "oldest:1", "newest:-1"] {
+            assert!(text.parse::<SnapshotPromise>().is_err(), "{text}");
+        }
     }
 
     #[test]

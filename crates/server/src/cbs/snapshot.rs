@@ -53,11 +53,12 @@ pub(super) async fn describe_snapshots(
 /// Nothing is shared, copied between regions, or locked yet, and there are no images.
 fn shown(view: SnapshotView) -> Snapshot {
     let SnapshotView { snapshot, project_name, tags, .. } = view;
+    let is_permanent = snapshot.is_permanent();
     Snapshot {
         placement: pack::place(snapshot.zone, snapshot.project, project_name),
         copy_from_remote: false,
         snapshot_state: snapshot.state,
-        is_permanent: snapshot.deadline.is_none(),
+        is_permanent,
         snapshot_name: snapshot.name,
         deadline_time: snapshot.deadline.map(pack::date_time).into(),
         percent: snapshot.percent,

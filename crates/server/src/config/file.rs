@@ -35,6 +35,9 @@ pub(super) struct ConfigFile {
     /// What disks can be had.
     #[serde(default)]
     pub(super) disk_types: ashlar_control::DiskTypeTable,
+    /// How scheduled snapshots are taken.
+    #[serde(default)]
+    pub(super) schedule: ashlar_control::ScheduleSettings,
 }
 
 impl ConfigFile {

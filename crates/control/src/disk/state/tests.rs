@@ -75,6 +75,7 @@ fn snapshot(state: SnapshotState) -> Snapshot {
         size_gib: 10,
         held_bytes: 0,
         policy: None,
+        promise: None,
         usage: DiskUsage::DataDisk,
         deadline: None,
         job: None,

@@ -1,4 +1,4 @@
-//! Housekeeping commands: `cargo xtask tidy | test | coverage | bench`.
+//! Housekeeping commands: `cargo xtask tidy | test | coverage | sim | bench`.
 //!
 //! Nothing here is shipped. `./test` prepares what the tests need and then calls `cargo xtask test`.
 #![allow(
@@ -11,6 +11,7 @@ mod bench;
 mod coverage;
 mod error;
 mod process;
+mod sim;
 mod test;
 mod tidy;
 mod workspace;
@@ -24,6 +25,7 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   tidy                          the rules of the house that compilers do not know
   test [STAGE]...               every stage, or those named; `test --list` names them
   coverage [--check|--accept]   the API against the vendor's own description of it
+  sim --seconds N [--seed S]    seeded histories of the whole server on a disk that loses power
   bench [--rounds N] [--seconds N] [--only PART] [--no-write]   side by side with other NBD servers";
 
 fn main() -> ExitCode {
@@ -47,6 +49,7 @@ fn run(arguments: &[String]) -> Result<()> {
         "tidy" => tidy::run(&Workspace::find()?, rest),
         "test" => test::run(&Workspace::find()?, rest),
         "coverage" => coverage::run(&Workspace::find()?, rest),
+        "sim" => sim::run(&Workspace::find()?, rest),
         "bench" => bench::run(&Workspace::find()?, rest),
         other => Err(XtaskError::new(ErrorKind::Usage, format!("unknown command `{other}`\n{USAGE}"))),
     }

@@ -1,0 +1,114 @@
+//! What must hold whenever no call is under way.
+
+use super::calls::{caller, region};
+use super::*;
+
+impl History {
+    /// What the records say now.
+    async fn described(&self) -> Result<Known, Stop> {
+        let machine = self.machine.as_ref().ok_or_else(|| "the machine is off".to_owned())?;
+        let wanted = DescribeDisks { limit: Some(100), ..DescribeDisks::default() };
+        let disks = machine.control.describe_disks(&caller()?, wanted).await;
+        let mut known = Known::default();
+        for view in self.ground.answered("describe disks", disks)?.items {
+            let is_attached = match view.disk.state {
+                DiskState::Attached => true,
+                DiskState::Unattached => false,
+                other => return Err(Stop::Failure(format!("{} rests in {other}", view.disk.id))),
+            };
+            known.disks.insert(view.disk.id, DiskRecord { is_attached, size_gib: view.disk.size_gib });
+        }
+        let wanted = DescribeSnapshots { limit: Some(100), ..DescribeSnapshots::default() };
+        let snapshots = machine.control.describe_snapshots(&caller()?, wanted).await;
+        for view in self.ground.answered("describe snapshots", snapshots)?.items {
+            known.snapshots.insert(view.snapshot.id, view.snapshot.disk);
+        }
+        Ok(known)
+    }
+
+    /// After a start: what was answered is there; of the call that was cut off either side may be.
+    pub(super) async fn reconcile_known(&mut self) -> Result<(), Stop> {
+        let mut found = self.described().await?;
+        let UnderWay { disk, snapshot, makes } = std::mem::take(&mut self.under_way);
+        if let Some(machine) = self.machine.as_ref() {
+            let instances = machine.control.list_instances(FIRST_ACCOUNT).await;
+            let instances = self.ground.answered("list instances", instances)?;
+            let ids: BTreeSet<_> = instances.iter().map(|listed| listed.instance.id).collect();
+            match self.instance {
+                Some(instance) if !ids.contains(&instance) => {
+                    return Err(Stop::Failure(format!("instance {instance} is lost")));
+                }
+                Some(_) => {}
+                None => self.instance = ids.first().copied(),
+            }
+        }
+        let after = found.clone();
+        let new_disks: Vec<_> =
+            found.disks.keys().filter(|id| !self.known.disks.contains_key(id)).copied().collect();
+        let new_snapshots: Vec<_> =
+            found.snapshots.keys().filter(|id| !self.known.snapshots.contains_key(id)).copied().collect();
+        if new_disks.len() + new_snapshots.len() > usize::from(makes) {
+            return Err(Stop::Failure(format!("nobody made {new_disks:?} {new_snapshots:?}")));
+        }
+        found.disks.retain(|id, _| !new_disks.contains(id));
+        found.snapshots.retain(|id, _| !new_snapshots.contains(id));
+        let mut expected = self.known.clone();
+        if let Some(disk) = disk {
+            expected.disks.remove(&disk);
+            found.disks.remove(&disk);
+        }
+        if let Some(snapshot) = snapshot {
+            expected.snapshots.remove(&snapshot);
+            found.snapshots.remove(&snapshot);
+        }
+        if expected != found {
+            return Err(Stop::Failure(format!("after a start {found:?} instead of {expected:?}")));
+        }
+        self.known = after;
+        Ok(())
+    }
+
+    /// Records, pool and exports agree with each other and with what was answered.
+    pub(super) async fn check_rest(&self) -> Result<(), Stop> {
+        let machine = self.machine.as_ref().ok_or_else(|| "the machine is off".to_owned())?;
+        machine.await_jobs(&self.ground).await?;
+        let found = self.described().await?;
+        if found != self.known {
+            return Err(Stop::Failure(format!("described {found:?}, answered {:?}", self.known)));
+        }
+        let expected = pool_expectation(&machine.db, &region()?).await;
+        let expected = self.ground.answered("read what the pool should hold", expected)?;
+        let shared = self.ground.shared.lock();
+        let volumes: BTreeSet<VolumeId> = expected.volumes.iter().map(|id| (*id).into()).collect();
+        let snapshots: BTreeSet<VolumeSnapshotId> =
+            expected.snapshots.iter().map(|id| (*id).into()).collect();
+        let is_settled = expected.volumes_in_flux.is_empty() && expected.snapshots_in_flux.is_empty();
+        let agrees = volumes.iter().eq(shared.world.volumes.keys())
+            && snapshots.iter().eq(shared.world.snapshots.keys());
+        if !is_settled || !agrees {
+            return Err(Stop::Failure(format!(
+                "the records expect {expected:?}, the pool has {:?}",
+                shared.world
+            )));
+        }
+        for (disk, record) in &self.known.disks {
+            let size_bytes = shared.world.volumes[&VolumeId::from(*disk)].size_bytes;
+            if size_bytes != record.size_gib * GIB_BYTES {
+                return Err(Stop::Failure(format!(
+                    "{disk} has {size_bytes} bytes, not {} GiB",
+                    record.size_gib
+                )));
+            }
+        }
+        let exported: BTreeSet<_> = machine.exports.list().into_iter().collect();
+        let attached = self.known.disks.iter().filter(|(_, disk)| disk.is_attached);
+        let wanted: BTreeSet<_> = attached
+            .map(|(disk, _)| ExportName::Disk(*disk))
+            .chain(self.known.snapshots.keys().map(|snapshot| ExportName::Snapshot(*snapshot)))
+            .collect();
+        if exported != wanted {
+            return Err(Stop::Failure(format!("exports {exported:?} instead of {wanted:?}")));
+        }
+        Ok(())
+    }
+}

@@ -18,6 +18,7 @@ use ashlar_volume::{VolumeId, VolumeSnapshotId, VolumeStore};
 use parking_lot::Mutex;
 
 use crate::client::Client;
+use crate::keys::MasterKeys;
 use crate::machine::{Ground, Machine, Stop};
 use crate::store::{Records, Shared};
 
@@ -101,6 +102,7 @@ impl History {
         let records = Arc::new(Records::new(directory.path().join("0")));
         let ground = Ground {
             records,
+            master_keys: Arc::new(MasterKeys::new(seed)),
             disk: SimulatedDisk::new(1 << 40),
             clock: Arc::new(ManualClock::new(BEGIN)),
             random: Arc::new(SeededRandom::new(seed ^ 0x5eed)),

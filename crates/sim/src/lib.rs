@@ -16,6 +16,7 @@
 mod client;
 mod digest;
 mod history;
+mod keys;
 mod machine;
 mod oracle;
 mod store;

@@ -9,12 +9,13 @@ use ashlar_attach::{AttachErrorKind, EndSession, ExportTable, Lease};
 use ashlar_control::{Control, ControlParts, Settings};
 use ashlar_db::Db;
 use ashlar_engine::simulated::SimulatedDisk;
-use ashlar_engine::{Background, Pool, PoolOptions};
+use ashlar_engine::{Background, KeyWrapper, Pool, PoolOptions};
 use ashlar_nbd::{NbdLimits, OpenError, OpenErrorKind, Server, SessionHandle};
 use ashlar_types::{Clock, MIB_BYTES, ManualClock, RandomSource, SeededRandom};
 use ashlar_volume::BlockDevice;
 use parking_lot::Mutex;
 
+use crate::keys::MasterKeys;
 use crate::store::{Records, Shared, SimStore, SimStores};
 
 /// How often a running job is looked at before it counts as stuck; each look lets the job go on.
@@ -29,6 +30,8 @@ pub(crate) struct Ground {
     pub(crate) directory: tempfile::TempDir,
     /// Each start has its own folder.
     pub(crate) starts: u32,
+    /// What the operator keeps of the disks' keys.
+    pub(crate) master_keys: Arc<MasterKeys>,
     /// The records of the present start.
     pub(crate) records: Arc<Records>,
 }
@@ -83,6 +86,7 @@ impl Ground {
             reserve_bytes: 3 * MIB_BYTES,
             pending_bytes_max: 2000,
             background: Background::Manual,
+            key_wrapper: Some(Arc::clone(&self.master_keys) as Arc<dyn KeyWrapper>),
         }
     }
 

@@ -244,9 +244,22 @@ impl Stores for SimStores {
 
 impl VolumeStore for SimStore {
     fn create_volume(&self, volume: &VolumeId, size_bytes: u64) -> Result<(), VolumeError> {
+        // Whether a volume is encrypted makes no difference to anybody above the pool.
+        let is_encrypted = self.shared.lock().random.below(3) == 0;
         self.change(
-            format!("create {volume}"),
-            |pool| pool.create_volume(volume, size_bytes),
+            format!("create {volume}, encrypted {is_encrypted}"),
+            |pool| match is_encrypted {
+                true => pool.create_encrypted_volume(volume, size_bytes),
+                false => pool.create_volume(volume, size_bytes),
+            },
+            |world| drop(world.volumes.insert(volume.clone(), Content::new(size_bytes))),
+        )
+    }
+
+    fn create_encrypted_volume(&self, volume: &VolumeId, size_bytes: u64) -> Result<(), VolumeError> {
+        self.change(
+            format!("create {volume}, encrypted"),
+            |pool| pool.create_encrypted_volume(volume, size_bytes),
             |world| drop(world.volumes.insert(volume.clone(), Content::new(size_bytes))),
         )
     }

@@ -48,7 +48,8 @@ impl History {
             40..43 => self.terminate().await,
             43..46 => self.resize().await,
             46..49 => self.pass_time().await,
-            49..68 => self.work_in_background(),
+            49..52 => self.rotate_master_key(),
+            52..68 => self.work_in_background(),
             _ => self.act_as_clients(),
         }
     }
@@ -69,6 +70,15 @@ impl History {
                 break;
             }
         }
+        Ok(())
+    }
+
+    fn rotate_master_key(&mut self) -> Result<(), Stop> {
+        self.ground.master_keys.rotate();
+        let rewrapped = self.machine()?.pool.rewrap_keys();
+        let count = self.ground.answered("rewrap keys", rewrapped)?;
+        self.line(&format!("a new master key, {count} keys rewrapped"));
+        self.ground.master_keys.forget_older();
         Ok(())
     }
 
@@ -263,5 +273,6 @@ fn new_disk(snapshot: Option<SnapshotId>, size_gib: u64) -> Result<CreateDisks, 
         auto_mount: None,
         backup_quota: None,
         burst_performance: None,
+        policy: None,
     })
 }

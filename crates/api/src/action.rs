@@ -28,6 +28,10 @@ pub struct ActionSpec {
     pub requests_per_second: u32,
     /// Whether it changes anything.
     pub writes: bool,
+    /// Whether it cannot be taken back: callers with a device are asked for a one-time code.
+    pub is_sensitive: bool,
+    /// False for what anybody with a key may ask.
+    pub needs_right: bool,
     /// The resources that the caller needs a right to. None: the right is to the action as a whole.
     pub resources: &'static [Resource],
     /// The codes that the reference lists for it, beside those that every action may answer.
@@ -36,7 +40,7 @@ pub struct ActionSpec {
 
 /// Declares the actions of one product: its enumeration, its trait and the dispatch between them.
 ///
-/// A line reads `NAME method -> RESPONSE, RATE per second, reads|writes [RESOURCES];` where a resource is
+/// A line reads `NAME method -> RESPONSE, RATE per second, reads|writes|sensitive|public [RESOURCES];` where a resource is
 /// `KIND("PARAMETER")`, `KIND("PARAMETER" or all)` or `KIND(all)`; see [`Resource`]. The lines stand in the
 /// order of their names.
 macro_rules! product {
@@ -62,7 +66,9 @@ macro_rules! product {
                     version: $version,
                     name: stringify!($name),
                     requests_per_second: $rate,
-                    writes: $crate::action::access_writes!($access),
+                    writes: $crate::action::Access::$access.writes(),
+                    is_sensitive: $crate::action::Access::$access.is_sensitive(),
+                    needs_right: $crate::action::Access::$access.needs_right(),
                     resources: &[$($crate::resource::resource!($kind $parameter)),*],
                     error_codes: $crate::action::codes_of(super::errors::CODES, stringify!($name)),
                 } },)+ }
@@ -94,15 +100,17 @@ macro_rules! product {
             )+
         }
 
-        /// Decodes the request of `action`, calls it, and gives the body of the answer.
+        /// Decodes the request of `action`, waits for the permit, calls it, and gives the body of the answer.
         pub(crate) async fn dispatch<A: $api>(
             api: &A,
             action: $action,
             caller: &$crate::Caller,
             parameters: $crate::Value,
+            permit: impl Future<Output = Result<(), $crate::ApiError>> + Send,
         ) -> Result<String, $crate::ApiError> {
             match action { $($action::$name => {
                 let request = $crate::action::decoded(parameters)?;
+                permit.await?;
                 let response = api.$method(caller, request).await?;
                 Ok($crate::action::success_body(&response, caller))
             })+ }
@@ -110,16 +118,34 @@ macro_rules! product {
     };
 }
 
-macro_rules! access_writes {
-    (reads) => {
-        false
-    };
-    (writes) => {
-        true
-    };
+pub(crate) use product;
+
+/// The word of a table's line that says what an action does to what it touches.
+#[allow(non_camel_case_types, reason = "the words stand in the tables as they are")]
+pub(crate) enum Access {
+    /// Changes nothing.
+    reads,
+    /// Changes something.
+    writes,
+    /// Changes something in a way that cannot be taken back: a one-time code is asked for.
+    sensitive,
+    /// Changes nothing and is everybody's.
+    public,
 }
 
-pub(crate) use {access_writes, product};
+impl Access {
+    pub(crate) const fn writes(&self) -> bool {
+        matches!(self, Self::writes | Self::sensitive)
+    }
+
+    pub(crate) const fn is_sensitive(&self) -> bool {
+        matches!(self, Self::sensitive)
+    }
+
+    pub(crate) const fn needs_right(&self) -> bool {
+        !matches!(self, Self::public)
+    }
+}
 
 /// The codes that a product's table lists for an action, none where it leaves the action out.
 pub(crate) const fn codes_of(
@@ -183,15 +209,16 @@ macro_rules! products {
 
         impl<T: Send + Sync $(+ $module::$api)+> CloudApi for T {}
 
-        /// Decodes the request of `action`, calls it, and gives the body of the answer.
+        /// Decodes the request of `action`, waits for the permit, calls it, and gives the body of the answer.
         pub(crate) async fn dispatch<A: CloudApi>(
             api: &A,
             action: Action,
             caller: &Caller,
             parameters: Value,
+            permit: impl Future<Output = Result<(), ApiError>> + Send,
         ) -> Result<String, ApiError> {
             match action { $(
-                Action::$variant(action) => $module::dispatch(api, action, caller, parameters).await,
+                Action::$variant(action) => $module::dispatch(api, action, caller, parameters, permit).await,
             )+ }
         }
     };

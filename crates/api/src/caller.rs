@@ -1,6 +1,7 @@
 //! Who calls, and which call it is.
 
 use std::fmt;
+use std::net::IpAddr;
 
 use ashlar_types::{AccountUin, AppId, RandomSource, Region, SecretId};
 
@@ -49,6 +50,8 @@ pub struct Caller {
     pub secret_id: SecretId,
     /// The region that the call is about.
     pub region: Region,
+    /// Where the call comes from, where that is known.
+    pub address: Option<IpAddr>,
     /// The call.
     pub request_id: RequestId,
 }

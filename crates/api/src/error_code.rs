@@ -4,7 +4,7 @@
 macro_rules! error_codes {
     ($($variant:ident = $text:literal,)+) => {
         /// A documented error code. Source: reference `cbs/error-codes`, `common/07-responses` and the newer
-        /// client libraries.
+        /// client libraries of each product.
         ///
         /// Prefixes carry meaning: clients try again on `ResourceBusy`, `ResourceInUse.*`,
         /// `ResourceUnavailable.*` (`.NotSupported` apart) and `RequestLimitExceeded`, so a permanent mistake
@@ -38,6 +38,7 @@ error_codes! {
     AuthFailureUnauthorizedOperation = "AuthFailure.UnauthorizedOperation",
     DryRunOperation = "DryRunOperation",
     FailedOperation = "FailedOperation",
+    FailedOperationTempKeyNotAllowed = "FailedOperation.TempKeyNotAllowed",
     InsufficientRefundQuota = "InsufficientRefundQuota",
     InsufficientSnapshotQuota = "InsufficientSnapshotQuota",
     InternalError = "InternalError",
@@ -63,8 +64,10 @@ error_codes! {
     InvalidParameterDiskConfigNotSupported = "InvalidParameter.DiskConfigNotSupported",
     InvalidParameterDiskSizeNotMatch = "InvalidParameter.DiskSizeNotMatch",
     InvalidParameterInvalidClientToken = "InvalidParameter.InvalidClientToken",
+    InvalidParameterOverTimeError = "InvalidParameter.OverTimeError",
     InvalidParameterProjectIdNotExist = "InvalidParameter.ProjectIdNotExist",
     InvalidParameterShouldConvertSnapshotToImage = "InvalidParameter.ShouldConvertSnapshotToImage",
+    InvalidParameterStrategyFormatError = "InvalidParameter.StrategyFormatError",
     InvalidParameterValue = "InvalidParameterValue",
     InvalidParameterValueBindDiskLimitExceeded = "InvalidParameterValue.BindDiskLimitExceeded",
     InvalidParameterValueInvalidAction = "InvalidParameterValue.InvalidAction",
@@ -98,6 +101,7 @@ error_codes! {
     ResourceInsufficientUpgradeServiceBusy = "ResourceInsufficient.UpgradeServiceBusy",
     ResourceNotFound = "ResourceNotFound",
     ResourceNotFoundNotFound = "ResourceNotFound.NotFound",
+    ResourceNotFoundRoleNotFound = "ResourceNotFound.RoleNotFound",
     ResourceUnavailable = "ResourceUnavailable",
     ResourceUnavailableAttached = "ResourceUnavailable.Attached",
     ResourceUnavailableDiskBackupCreating = "ResourceUnavailable.DiskBackupCreating",

@@ -1,7 +1,7 @@
 //! The wire face of Ashlar: bytes in, bytes out. It knows no control plane, no HTTP library and no runtime.
 //!
 //! [`Gateway::handle`] takes a raw request through the checks in their order (size and protocol, signature
-//! and time, replay, rate, action and version, region, decoding), calls one method of [`CloudApi`], and
+//! and time, replay, network, rate, action and version, region, decoding, rights), calls one method of [`CloudApi`], and
 //! gives the answer's bytes. Each product has a module ([`cbs`], [`sts`]); each wire type is declared once,
 //! and decoding, encoding and the description ([`schema()`]) follow from the declaration.
 
@@ -29,10 +29,10 @@ pub use encode::{Absent, Encode, EncodeObject, ObjectWriter, OrEmpty};
 pub use error::ApiError;
 pub use error_code::ErrorCode;
 pub use gateway::{
-    CallSummary, Gateway, GatewayConfig, Key, KeyStore, RateLimits, RawRequest, RawResponse, SecretKey,
-    SizeLimits,
+    Ask, CallSummary, Gateway, GatewayConfig, Key, KeyStore, KeyToken, RateLimits, RawRequest, RawResponse,
+    SecretKey, SizeLimits,
 };
-pub use resource::{Resource, ResourceKind};
+pub use resource::{Resource, ResourceKind, Touched};
 pub use schema::{ActionSchema, Member, ObjectSchema, Rules, Shape, TextFormat, schema, schema_json};
 pub use time::{Date, DateTime, IsoDateTime, UtcOffset};
 pub use value::{Object, Value};

@@ -1,5 +1,8 @@
 //! Resources, as policies name them, and how a table of actions says which of them a call touches.
 
+use crate::action::ActionSpec;
+use crate::value::Value;
+
 /// A kind of resource that a policy can name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum ResourceKind {
@@ -89,6 +92,75 @@ impl Resource {
     }
 }
 
+/// Something that a request touches, before anybody knows whether it exists.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Touched {
+    /// The kind.
+    pub kind: ResourceKind,
+    /// As the request names it; none for all of the kind, or new ones.
+    pub name: Option<String>,
+}
+
+/// What a request touches, by the table's line.
+pub(crate) fn touched(spec: &ActionSpec, parameters: &Value) -> Vec<Touched> {
+    let mut all = Vec::new();
+    for resource in spec.resources {
+        let kind = resource.kind();
+        let before = all.len();
+        if let Some(parameter) = resource.parameter() {
+            texts_at(parameters, parameter, &mut |name| {
+                all.push(Touched { kind, name: Some(name.to_owned()) })
+            });
+        }
+        let has_none = all.len() == before;
+        if has_none && !matches!(resource, Resource::Named { .. }) {
+            all.push(Touched { kind, name: None });
+        }
+    }
+    all
+}
+
+/// The texts at a path; lists on the way are walked.
+fn texts_at(value: &Value, path: &str, found: &mut impl FnMut(&str)) {
+    match value {
+        Value::List(elements) => elements.iter().for_each(|element| texts_at(element, path, found)),
+        Value::Text(text) if path.is_empty() => found(text),
+        Value::Object(members) => {
+            let (name, rest) = path.split_once('.').unwrap_or((path, ""));
+            if let Some(inner) = members.get(name) {
+                texts_at(inner, rest, found);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// The tags that a request would bind, each as `KEY&VALUE`: the members `Key` and `Value`, or `TagKey` and
+/// `TagValue`, of objects in a list, wherever it is.
+pub(crate) fn request_tags(parameters: &Value) -> Vec<String> {
+    let mut tags = Vec::new();
+    collect_tags(parameters, false, &mut tags);
+    tags
+}
+
+fn collect_tags(value: &Value, in_list: bool, tags: &mut Vec<String>) {
+    match value {
+        Value::List(elements) => elements.iter().for_each(|element| collect_tags(element, true, tags)),
+        Value::Object(members) => {
+            let text = |name| match members.get(name) {
+                Some(Value::Text(text)) => Some(text),
+                _ => None,
+            };
+            let pair = text("Key").zip(text("Value")).or(text("TagKey").zip(text("TagValue")));
+            match pair {
+                Some((key, value)) if in_list => tags.push(format!("{key}&{value}")),
+                _ => members.values().for_each(|member| collect_tags(member, false, tags)),
+            }
+        }
+        _ => {}
+    }
+}
+
 /// One resource of a table's line.
 macro_rules! resource {
     ($kind:ident (all)) => {
@@ -108,8 +180,10 @@ pub(crate) use resource;
 mod tests {
     use std::collections::BTreeSet;
 
+    use super::*;
+    use crate::Action;
+    use crate::decode::{ValueBudget, tree_from_json};
     use crate::schema::{Member, ObjectSchema, Shape};
-    use crate::{Action, Resource};
 
     /// Parameters called like resources that need no right of their own: action, parameter.
     const FREE: &[(&str, &str)] = &[];
@@ -141,6 +215,26 @@ mod tests {
         let mut all = Vec::new();
         parameters("", action.schema().input.members, &mut all);
         all
+    }
+
+    #[test]
+    fn what_a_request_touches_is_found_wherever_it_is() {
+        let tree = |text: &str| tree_from_json(text.as_bytes(), &ValueBudget::new()).unwrap();
+        let names = |name: &str, text: &str| -> Vec<String> {
+            let action = Action::all().find(|action| action.spec().name == name).unwrap();
+            let all = touched(action.spec(), &tree(text)).into_iter();
+            all.map(|one| format!("{:?} {}", one.kind, one.name.as_deref().unwrap_or("*"))).collect()
+        };
+        assert_eq!(names("DescribeDisks", "{}"), ["Volume *"]);
+        assert_eq!(names("DescribeDisks", r#"{"DiskIds":["a","b"]}"#), ["Volume a", "Volume b"]);
+        assert_eq!(names("DetachDisks", r#"{"DiskIds":["a"]}"#), ["Volume a"]);
+        assert_eq!(names("GetCallerIdentity", r#"{"DiskIds":["a"]}"#), [""; 0]);
+        let create = r#"{"SnapshotId":"s","AutoMountConfiguration":{"InstanceId":["i","j"]}}"#;
+        assert_eq!(names("CreateDisks", create), ["Volume *", "Snapshot s", "Instance i", "Instance j"]);
+        let tags = r#"{"Tags":[{"Key":"k","Value":"v"}],"A":[{"B":[{"TagKey":"t","TagValue":""}]}],"Key":"x","Value":"y"}"#;
+        let mut found = request_tags(&tree(tags));
+        found.sort();
+        assert_eq!(found, ["k&v", "t&"]);
     }
 
     #[test]

@@ -9,6 +9,7 @@ use jiff::tz::TimeZone;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
+use crate::access::{Principals, SecondFactor};
 use crate::caller::Caller;
 use crate::error::{ControlError, JobError};
 use crate::job::{JobHold, Runner, StepHook};
@@ -50,6 +51,8 @@ pub struct Control {
     pub(crate) promises_swept: Arc<Mutex<Option<UnixMillis>>>,
     /// Rung when something may be due before the timer looks.
     pub(crate) due: Arc<Notify>,
+    pub(crate) principals: Arc<Principals>,
+    pub(crate) second_factor: Arc<SecondFactor>,
 }
 
 impl Control {
@@ -74,6 +77,8 @@ impl Control {
             fence: Arc::default(),
             promises_swept: Arc::default(),
             due: Arc::default(),
+            principals: Arc::default(),
+            second_factor: Arc::default(),
         }
     }
 

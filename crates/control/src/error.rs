@@ -11,6 +11,10 @@ use ashlar_types::{
     DiskId, DiskState, DiskType, InstanceId, ProjectId, SnapshotId, SnapshotPolicyId, SnapshotState, Zone,
 };
 
+use crate::access::AccessError;
+use crate::account::AccountError;
+use crate::session::SessionError;
+
 /// Any reason why a call did not do what was asked. Nothing was changed, or what was begun was taken back.
 #[derive(Debug)]
 pub enum ControlError {
@@ -26,6 +30,12 @@ pub enum ControlError {
     Instance(InstanceError),
     /// A quota forbids it.
     Quota(QuotaError),
+    /// The caller may not do it.
+    Access(AccessError),
+    /// An account, a user, a key, a role or a policy forbids it.
+    Account(AccountError),
+    /// No temporary key can be had.
+    Session(SessionError),
     /// It was begun and did not succeed.
     Job(JobError),
     /// The control database failed; the client learns no more than that.
@@ -489,6 +499,9 @@ impl fmt::Display for ControlError {
             Self::SnapshotPolicy(error) => error.fmt(f),
             Self::Instance(error) => error.fmt(f),
             Self::Quota(error) => error.fmt(f),
+            Self::Access(error) => error.fmt(f),
+            Self::Account(error) => error.fmt(f),
+            Self::Session(error) => error.fmt(f),
             Self::Job(error) => error.fmt(f),
             Self::Db(_) => f.write_str("The control database failed. Nothing was changed; try again later."),
         }
@@ -505,6 +518,9 @@ impl std::error::Error for ControlError {
             | Self::SnapshotPolicy(_)
             | Self::Instance(_)
             | Self::Quota(_)
+            | Self::Access(_)
+            | Self::Account(_)
+            | Self::Session(_)
             | Self::Job(_) => None,
         }
     }
@@ -527,6 +543,9 @@ family! {
     SnapshotPolicy(SnapshotPolicyError),
     Instance(InstanceError),
     Quota(QuotaError),
+    Access(AccessError),
+    Account(AccountError),
+    Session(SessionError),
     Job(JobError),
     Db(DbError),
 }

@@ -5,6 +5,7 @@
 //! together with a job (`job`), and waits a bounded time for that job. Nothing here knows HTTP, SQL or how a
 //! pool keeps its bytes; pools and exports are reached through [`Stores`] and [`Exports`].
 
+mod access;
 mod account;
 mod caller;
 mod control;
@@ -19,15 +20,21 @@ mod quota;
 mod reconcile;
 mod retention;
 mod seams;
+mod session;
 mod settings;
 mod snapshot;
 mod snapshot_policy;
+mod user;
 mod wire_time;
 
 #[cfg(test)]
 mod tests;
 
-pub use account::{FIRST_ACCOUNT, FirstKey};
+pub use access::{
+    AccessError, Ask, CODE_HEADER, Identity, Network, NetworkError, POLICY_BYTES_MAX, Policy, PolicyError,
+    Principal, Question, ResourceName, Token,
+};
+pub use account::{AccountError, FIRST_ACCOUNT, FirstKey};
 pub use caller::{Caller, RequestId};
 pub use control::{Control, ControlParts};
 pub use disk::{
@@ -45,6 +52,7 @@ pub use leader::Leadership;
 pub use quota::{DescribeDiskConfigQuota, DiskConfig};
 pub use reconcile::{Reconciled, Reconciler};
 pub use seams::{Exports, Stores};
+pub use session::{AssumeRole, Credentials, GetFederationToken, SessionError};
 pub use settings::{DiskTypeSettings, DiskTypeTable, Limits, ScheduleSettings, Settings, SettingsError};
 pub use snapshot::{
     ApplySnapshot, CreateSnapshot, DescribeSnapshots, ModifySnapshotAttribute, SnapshotOverview, SnapshotView,
@@ -53,10 +61,11 @@ pub use snapshot_policy::{
     BoundBy, CreateSnapshotPolicy, DescribeSnapshotPolicies, ModifySnapshotPolicy, NewRule,
     NewSnapshotPolicy, RetentionWish, SnapshotPolicyView, next_trigger,
 };
+pub use user::{NewRole, PolicyHolder};
 pub use wire_time::{wire_time, wire_time_iso};
 
 // The rows that calls hand out are those of the database.
 pub use ashlar_db::{
-    Account, ApiKey, Disk, Instance, InstanceListing, LatestOperation, Listed, OperationState, Snapshot,
-    SnapshotPolicy, Tag,
+    Account, ApiKey, AttachedPolicy, Disk, Instance, InstanceListing, LatestOperation, Listed, MfaDevice,
+    NetworkEffect, OperationState, Role, Snapshot, SnapshotPolicy, Tag, User,
 };

@@ -1,10 +1,11 @@
 //! Accounts, the keys that speak for them, and their projects.
 
-use ashlar_types::{AccountUin, AppId, ProjectId, SecretId, UnixMillis};
+use ashlar_types::{AccountUin, AppId, ProjectId, SecretId, UnixMillis, UserUin};
 
 use crate::DbError;
 use crate::column::{Columns, signed};
 use crate::connect::Connection;
+use crate::listing::Builder;
 
 /// An owner of resources.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,6 +14,10 @@ pub struct Account {
     pub uin: AccountUin,
     /// The account's second number.
     pub app_id: AppId,
+    /// What people call it.
+    pub name: String,
+    /// Whether its keys may be used.
+    pub enabled: bool,
     /// When it was made.
     pub created: UnixMillis,
 }
@@ -24,12 +29,14 @@ pub struct ApiKey {
     pub secret_id: SecretId,
     /// The secret half.
     pub secret_key: String,
-    /// Whose key it is.
+    /// The account that it acts for.
     pub account: AccountUin,
-    /// The account's second number.
-    pub app_id: AppId,
+    /// The user whose key it is; none for the account's own.
+    pub user: Option<UserUin>,
     /// Whether it may be used.
     pub enabled: bool,
+    /// When it was made.
+    pub created: UnixMillis,
 }
 
 impl std::fmt::Debug for ApiKey {
@@ -38,6 +45,7 @@ impl std::fmt::Debug for ApiKey {
         f.debug_struct("ApiKey")
             .field("secret_id", &self.secret_id)
             .field("account", &self.account)
+            .field("user", &self.user)
             .field("enabled", &self.enabled)
             .finish_non_exhaustive()
     }
@@ -50,19 +58,25 @@ pub struct Accounts<'t>(pub(crate) &'t mut Connection);
 impl Accounts<'_> {
     /// All accounts, by number.
     pub async fn list(&mut self) -> Result<Vec<Account>, DbError> {
-        let rows = sqlx::query("SELECT uin, app_id, created_ms FROM accounts ORDER BY uin")
-            .fetch_all(&mut *self.0)
+        let rows = sqlx::query("SELECT * FROM accounts ORDER BY uin").fetch_all(&mut *self.0).await?;
+        rows.iter().map(|row| account_of(&Columns(row))).collect()
+    }
+
+    /// The account of this number.
+    pub async fn find(&mut self, account: AccountUin) -> Result<Option<Account>, DbError> {
+        let row = sqlx::query("SELECT * FROM accounts WHERE uin = $1")
+            .bind(signed(account.0))
+            .fetch_optional(&mut *self.0)
             .await?;
-        rows.iter()
-            .map(|row| {
-                let columns = Columns(row);
-                Ok(Account {
-                    uin: AccountUin(columns.number("uin")?),
-                    app_id: AppId(columns.number("app_id")?),
-                    created: columns.time("created_ms")?,
-                })
-            })
-            .collect()
+        row.as_ref().map(|row| account_of(&Columns(row))).transpose()
+    }
+
+    /// The greatest number that an account or a user has; 0 where there is none.
+    pub async fn last_number(&mut self) -> Result<u64, DbError> {
+        let sql = "SELECT MAX(COALESCE((SELECT MAX(uin) FROM accounts), 0),
+                              COALESCE((SELECT MAX(user_uin) FROM users), 0)) AS last";
+        let row = sqlx::query(sql).fetch_one(&mut *self.0).await?;
+        Columns(&row).number("last")
     }
 
     /// Whether there is an account of this number.
@@ -76,25 +90,41 @@ impl Accounts<'_> {
 
     /// Adds an account. `Conflict` if a number is taken.
     pub async fn insert(&mut self, account: &Account) -> Result<(), DbError> {
-        sqlx::query("INSERT INTO accounts (uin, app_id, created_ms) VALUES ($1, $2, $3)")
-            .bind(signed(account.uin.0))
-            .bind(signed(account.app_id.0))
-            .bind(account.created.0)
-            .execute(&mut *self.0)
-            .await?;
+        sqlx::query(
+            "INSERT INTO accounts (uin, app_id, name, enabled, created_ms) VALUES ($1, $2, $3, $4, $5)",
+        )
+        .bind(signed(account.uin.0))
+        .bind(signed(account.app_id.0))
+        .bind(&account.name)
+        .bind(account.enabled)
+        .bind(account.created.0)
+        .execute(&mut *self.0)
+        .await?;
         Ok(())
     }
 
-    /// Adds a key. `Conflict` if its id is taken or the account is missing.
-    pub async fn insert_key(&mut self, key: &ApiKey, created: UnixMillis) -> Result<(), DbError> {
+    /// Lets an account's keys be used, or not. `NotFound`.
+    pub async fn set_enabled(&mut self, account: AccountUin, enabled: bool) -> Result<(), DbError> {
+        let done = sqlx::query("UPDATE accounts SET enabled = $2 WHERE uin = $1")
+            .bind(signed(account.0))
+            .bind(enabled)
+            .execute(&mut *self.0)
+            .await?;
+        crate::one_row(done.rows_affected(), "account", &account)
+    }
+
+    /// Adds a key. `Conflict` if its id is taken or the account or user is missing.
+    pub async fn insert_key(&mut self, key: &ApiKey) -> Result<(), DbError> {
         sqlx::query(
-            "INSERT INTO api_keys (secret_id, secret_key, uin, enabled, created_ms) VALUES ($1, $2, $3, $4, $5)",
+            "INSERT INTO api_keys (secret_id, secret_key, uin, user_uin, enabled, created_ms)
+             VALUES ($1, $2, $3, $4, $5, $6)",
         )
         .bind(key.secret_id.as_str())
         .bind(&key.secret_key)
         .bind(signed(key.account.0))
+        .bind(key.user.map(|user| signed(user.0)))
         .bind(key.enabled)
-        .bind(created.0)
+        .bind(key.created.0)
         .execute(&mut *self.0)
         .await?;
         Ok(())
@@ -102,19 +132,50 @@ impl Accounts<'_> {
 
     /// The key with this id, enabled or not.
     pub async fn key(&mut self, secret_id: &SecretId) -> Result<Option<ApiKey>, DbError> {
-        let sql = "SELECT k.secret_id, k.secret_key, k.uin, k.enabled, a.app_id
-             FROM api_keys k JOIN accounts a ON a.uin = k.uin WHERE k.secret_id = $1";
-        let row = sqlx::query(sql).bind(secret_id.as_str()).fetch_optional(&mut *self.0).await?;
+        let row = sqlx::query("SELECT * FROM api_keys WHERE secret_id = $1")
+            .bind(secret_id.as_str())
+            .fetch_optional(&mut *self.0)
+            .await?;
         row.as_ref().map(|row| key_of(&Columns(row))).transpose()
     }
 
-    /// All keys of an account, oldest first.
-    pub async fn keys(&mut self, account: AccountUin) -> Result<Vec<ApiKey>, DbError> {
-        let sql = "SELECT k.secret_id, k.secret_key, k.uin, k.enabled, a.app_id
-             FROM api_keys k JOIN accounts a ON a.uin = k.uin WHERE k.uin = $1
-             ORDER BY k.created_ms, k.secret_id";
-        let rows = sqlx::query(sql).bind(signed(account.0)).fetch_all(&mut *self.0).await?;
+    /// The keys of an account itself, or of one of its users, oldest first.
+    pub async fn keys(&mut self, account: AccountUin, user: Option<UserUin>) -> Result<Vec<ApiKey>, DbError> {
+        let mut query = Builder::new("SELECT * FROM api_keys WHERE uin = ");
+        query.push_bind(signed(account.0));
+        match user {
+            Some(user) => query.push(" AND user_uin = ").push_bind(signed(user.0)),
+            None => query.push(" AND user_uin IS NULL"),
+        };
+        query.push(" ORDER BY created_ms, secret_id");
+        let rows = query.build().fetch_all(&mut *self.0).await?;
         rows.iter().map(|row| key_of(&Columns(row))).collect()
+    }
+
+    /// Lets a key be used, or not. `NotFound`.
+    pub async fn set_key_enabled(
+        &mut self,
+        account: AccountUin,
+        secret_id: &SecretId,
+        enabled: bool,
+    ) -> Result<(), DbError> {
+        let done = sqlx::query("UPDATE api_keys SET enabled = $3 WHERE uin = $1 AND secret_id = $2")
+            .bind(signed(account.0))
+            .bind(secret_id.as_str())
+            .bind(enabled)
+            .execute(&mut *self.0)
+            .await?;
+        crate::one_row(done.rows_affected(), "key", secret_id)
+    }
+
+    /// Removes a key for good. `NotFound`.
+    pub async fn delete_key(&mut self, account: AccountUin, secret_id: &SecretId) -> Result<(), DbError> {
+        let done = sqlx::query("DELETE FROM api_keys WHERE uin = $1 AND secret_id = $2")
+            .bind(signed(account.0))
+            .bind(secret_id.as_str())
+            .execute(&mut *self.0)
+            .await?;
+        crate::one_row(done.rows_affected(), "key", secret_id)
     }
 
     /// Adds a project. `Conflict` if the account has one of this number.
@@ -144,12 +205,23 @@ impl Accounts<'_> {
     }
 }
 
+fn account_of(columns: &Columns<'_>) -> Result<Account, DbError> {
+    Ok(Account {
+        uin: AccountUin(columns.number("uin")?),
+        app_id: AppId(columns.number("app_id")?),
+        name: columns.text("name")?,
+        enabled: columns.flag("enabled")?,
+        created: columns.time("created_ms")?,
+    })
+}
+
 fn key_of(columns: &Columns<'_>) -> Result<ApiKey, DbError> {
     Ok(ApiKey {
         secret_id: columns.word("secret_id")?,
         secret_key: columns.text("secret_key")?,
         account: AccountUin(columns.number("uin")?),
-        app_id: AppId(columns.number("app_id")?),
+        user: columns.number_if_any("user_uin")?.map(UserUin),
         enabled: columns.flag("enabled")?,
+        created: columns.time("created_ms")?,
     })
 }

@@ -7,10 +7,9 @@ use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
 
-use crate::{Accounts, DbError};
 use crate::{
-    ClientTokens, Disks, Instances, Jobs, Leases, Operations, Places, Schedules, SnapshotPolicies, Snapshots,
-    Tags,
+    Access, Accounts, ClientTokens, DbError, Disks, Instances, Jobs, Leases, Operations, Places, Schedules,
+    SnapshotPolicies, Snapshots, Tags, Users,
 };
 
 /// The one place that names the database in use.
@@ -100,6 +99,16 @@ impl Transaction {
     /// Accounts, their keys and projects.
     pub fn accounts(&mut self) -> Accounts<'_> {
         Accounts(&mut self.0)
+    }
+
+    /// Users, roles and policies.
+    pub fn users(&mut self) -> Users<'_> {
+        Users(&mut self.0)
+    }
+
+    /// Temporary keys, networks and devices for one-time codes.
+    pub fn access(&mut self) -> Access<'_> {
+        Access(&mut self.0)
     }
 
     /// Regions and zones.

@@ -6,6 +6,7 @@
 //!
 //! There is no rule here: whether something may be done is the business of `ashlar-control`.
 
+mod access;
 mod account;
 mod client_token;
 mod column;
@@ -22,10 +23,12 @@ mod schedule;
 mod snapshot;
 mod snapshot_policy;
 mod tag;
+mod user;
 
 #[cfg(test)]
 mod tests;
 
+pub use access::{Access, MfaDevice, NetworkEffect, TemporaryKey, TemporaryKind};
 pub use account::{Account, Accounts, ApiKey};
 pub use client_token::{ClientToken, ClientTokens};
 pub use connect::{Db, Transaction};
@@ -43,6 +46,7 @@ pub use snapshot_policy::{
     SnapshotPolicies, SnapshotPolicy, SnapshotPolicyFilter, SnapshotPolicyListing, SnapshotPolicyQuery,
 };
 pub use tag::{Tag, Tagged, Tags};
+pub use user::{AttachedPolicy, Holder, Role, User, Users};
 
 /// Turns "no row was changed" into `NotFound`.
 fn one_row(rows: u64, noun: &str, id: &dyn std::fmt::Display) -> Result<(), DbError> {

@@ -21,7 +21,13 @@ async fn database() -> (tempfile::TempDir, Db) {
     for number in 1..=3 {
         tx.places().insert_zone(&format!("ap-guangzhou-{number}").parse().unwrap(), number).await.unwrap();
     }
-    let account = Account { uin: ACCOUNT, app_id: AppId(1), created: UnixMillis(0) };
+    let account = Account {
+        uin: ACCOUNT,
+        app_id: AppId(1),
+        name: String::new(),
+        enabled: true,
+        created: UnixMillis(0),
+    };
     tx.accounts().insert(&account).await.unwrap();
     tx.accounts().insert_project(ACCOUNT, ProjectId(0), "default").await.unwrap();
     tx.commit().await.unwrap();

@@ -117,6 +117,7 @@ fn raw_request(head: &Parts, body: Vec<u8>, peer: SocketAddr) -> RawRequest {
         headers: head.headers.iter().map(header).collect(),
         body,
         peer: peer.to_string(),
+        address: Some(peer.ip()),
     }
 }
 

@@ -3,6 +3,7 @@
 //! The order of reading: `cli` and `config` (what was asked for), `serve` (how the parts are put together and
 //! taken apart), `http`, `service` and `cbs` (the way of a call), `admin` and `check` (the operator's commands).
 
+mod access;
 mod admin;
 mod cbs;
 mod check;
@@ -14,7 +15,6 @@ mod exports;
 mod failure;
 mod faults;
 mod http;
-mod keys;
 mod logging;
 mod output;
 mod pools;

@@ -22,6 +22,7 @@ use tokio::net::{TcpListener, UnixListener};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+use crate::access::ControlKeys;
 use crate::admin::listener::Administrator;
 use crate::cli::ServeFlags;
 use crate::clock::SystemClock;
@@ -29,7 +30,6 @@ use crate::config::{Environment, Settings};
 use crate::data_dir::{AdminEnv, DataDir};
 use crate::exports::NbdExports;
 use crate::failure::Failure;
-use crate::keys::ControlKeys;
 use crate::pools::Pools;
 use crate::random::OsRandom;
 use crate::serve::listeners::{Listeners, nbd_addresses};

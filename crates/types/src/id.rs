@@ -113,6 +113,14 @@ number_id!(
     AccountUin
 );
 number_id!(
+    /// The number of a user of an account. Accounts and users draw from one sequence.
+    UserUin
+);
+number_id!(
+    /// The number of a role. No account or user has one that is so great.
+    RoleId
+);
+number_id!(
     /// The second number of an account (AppId).
     AppId
 );

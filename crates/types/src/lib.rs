@@ -14,8 +14,8 @@ mod wire_enum;
 pub use clock::{Clock, ManualClock, UnixMillis};
 pub use disk::{DiskChargeType, DiskState, DiskType, DiskUsage, RenewFlag};
 pub use id::{
-    AccountUin, AppId, DiskId, IdError, InstanceId, ProjectId, Region, SecretId, SnapshotId,
-    SnapshotPolicyId, Zone,
+    AccountUin, AppId, DiskId, IdError, InstanceId, ProjectId, Region, RoleId, SecretId, SnapshotId,
+    SnapshotPolicyId, UserUin, Zone,
 };
 pub use random::{RandomSource, SeededRandom};
 pub use snapshot::{SnapshotState, SnapshotType};

@@ -5,7 +5,7 @@ use crate::action::product;
 product! {
     "Cloud Block Storage", Cbs "cbs" "2017-03-12": CbsAction, CbsApi {
         ApplySnapshot apply_snapshot -> ApplySnapshotResponse, 20 per second,
-            writes [Snapshot("SnapshotId"), Volume("DiskId")];
+            sensitive [Snapshot("SnapshotId"), Volume("DiskId")];
         AttachDisks attach_disks -> AttachDisksResponse, 20 per second,
             writes [Volume("DiskIds"), Instance("InstanceId")];
         BindAutoSnapshotPolicy bind_auto_snapshot_policy -> BindAutoSnapshotPolicyResponse, 20 per second,
@@ -25,7 +25,7 @@ product! {
             -> DeleteAutoSnapshotPoliciesResponse, 20 per second,
             writes [AutoSnapshotPolicy("AutoSnapshotPolicyIds")];
         DeleteSnapshots delete_snapshots -> DeleteSnapshotsResponse, 20 per second,
-            writes [Snapshot("SnapshotIds")];
+            sensitive [Snapshot("SnapshotIds")];
         DescribeAutoSnapshotPolicies describe_auto_snapshot_policies
             -> DescribeAutoSnapshotPoliciesResponse, 20 per second,
             reads [AutoSnapshotPolicy("AutoSnapshotPolicyIds" or all)];
@@ -41,7 +41,7 @@ product! {
         DescribeSnapshots describe_snapshots -> DescribeSnapshotsResponse, 20 per second,
             reads [Snapshot("SnapshotIds" or all)];
         DetachDisks detach_disks -> DetachDisksResponse, 20 per second,
-            writes [Volume("DiskIds"), Instance("InstanceId")];
+            sensitive [Volume("DiskIds"), Instance("InstanceId")];
         GetSnapOverview get_snap_overview -> GetSnapOverviewResponse, 20 per second,
             reads [Snapshot(all)];
         InitializeDisks initialize_disks -> InitializeDisksResponse, 20 per second,

@@ -13,7 +13,7 @@ use crate::decode::{
 use crate::error::ApiError;
 use crate::error_code::ErrorCode;
 use crate::signature::tc3::{self, Authorization, SignedRequest};
-use crate::signature::v1;
+use crate::signature::{equal, v1};
 use crate::time::{Date, UtcOffset};
 use crate::value::Value;
 
@@ -57,8 +57,8 @@ pub(super) enum Parameters {
 
 /// A request whose signature is good.
 #[derive(Debug)]
-pub(super) struct Authenticated {
-    pub(super) key: Key,
+pub(super) struct Authenticated<P> {
+    pub(super) key: Key<P>,
     pub(super) secret_id: SecretId,
     pub(super) common: Common,
     /// For v1: what the request must not be repeated with.
@@ -67,28 +67,27 @@ pub(super) struct Authenticated {
 }
 
 /// Checks time and signature of a request.
-pub(super) async fn authenticate(
+pub(super) async fn authenticate<K: KeyStore>(
     request: &RawRequest,
-    keys: &impl KeyStore,
+    keys: &K,
     now: UnixMillis,
-) -> Result<Authenticated, ApiError> {
+) -> Result<Authenticated<K::Principal>, ApiError> {
     match request.text_header("Authorization")? {
         Some(authorization) => authenticate_tc3(request, authorization, keys, now).await,
         None => authenticate_v1(request, keys, now).await,
     }
 }
 
-async fn authenticate_tc3(
+async fn authenticate_tc3<K: KeyStore>(
     request: &RawRequest,
     authorization: &str,
-    keys: &impl KeyStore,
+    keys: &K,
     now: UnixMillis,
-) -> Result<Authenticated, ApiError> {
+) -> Result<Authenticated<K::Principal>, ApiError> {
     let authorization = Authorization::parse(authorization).map_err(|what| {
         let text = format!("The header `Authorization` is not valid: {what}.");
         ApiError::new(ErrorCode::AuthFailureInvalidAuthorization, text)
     })?;
-    refuse_token(request.text_header("X-TC-Token")?)?;
     let timestamp = required(request.text_header("X-TC-Timestamp")?, "X-TC-Timestamp")?;
     let timestamp_seconds = check_time("X-TC-Timestamp", timestamp, now)?;
     let day = Date::from_unix(UnixMillis(timestamp_seconds.saturating_mul(1000)), UtcOffset::UTC);
@@ -113,6 +112,7 @@ async fn authenticate_tc3(
     if !tc3::verify(key.secret_key.expose(), &authorization, &signed) {
         return Err(bad_signature("it does not fit the request and the SecretKey"));
     }
+    check_token(&key, request.text_header("X-TC-Token")?, now)?;
     if !is_post && !request.body.is_empty() {
         return Err(malformed("A GET request takes its parameters in the query string, not in a body."));
     }
@@ -137,11 +137,11 @@ fn signed_headers<'a>(
     authorization.signed_headers.iter().map(|name| value(name)).collect()
 }
 
-async fn authenticate_v1(
+async fn authenticate_v1<K: KeyStore>(
     request: &RawRequest,
-    keys: &impl KeyStore,
+    keys: &K,
     now: UnixMillis,
-) -> Result<Authenticated, ApiError> {
+) -> Result<Authenticated<K::Principal>, ApiError> {
     let pairs = v1_pairs(request)?;
     let find = |name: &str| pairs.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
     if let Some(name) =
@@ -158,7 +158,6 @@ async fn authenticate_v1(
             Excerpt(nonce)
         )));
     }
-    refuse_token(find("Token"))?;
     let timestamp_seconds = check_time("Timestamp", required(find("Timestamp"), "Timestamp")?, now)?;
     let host = required(request.text_header("Host")?, "Host")?;
     let (secret_id, key) = find_key(keys, secret_id).await?;
@@ -172,6 +171,7 @@ async fn authenticate_v1(
     if !v1::verify(secret_key, method, &request.method, host, &signed, signature) {
         return Err(bad_signature("it does not fit the request and the SecretKey"));
     }
+    check_token(&key, find("Token"), now)?;
     let mut proof = Proof { timestamp_seconds, signature: [0; 16] };
     // A good signature is base64 of at least 20 bytes, so 16 of its characters hold 96 bits.
     signature.bytes().zip(&mut proof.signature).for_each(|(byte, slot)| *slot = byte);
@@ -265,13 +265,26 @@ fn required<'a>(value: Option<&'a str>, name: &str) -> Result<&'a str, ApiError>
     })
 }
 
-fn refuse_token(token: Option<&str>) -> Result<(), ApiError> {
-    match token.filter(|token| !token.is_empty()) {
-        None => Ok(()),
-        Some(_) => Err(ApiError::new(
-            ErrorCode::AuthFailureTokenFailure,
-            "The token is not valid: there are no temporary keys here; leave the token out and use a permanent key.",
-        )),
+/// A temporary key works with its token while both last; a permanent one has none. Comes after the signature, so
+/// that only who has the key learns anything about its token.
+fn check_token<P>(key: &Key<P>, given: Option<&str>, now: UnixMillis) -> Result<(), ApiError> {
+    let refused = |why: &str| {
+        let text = format!("The token is not valid: {why}.");
+        Err(ApiError::new(ErrorCode::AuthFailureTokenFailure, text))
+    };
+    match (&key.token, given.filter(|token| !token.is_empty())) {
+        (None, None) => Ok(()),
+        (None, Some(_)) => refused("this key is a permanent one; leave the token out"),
+        (Some(_), None) => refused("this key is a temporary one; send the token that came with it"),
+        (Some(token), Some(given)) => {
+            if !equal(token.text.expose(), given) {
+                return refused("it is not the one that came with this key");
+            }
+            if now >= token.expires {
+                return refused("it has expired; ask for a new key and token");
+            }
+            Ok(())
+        }
     }
 }
 
@@ -304,7 +317,7 @@ fn bad_signature(why: &str) -> ApiError {
     ApiError::new(ErrorCode::AuthFailureSignatureFailure, format!("The signature is not valid: {why}."))
 }
 
-async fn find_key(keys: &impl KeyStore, text: &str) -> Result<(SecretId, Key), ApiError> {
+async fn find_key<K: KeyStore>(keys: &K, text: &str) -> Result<(SecretId, Key<K::Principal>), ApiError> {
     let secret_id: SecretId = text.parse().map_err(|_| {
         let text = format!("`{}` is no SecretId: it must have 1 to 64 letters and digits.", Excerpt(text));
         ApiError::new(ErrorCode::AuthFailureInvalidSecretId, text)

@@ -1,5 +1,5 @@
-//! The way of one request through the checks, in their order: protocol and size, signature and time, replay,
-//! rate, action and version, region, decoding; then the call. Nothing is stored for a request before its
+//! The way of one request through the checks, in their order: protocol and size, signature and time, token,
+//! replay, network, rate, action and version, region, decoding, rights; then the call. Nothing is stored for a request before its
 //! signature is known to be good, so a flood of strangers costs no memory.
 
 mod authenticate;
@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use ashlar_types::{AccountUin, Clock, RandomSource, Region};
 
-pub use key::{Key, KeyStore, SecretKey};
+pub use key::{Ask, Key, KeyStore, KeyToken, SecretKey};
 pub use rate::RateLimits;
 pub use request::{RawRequest, RawResponse, SizeLimits};
 
@@ -27,6 +27,10 @@ use crate::decode::Excerpt;
 use crate::encode::{write_quoted, write_text};
 use crate::error::ApiError;
 use crate::error_code::ErrorCode;
+use crate::resource::{request_tags, touched};
+
+/// The header with a one-time code, for callers whose device guards what cannot be taken back.
+const CODE_HEADER: &str = "X-TC-MFA-Code";
 
 /// What an operator decides about the gateway.
 #[derive(Debug, Clone)]
@@ -112,15 +116,26 @@ impl<A: CloudApi, K: KeyStore> Gateway<A, K> {
         let action = common.action.as_deref().zip(common.version.as_deref());
         let action = action.and_then(|(name, version)| Action::find(name, version));
         summary.action = action;
+        self.keys.admit(&key.principal, request.address)?;
         self.rate_limiter.admit(key.account, action, now)?;
         let action = match action {
             Some(action) => action,
             None => return Err(common.explain_no_action()),
         };
         let region = self.region(common.region.as_deref())?;
-        let Key { account, app_id, .. } = key;
-        let caller = Caller { account, app_id, secret_id, region, request_id: summary.request_id };
-        dispatch(&self.api, action, &caller, parameters.into_tree(request)?).await
+        let parameters = parameters.into_tree(request)?;
+        let code = request.text_header(CODE_HEADER)?.map(str::trim).filter(|code| !code.is_empty());
+        let Key { account, app_id, is_restricted, .. } = key;
+        let (resources, request_tags) = match is_restricted {
+            true => (touched(action.spec(), &parameters), request_tags(&parameters)),
+            false => (Vec::new(), Vec::new()),
+        };
+        let address = request.address;
+        let caller = Caller { account, app_id, secret_id, region, address, request_id: summary.request_id };
+        let region = &caller.region;
+        let ask = Ask { action, resources, request_tags, account, app_id, region, address, code, now };
+        let permit = self.keys.authorize(&key.principal, ask);
+        dispatch(&self.api, action, &caller, parameters, permit).await
     }
 
     /// The pages call `Region` not required for these actions, and nearly every client sends it.

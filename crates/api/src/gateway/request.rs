@@ -1,5 +1,7 @@
 //! A request and an answer as the HTTP listener sees them.
 
+use std::net::IpAddr;
+
 use super::CallSummary;
 use crate::error::ApiError;
 use crate::error_code::ErrorCode;
@@ -17,6 +19,8 @@ pub struct RawRequest {
     pub body: Vec<u8>,
     /// Where it came from, for the log.
     pub peer: String,
+    /// The address that it came from, where there is one.
+    pub address: Option<IpAddr>,
 }
 
 /// An answer. Its HTTP status is always [`RawResponse::STATUS`], its content type always

@@ -36,7 +36,7 @@ fn hmac_sha1(key: &[u8], message: &[u8]) -> Vec<u8> {
 }
 
 /// Compares without telling, through time, how much is equal.
-fn equal(left: &str, right: &str) -> bool {
+pub(crate) fn equal(left: &str, right: &str) -> bool {
     left.as_bytes().ct_eq(right.as_bytes()).into()
 }
 

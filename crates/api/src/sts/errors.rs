@@ -1,6 +1,27 @@
-//! Which error codes the service's client libraries list for which action.
+//! Which error codes the service's client libraries list for which action. Codes for faults inside that service,
+//! and for what it has and this one has not, are left out.
 
 use crate::error_code::ErrorCode::{self, *};
 
 /// The codes of each action, both in the order of their names.
-pub(super) const CODES: &[(&str, &[ErrorCode])] = &[("GetCallerIdentity", &[UnauthorizedOperation])];
+pub(super) const CODES: &[(&str, &[ErrorCode])] = &[
+    (
+        "AssumeRole",
+        &[
+            InvalidParameterOverTimeError,
+            InvalidParameterStrategyFormatError,
+            ResourceNotFoundRoleNotFound,
+            UnauthorizedOperation,
+        ],
+    ),
+    ("GetCallerIdentity", &[UnauthorizedOperation]),
+    (
+        "GetFederationToken",
+        &[
+            FailedOperationTempKeyNotAllowed,
+            InvalidParameterOverTimeError,
+            InvalidParameterStrategyFormatError,
+            UnauthorizedOperation,
+        ],
+    ),
+];

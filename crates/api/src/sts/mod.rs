@@ -3,7 +3,11 @@
 mod actions;
 mod errors;
 mod identity;
+mod session;
 
 pub(crate) use actions::dispatch;
 pub use actions::{StsAction, StsApi};
 pub use identity::{GetCallerIdentity, GetCallerIdentityResponse};
+pub use session::{
+    AssumeRole, AssumeRoleResponse, Credentials, GetFederationToken, GetFederationTokenResponse, SessionTag,
+};

@@ -176,7 +176,7 @@ proptest! {
     ) {
         let bench = Bench::new();
         let mut headers: Vec<(String, Vec<u8>)> = names.into_iter().zip(values).collect();
-        let request = RawRequest { method, target, headers: headers.clone(), body, peer: String::new() };
+        let request = RawRequest { method, target, headers: headers.clone(), body, peer: String::new(), address: None };
         prop_assert!(is_documented(&bench.outcome(request.clone()).0));
         headers.push(("Authorization".to_owned(), credential.into_bytes()));
         let signed = RawRequest { headers, ..request };

@@ -112,6 +112,16 @@ const QUERY_EXAMPLES: &[QueryExample] = &[
         &["instance_id: ins-dyzmimrw", "disk_ids: [disk-lzrg2pwi]"],
     ),
     ("GetCallerIdentity", &[], &["GetCallerIdentity"]),
+    (
+        "AssumeRole",
+        &[("RoleArn", "qcs::cam::uin/100015158414:roleName/readOnlyRole"), ("RoleSessionName", "cts")],
+        &["readOnlyRole", "role_session_name: \"cts\"", "duration_seconds: None"],
+    ),
+    (
+        "GetFederationToken",
+        &[("Name", "SUN"), ("Policy", "%7B%22version%22:%222.0%22%7D")],
+        &["%7B%22version"],
+    ),
     ("DetachDisks", &[("DiskIds.0", "disk-lzrg2pwi")], &["disk_ids: [disk-lzrg2pwi]", "instance_id: None"]),
     (
         "DescribeInstancesDiskNum",

@@ -71,9 +71,19 @@ recorded! {
 
 recorded! {
     StsApi of sts {
+        assume_role: AssumeRole -> AssumeRoleResponse {
+            credentials: credentials(), expired_time: 0, expiration: String::new()
+        },
         get_caller_identity: GetCallerIdentity -> GetCallerIdentityResponse {
             arn: String::new(), account_id: String::new(), user_id: String::new(), principal_id: String::new(),
             kind: String::new(),
         },
+        get_federation_token: GetFederationToken -> GetFederationTokenResponse {
+            credentials: credentials(), expired_time: 0, expiration: String::new()
+        },
     }
+}
+
+fn credentials() -> sts::Credentials {
+    sts::Credentials { token: String::new(), tmp_secret_id: String::new(), tmp_secret_key: String::new() }
 }

@@ -1,5 +1,6 @@
 //! A gateway whose API records its calls, and a client that signs like the official libraries.
 
+use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -7,7 +8,8 @@ use std::task::{Context, Poll, Waker};
 use ashlar_api::signature::tc3::SignedRequest;
 use ashlar_api::signature::{tc3, v1};
 use ashlar_api::{
-    Action, ApiError, Gateway, GatewayConfig, Key, KeyStore, RateLimits, RawRequest, RawResponse, SecretKey,
+    Action, ApiError, Ask, ErrorCode, Gateway, GatewayConfig, Key, KeyStore, KeyToken, RateLimits,
+    RawRequest, RawResponse, SecretKey,
 };
 use ashlar_types::{AccountUin, AppId, ManualClock, SecretId, SeededRandom, UnixMillis};
 use serde_json::Value;
@@ -15,6 +17,9 @@ use serde_json::Value;
 use crate::recorder::{Calls, Recorder};
 
 pub(crate) const SECRET_ID: &str = "AKIDz8krbsJ5yKBZQpn74WFkmLPx3EXAMPLE";
+/// A temporary key with the same secret half, which ends in a minute.
+pub(crate) const TEMPORARY_ID: &str = "AKIDtemporary";
+pub(crate) const TOKEN: &str = "token0123456789";
 pub(crate) const SECRET_KEY: &str = "Gu5t9xGARNpq86cd98joQYCN3EXAMPLE";
 pub(crate) const HOST: &str = "127.0.0.1:9600";
 pub(crate) const NOW_SECONDS: i64 = 1_551_113_065;
@@ -29,18 +34,43 @@ fn version_of(action: &str) -> &'static str {
 pub(crate) struct Keys;
 
 impl KeyStore for Keys {
-    async fn find_key(&self, secret_id: &SecretId) -> Result<Option<Key>, ApiError> {
+    type Principal = ();
+
+    async fn find_key(&self, secret_id: &SecretId) -> Result<Option<Key<()>>, ApiError> {
         let enabled = match secret_id.as_str() {
-            SECRET_ID => true,
+            SECRET_ID | TEMPORARY_ID => true,
             "AKIDdisabled" => false,
             _ => return Ok(None),
         };
         Ok(Some(Key {
-            secret_key: SecretKey::new(SECRET_KEY.to_owned()),
+            secret_key: SecretKey::new(SECRET_KEY),
+            token: (secret_id.as_str() == TEMPORARY_ID).then(|| KeyToken {
+                text: SecretKey::new(TOKEN),
+                expires: UnixMillis((NOW_SECONDS + 60) * 1000),
+            }),
             account: AccountUin(100_000_000_001),
             app_id: AppId(1_250_000_001),
             enabled,
+            is_restricted: true,
+            principal: (),
         }))
+    }
+
+    /// No calls from 10.0.0.1.
+    fn admit(&self, _: &(), address: Option<IpAddr>) -> Result<(), ApiError> {
+        if address == Some(IpAddr::from([10, 0, 0, 1])) {
+            return Err(ApiError::new(ErrorCode::IpInBlacklist, "Not from there."));
+        }
+        Ok(())
+    }
+
+    /// Nothing on `disk-denied00`.
+    async fn authorize(&self, _: &(), ask: Ask<'_>) -> Result<(), ApiError> {
+        let is_denied = |name: &Option<String>| name.as_deref() == Some("disk-denied00");
+        if ask.resources.iter().any(|touched| is_denied(&touched.name)) {
+            return Err(ApiError::new(ErrorCode::AuthFailureUnauthorizedOperation, "Not this one."));
+        }
+        Ok(())
     }
 }
 
@@ -202,6 +232,7 @@ impl Tc3 {
             headers: headers.into_iter().map(|(name, value)| (name.to_owned(), value.into_bytes())).collect(),
             body: self.body,
             peer: "test".to_owned(),
+            address: None,
         }
     }
 }
@@ -266,6 +297,7 @@ impl V1 {
             ],
             body: if is_get { Vec::new() } else { query.into_bytes() },
             peer: "test".to_owned(),
+            address: None,
         }
     }
 }

@@ -16,9 +16,10 @@ async fn the_first_start_makes_records_and_the_second_finds_them() {
     assert!(!format!("{:?}", first.key).contains(&first.key.secret_key), "secrets stay out of logs");
     let world = world.restarted().await;
     assert_eq!(world.control.ensure_first_records().await.unwrap(), first);
-    let found = world.control.find_key(&first.key.secret_id).await.unwrap();
-    assert_eq!(found, Some(first.key));
-    assert_eq!(world.control.find_key(&"AKIDnobody".parse().unwrap()).await.unwrap(), None);
+    let found = world.control.find_principal(&first.key.secret_id).await.unwrap().unwrap();
+    assert_eq!(&*found.secret_key, first.key.secret_key);
+    assert!(found.enabled && found.may_do_all() && found.identity == Identity::Account);
+    assert!(world.control.find_principal(&"AKIDnobody".parse().unwrap()).await.unwrap().is_none());
     let regions: Vec<_> = world.control.regions().await.unwrap().iter().map(ToString::to_string).collect();
     assert_eq!(regions, ["ap-guangzhou", "ap-beijing", "ap-shanghai", "ap-hongkong", "ap-singapore"]);
 }

@@ -25,7 +25,8 @@ async fn shown(world: &World, caller: &Caller) -> Vec<SnapshotPolicyView> {
 
 async fn with_other_account(world: &World) -> Caller {
     let mut tx = world.control.db.write().await.unwrap();
-    let account = Account { uin: OTHER, app_id: AppId(2), created: super::harness::BEGIN };
+    let (name, created) = (String::new(), super::harness::BEGIN);
+    let account = Account { uin: OTHER, app_id: AppId(2), name, enabled: true, created };
     tx.accounts().insert(&account).await.unwrap();
     tx.commit().await.unwrap();
     Caller { account: OTHER, ..caller() }

@@ -9,8 +9,8 @@
 use ashlar_api::ErrorCode::{self, *};
 use ashlar_api::{Action, ApiError};
 use ashlar_control::{
-    ControlError, DiskError, InstanceError, JobErrorKind, ParameterError, QuotaError, SnapshotError,
-    SnapshotPolicyError,
+    AccessError, ControlError, DiskError, InstanceError, JobErrorKind, ParameterError, QuotaError,
+    SessionError, SnapshotError, SnapshotPolicyError,
 };
 use ashlar_types::DiskState;
 
@@ -35,6 +35,10 @@ const fn codes(error: &ControlError) -> &'static [ErrorCode] {
         ControlError::SnapshotPolicy(error) => snapshot_policy(error),
         ControlError::Instance(error) => instance(error),
         ControlError::Quota(error) => quota(error),
+        ControlError::Access(error) => access(error),
+        ControlError::Session(error) => session(error),
+        // The administrative commands alone meet these.
+        ControlError::Account(_) => &[UnsupportedOperation],
         ControlError::Job(error) => job(error.kind),
         ControlError::Db(_) => &[InternalError],
     }
@@ -119,6 +123,34 @@ const fn quota(error: &QuotaError) -> &'static [ErrorCode] {
             &[LimitExceededAutoSnapshotPolicyOutOfQuota, ResourceInsufficientOverQuota]
         }
         QuotaError::Tags { .. } => &[LimitExceededTagQuotaLimitExceeded, LimitExceeded],
+    }
+}
+
+const fn access(error: &AccessError) -> &'static [ErrorCode] {
+    match error {
+        AccessError::NotAuthorized { .. } => &[AuthFailureUnauthorizedOperation],
+        AccessError::NetworkDenied(_) => &[IpInBlacklist],
+        AccessError::NetworkNotAllowed(_) => &[IpNotInWhitelist],
+        AccessError::CodeMissing => &[UnauthorizedOperationMFAExpired],
+        AccessError::CodeWrong(_) => &[AuthFailureMFAFailure],
+    }
+}
+
+/// The code of a refusal that comes before the action: the same for all of them.
+pub(crate) const fn access_code(error: &AccessError) -> ErrorCode {
+    match access(error) {
+        [code, ..] => *code,
+        [] => UnauthorizedOperation,
+    }
+}
+
+const fn session(error: &SessionError) -> &'static [ErrorCode] {
+    match error {
+        SessionError::RoleNotFound(_) => &[ResourceNotFoundRoleNotFound],
+        SessionError::NotTrusted(_) => &[UnauthorizedOperation],
+        SessionError::Policy(_) => &[InvalidParameterStrategyFormatError],
+        SessionError::TooLong { .. } => &[InvalidParameterOverTimeError],
+        SessionError::TemporaryKey => &[FailedOperationTempKeyNotAllowed],
     }
 }
 

@@ -1,22 +1,18 @@
 //! Who calls.
 
-use ashlar_api::sts::{GetCallerIdentity, GetCallerIdentityResponse};
-use ashlar_control::{Caller, Control};
+use ashlar_api::sts::GetCallerIdentityResponse;
+use ashlar_control::{Identity, Principal};
 
-use crate::service::Handled;
-
-/// Every key is its account's own.
-pub(super) async fn get_caller_identity(
-    _: &Control,
-    caller: &Caller,
-    _: GetCallerIdentity,
-) -> Handled<GetCallerIdentityResponse> {
-    let account = caller.account.to_string();
-    Ok(GetCallerIdentityResponse {
-        arn: format!("qcs::cam:{account}:uin/{account}"),
-        account_id: account.clone(),
-        user_id: account.clone(),
-        principal_id: account,
-        kind: "CAMUser".to_owned(),
-    })
+pub(super) fn of(principal: &Principal) -> GetCallerIdentityResponse {
+    let kind = match principal.identity {
+        Identity::Role { .. } => "CAMRole",
+        Identity::Account | Identity::User { .. } | Identity::Federated { .. } => "CAMUser",
+    };
+    GetCallerIdentityResponse {
+        arn: principal.arn(),
+        account_id: principal.account.to_string(),
+        user_id: principal.user_id(),
+        principal_id: principal.principal.to_string(),
+        kind: kind.to_owned(),
+    }
 }

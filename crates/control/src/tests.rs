@@ -10,3 +10,4 @@ mod schedule;
 mod slow_pool;
 mod snapshot;
 mod snapshot_policy;
+mod year;

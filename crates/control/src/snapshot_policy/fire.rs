@@ -16,7 +16,7 @@ use super::schedule::next_trigger;
 use crate::caller::{Caller, RequestId};
 use crate::control::Control;
 use crate::disk::state;
-use crate::error::{ControlError, DiskError};
+use crate::error::{ControlError, DiskError, SnapshotError};
 use crate::leader::Leadership;
 use crate::reconcile::Reconciled;
 use crate::retention::{Kept, outlived};
@@ -265,7 +265,8 @@ impl Control {
                 let caller = acting_for(snapshot.account, &snapshot.region, snapshot.policy);
                 match self.delete_snapshots(&caller, vec![snapshot.id]).await {
                     Ok(()) => reconciled.items += 1,
-                    // In use or kept by something else: the next look tries again.
+                    Err(ControlError::Snapshot(SnapshotError::Busy { .. })) => reconciled.failures += 1,
+                    // Something else keeps it.
                     Err(ControlError::Snapshot(error)) => {
                         tracing::debug!(snapshot = %snapshot.id, %error, "kept beyond its promise");
                     }
@@ -284,16 +285,16 @@ impl Control {
     /// Looks through all snapshots with a promise, every few hours: days go by without a new snapshot too.
     pub(crate) async fn sweep_promises(&self, leader: Leadership) -> Result<Reconciled, ControlError> {
         let now = self.now();
-        {
-            let mut swept = self.promises_swept.lock();
-            let is_recent = |last: UnixMillis| last <= now && now < last.plus_ms(SWEEP_INTERVAL_MS);
-            if swept.is_some_and(is_recent) {
-                return Ok(Reconciled::default());
-            }
-            *swept = Some(now);
+        let is_recent = |last: UnixMillis| last <= now && now < last.plus_ms(SWEEP_INTERVAL_MS);
+        if self.promises_swept.lock().is_some_and(is_recent) {
+            return Ok(Reconciled::default());
         }
         let promised = self.db.read().await?.schedules().promised(None).await?;
-        self.retire(leader, &promised).await
+        let reconciled = self.retire(leader, &promised).await?;
+        if reconciled.failures == 0 {
+            *self.promises_swept.lock() = Some(now);
+        }
+        Ok(reconciled)
     }
 }
 

@@ -62,7 +62,7 @@ impl World {
     }
 
     pub(crate) async fn with(settings: Settings, hook: Option<Arc<dyn StepHook>>, seed: u64) -> Self {
-        let directory = tempfile::tempdir().unwrap();
+        let directory = in_memory_if_possible();
         let stores = Arc::new(TestStores::default());
         let clock = Arc::new(ManualClock::new(BEGIN));
         let random = Arc::new(SeededRandom::new(seed));
@@ -239,6 +239,11 @@ impl World {
     pub(crate) fn iso_after_ms(&self, duration_ms: i64) -> String {
         wire_time_iso(self.clock.now().plus_ms(duration_ms))
     }
+}
+
+/// These tests end processes, not machines: where files can lie in memory, no sync has to wait for a disk.
+fn in_memory_if_possible() -> tempfile::TempDir {
+    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
 }
 
 fn names<T: ToString>(ids: impl IntoIterator<Item = T>) -> BTreeSet<String> {

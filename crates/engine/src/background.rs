@@ -3,6 +3,8 @@
 //!
 //! Each step leaves the pool in a state from which another step, or the opening after a crash, goes on.
 
+use std::time::Duration;
+
 use ashlar_volume::VolumeError;
 
 use crate::allocator::Punch;
@@ -10,10 +12,15 @@ use crate::catalog::{Catalog, Fate};
 use crate::commit::Checkpoint;
 use crate::core::Core;
 use crate::format::{CHUNK_BYTES, ChunkNumber, Fragment, LayerId, LeafChunks, LeafIndex};
+use crate::intent::Closing;
 use crate::pool::Inner;
+use crate::wake::Woken;
 
 #[cfg(test)]
 mod tests;
+
+/// How long nothing has to happen before pages without writes are closed. A page that is opened again costs a sync.
+const IDLE_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Whole chunks that one punch may take: 64 MiB.
 const CHUNKS_PER_PUNCH_MAX: u64 = 1024;
@@ -21,7 +28,12 @@ const CHUNKS_PER_PUNCH_MAX: u64 = 1024;
 impl Inner {
     /// Works whenever the bell rings, until it is stopped.
     pub(crate) fn run_background(&self) {
-        while self.core.wake.wait() {
+        loop {
+            match self.core.wake.wait(IDLE_INTERVAL) {
+                Woken::ByBell => {}
+                Woken::Idle => self.close_idle_pages(),
+                Woken::ToStop => return,
+            }
             while !self.core.wake.is_stopping() {
                 match self.run_background_step() {
                     Ok(true) => {}
@@ -35,11 +47,26 @@ impl Inner {
         }
     }
 
+    /// Ends the write intents of pages that nobody writes to any more.
+    fn close_idle_pages(&self) {
+        // A page that was written to since the last time is passed over, so this ends.
+        let closed = self.core.latch.check().and_then(|()| {
+            while !self.core.wake.is_stopping() && self.core.close_pages(Closing::Idle)? {}
+            Ok(())
+        });
+        if let Err(error) = closed {
+            tracing::debug!(%error, "pages of checksums stay open");
+        }
+    }
+
     /// Does one step; `false` when there is nothing to do.
     pub(crate) fn run_background_step(&self) -> Result<bool, VolumeError> {
         self.core.latch.check()?;
         if self.core.needs_checkpoint() {
             self.core.checkpoint(Checkpoint::Committed)?;
+            return Ok(true);
+        }
+        if self.core.intent_step()? {
             return Ok(true);
         }
         if self.punch_step()? || self.scrub_step()? || self.reclaim_step()? {

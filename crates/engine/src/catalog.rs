@@ -176,6 +176,20 @@ impl Catalog {
         self.layers.range(from..).next().map(|(id, _)| *id)
     }
 
+    /// All layers, from old to new.
+    pub(crate) fn layer_ids(&self) -> impl Iterator<Item = LayerId> {
+        self.layers.keys().copied()
+    }
+
+    /// What people know a layer by.
+    pub(crate) fn layer_name(&self, layer: LayerId) -> String {
+        let volume = self.volumes.iter().find(|(_, record)| record.layer == layer);
+        let snapshot = self.snapshots.iter().find(|(_, record)| record.layer == layer);
+        let name = volume.map(|(name, _)| name.to_string());
+        name.or_else(|| snapshot.map(|(name, _)| name.to_string()))
+            .unwrap_or_else(|| format!("layer {}", layer.0))
+    }
+
     /// Makes a new empty layer for a name, on top of another one or as the first of a lineage.
     pub(crate) fn add_layer(&mut self, state: &mut State, base: Base) -> LayerId {
         let (parent, data_key) = match base {

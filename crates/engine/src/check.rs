@@ -10,7 +10,8 @@ use crate::background::allocated_blocks;
 use crate::delta::LeafPatch;
 use crate::file::{Directory, File, FileRole, RealDirectory};
 use crate::format::{
-    BLOCKS_PER_CHUNK, CHUNK_BYTES, ChunkIndex, ChunkNumber, Fragment, LayerId, LeafChunks, LeafIndex,
+    BLOCKS_PER_CHUNK, CHUNK_BYTES, ChecksumPage, ChunkIndex, ChunkNumber, Fragment, LayerId, LeafChunks,
+    LeafIndex, StoredChecksums, crc32c,
 };
 use crate::keys::Slots;
 use crate::map::Map;
@@ -36,6 +37,10 @@ pub struct CheckReport {
     /// Bytes that the data file takes and nobody refers to. After a crash or a deletion background work gives them
     /// back; in a cleanly closed pool they are a finding.
     pub unreferenced_bytes: u64,
+    /// Blocks that do not hold what was written.
+    pub damaged_blocks: u64,
+    /// Bytes of blocks that a server was changing in place when it ended: the next one works their checksums out again.
+    pub unverified_bytes: u64,
     /// Journal records that the next opening replays.
     pub journal_records: u64,
 }
@@ -60,7 +65,7 @@ pub fn check_in(directory: Arc<dyn Directory>) -> Result<CheckReport, VolumeErro
     }
     let durable = recovery::read(&*directory, &map)?;
     let data = recovery::open_file(&*directory, FileRole::Data)?;
-    let named = durable.names.volumes.values().chain(durable.names.snapshots.values());
+    let named = durable.contents.names.volumes.values().chain(durable.contents.names.snapshots.values());
     let mut checker = Checker {
         durable: &durable,
         map: &map,
@@ -74,6 +79,7 @@ pub fn check_in(directory: Arc<dyn Directory>) -> Result<CheckReport, VolumeErro
     checker.check_leaves()?;
     checker.check_allocation();
     checker.check_data_file()?;
+    checker.check_blocks()?;
     Ok(checker.report)
 }
 
@@ -84,8 +90,16 @@ struct Checker<'a> {
     report: CheckReport,
     /// The size of each layer that has a name.
     sizes: BTreeMap<LayerId, u64>,
-    /// Which blocks of each chunk are referred to.
-    owners: BTreeMap<ChunkNumber, u16>,
+    /// Which blocks of each chunk are referred to, and by whom.
+    owners: BTreeMap<ChunkNumber, Owner>,
+}
+
+/// Who refers to a chunk of the data file.
+#[derive(Debug, Clone, Copy)]
+struct Owner {
+    mask: u16,
+    layer: LayerId,
+    index: ChunkIndex,
 }
 
 impl Checker<'_> {
@@ -95,7 +109,7 @@ impl Checker<'_> {
 
     /// Names lead to layers, each layer of a volume is its own, parents exist and never form a ring.
     fn check_names(&mut self) {
-        let names = &self.durable.names;
+        let names = &self.durable.contents.names;
         self.report.volumes = names.volumes.len();
         self.report.snapshots = names.snapshots.len();
         self.report.journal_records = self.durable.tail.records;
@@ -137,7 +151,7 @@ impl Checker<'_> {
 
     /// Every key that is needed is there, and a layer has the key of its parent.
     fn check_keys(&mut self, directory: &dyn Directory) -> Result<(), VolumeError> {
-        let names = &self.durable.names;
+        let names = &self.durable.contents.names;
         let mut stored = Slots::default();
         let io = |error| VolumeError::io("look for the pool's keys", error);
         if directory.exists(FileRole::Keys).map_err(io)? {
@@ -173,9 +187,9 @@ impl Checker<'_> {
             let stored = self.map.leaves(leaf, &[layer])?.pop().unwrap_or_default();
             *held.entry(layer).or_default() += self.check_leaf(layer, leaf, &patch.apply(stored));
         }
-        for layer in self.durable.names.layers.keys() {
+        for layer in self.durable.contents.names.layers.keys() {
             let counted = held.remove(layer).unwrap_or(0);
-            let recorded = self.durable.names.held_blocks.get(layer).copied().unwrap_or(0);
+            let recorded = self.durable.contents.names.held_blocks.get(layer).copied().unwrap_or(0);
             if counted != recorded {
                 self.find(format!("layer {} holds {counted} blocks, its counter says {recorded}", layer.0));
             }
@@ -201,7 +215,8 @@ impl Checker<'_> {
                     continue;
                 }
                 held += u64::from(fragment.mask().count_ones());
-                if self.owners.insert(fragment.chunk(), fragment.mask()).is_some() {
+                let owner = Owner { mask: fragment.mask(), layer, index: leaf.chunk(*slot) };
+                if self.owners.insert(fragment.chunk(), owner).is_some() {
                     self.find(format!(
                         "{}: chunk {} of the file has another owner too",
                         at(),
@@ -227,7 +242,7 @@ impl Checker<'_> {
 
     /// The allocation table names exactly the chunks that layers own.
     fn check_allocation(&mut self) {
-        let allocated: BTreeSet<_> = self.durable.allocation.allocated().map(ChunkNumber).collect();
+        let allocated: BTreeSet<_> = self.durable.contents.allocation.allocated().map(ChunkNumber).collect();
         let owned: BTreeSet<_> = self.owners.keys().copied().collect();
         let missing: Vec<_> = owned.difference(&allocated).copied().collect();
         let idle: Vec<_> = allocated.difference(&owned).copied().collect();
@@ -243,11 +258,11 @@ impl Checker<'_> {
     fn check_data_file(&mut self) -> Result<(), VolumeError> {
         let io = |error| VolumeError::io("check the data file", error);
         let length_bytes = self.data.length_bytes().map_err(io)?;
-        let owners = std::mem::take(&mut self.owners);
-        for (chunk, mask) in &owners {
+        let mut findings = Vec::new();
+        for (chunk, Owner { mask, .. }) in &self.owners {
             let blocks = u64::from(u16::BITS - mask.leading_zeros());
             if chunk.offset_bytes() + blocks * BLOCK_BYTES > length_bytes {
-                self.find(format!("the data file ends before chunk {}, which is in use", chunk.0));
+                findings.push(format!("the data file ends before chunk {}, which is in use", chunk.0));
             }
             self.report.referenced_bytes += block_bytes(Fragment::new(*chunk, *mask));
         }
@@ -255,7 +270,7 @@ impl Checker<'_> {
         while let Some(range) = self.data.next_allocated(next, length_bytes).map_err(io)? {
             for number in range.start / CHUNK_BYTES..range.end.div_ceil(CHUNK_BYTES) {
                 let chunk = ChunkNumber(number);
-                let known = owners.get(&chunk).copied().unwrap_or(0);
+                let known = self.owners.get(&chunk).map_or(0, |owner| owner.mask);
                 if known != u16::MAX {
                     let lost = allocated_blocks(self.data, chunk).map_err(io)? & !known;
                     self.report.unreferenced_bytes += block_bytes(Fragment::new(chunk, lost));
@@ -263,10 +278,55 @@ impl Checker<'_> {
             }
             next = range.end.next_multiple_of(CHUNK_BYTES);
         }
+        findings.into_iter().for_each(|finding| self.find(finding));
         if recovery::was_clean(self.durable) && self.report.unreferenced_bytes > 0 {
             self.find(format!(
                 "{} bytes of the data file belong to nobody, though the pool was closed cleanly",
                 self.report.unreferenced_bytes
+            ));
+        }
+        Ok(())
+    }
+
+    /// Every block that is referred to holds what its checksum says, where that is to be believed.
+    fn check_blocks(&mut self) -> Result<(), VolumeError> {
+        let mut loaded: Option<(ChecksumPage, Box<StoredChecksums>)> = None;
+        let mut damaged = Vec::new();
+        let mut chunk_bytes = vec![0; CHUNK_BYTES as usize];
+        for (chunk, owner) in &self.owners {
+            let page = ChecksumPage::of(*chunk);
+            if self.durable.contents.intents.contains(&page) {
+                self.report.unverified_bytes += block_bytes(Fragment::new(*chunk, owner.mask));
+                continue;
+            }
+            let sums = match &loaded {
+                Some((number, sums)) if *number == page => sums,
+                _ => {
+                    let mut sums = self.map.checksums(page)?;
+                    self.durable.tail.delta.patch_checksums(page, &mut sums);
+                    &loaded.insert((page, sums)).1
+                }
+            };
+            let first = ((chunk.0 - page.first_chunk().0) * BLOCKS_PER_CHUNK) as usize;
+            let whole = self.data.read_at(chunk.offset_bytes(), &mut chunk_bytes).is_ok();
+            for block in (0..BLOCKS_PER_CHUNK).filter(|block| owner.mask >> block & 1 == 1) {
+                let at = (block * BLOCK_BYTES) as usize;
+                let bytes = &mut chunk_bytes[at..at + BLOCK_BYTES as usize];
+                let is_read =
+                    whole || self.data.read_at(chunk.offset_bytes() + block * BLOCK_BYTES, bytes).is_ok();
+                if !is_read || crc32c(bytes) != sums[first + block as usize] {
+                    damaged.push((*chunk, *owner, block));
+                }
+            }
+        }
+        for (chunk, owner, block) in damaged {
+            self.report.damaged_blocks += 1;
+            self.find(format!(
+                "layer {}: the block at byte {} is damaged: block {block} of chunk {} of the file does not match its \
+                 checksum",
+                owner.layer.0,
+                owner.index.0 * CHUNK_BYTES + block * BLOCK_BYTES,
+                chunk.0
             ));
         }
         Ok(())

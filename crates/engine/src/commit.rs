@@ -129,6 +129,7 @@ impl Core {
         let _only_one = self.checkpointing.lock();
         let Begun { delta, without_record, superblock } = self.begin_checkpoint(what);
         self.map.apply(&delta, superblock).inspect_err(|error| self.latch.set(error))?;
+        self.journal.lock().checkpoint_is_durable();
         let mut state = self.state.write();
         state.checkpoint = None;
         if let Some(delta) = without_record {
@@ -159,6 +160,7 @@ impl Core {
             next_layer: state.next_layer,
             journal_segment_bytes: journal.segment_bytes(),
             is_clean: what == Checkpoint::CleanClose,
+            digest: 0, // the map works it out
         };
         Begun { delta, without_record, superblock }
     }

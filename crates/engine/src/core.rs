@@ -7,9 +7,12 @@ use std::sync::{Arc, Weak};
 use ashlar_volume::{BLOCK_BYTES, ErrorKind, VolumeError};
 use parking_lot::{Mutex, RwLock};
 
+use crate::checksums::Checksums;
 use crate::commit::Group;
+use crate::damage::Damage;
 use crate::file::{Directory, File};
 use crate::format::{BLOCKS_PER_CHUNK, Fragment, LayerId, LeafChunks, LeafIndex};
+use crate::intent::Intents;
 use crate::journal::Journal;
 use crate::keys::Keys;
 use crate::map::Map;
@@ -20,8 +23,9 @@ use crate::wake::Wake;
 
 /// The shared parts of an open pool.
 ///
-/// Locks are taken in this order: the pool's catalog, a volume's shape, a leaf, `moves`, `checkpointing`, `journal`,
-/// `state`. Nothing waits for the medium while it holds `state`.
+/// Locks are taken in this order: the pool's catalog, a volume's shape, a leaf, `moves`, a page of checksums, a chunk of
+/// it, marks of damage, `checkpointing`, `journal`, `state`. Nothing waits for the medium while it holds `state`, and
+/// nobody opens pages or commits while it holds a page.
 #[derive(Debug)]
 pub(crate) struct Core {
     pub(crate) options: PoolOptions,
@@ -41,6 +45,9 @@ pub(crate) struct Core {
     pub(crate) pending_bytes: AtomicUsize,
     pub(crate) space: Space,
     pub(crate) resolved_leaves: ResolvedLeaves,
+    pub(crate) checksums: Checksums,
+    pub(crate) intents: Intents,
+    pub(crate) damage: Damage,
     pub(crate) wake: Wake,
     pub(crate) keys: Keys,
 }

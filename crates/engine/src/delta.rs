@@ -7,9 +7,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use ashlar_volume::{VolumeId, VolumeSnapshotId};
 
 use crate::format::{
-    CHUNKS_PER_LEAF, ChunkIndex, ChunkNumber, DataKeyId, Fragment, LayerId, LayerRecord, LeafChunks,
-    LeafIndex, NameRecord,
+    BLOCKS_PER_CHUNK, CHUNKS_PER_CHECKSUM_PAGE, CHUNKS_PER_LEAF, ChecksumPage, ChunkChecksums, ChunkIndex,
+    ChunkNumber, DataKeyId, Fragment, LayerId, LayerRecord, LeafChunks, LeafIndex, NameRecord,
+    StoredChecksums,
 };
+
+/// Damaged blocks of a chunk of the data file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Mark {
+    /// The blocks; none: the mark is taken off.
+    pub(crate) mask: u16,
+    /// The chunk of a volume whose bytes they are. Merges change the layer of a block, but never this.
+    pub(crate) index: ChunkIndex,
+}
 
 /// Whether a chunk of the data file belongs to a layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +46,12 @@ pub(crate) struct Delta {
     pub(crate) volumes: BTreeMap<VolumeId, Option<NameRecord>>,
     /// `None`: deleted.
     pub(crate) snapshots: BTreeMap<VolumeSnapshotId, Option<NameRecord>>,
+    /// Checksums of blocks of the data file.
+    pub(crate) checksums: BTreeMap<ChunkNumber, ChunkChecksums>,
+    /// Whether blocks of a page may be changed in place, so that after a crash its checksums are not believed.
+    pub(crate) intents: BTreeMap<ChecksumPage, bool>,
+    /// Blocks whose bytes were found not to be what was written.
+    pub(crate) damage: BTreeMap<ChunkNumber, Mark>,
     /// Blocks that nobody refers to once this delta is durable, in chunks that stay. Not stored.
     pub(crate) freed_blocks: Vec<Fragment>,
     /// Keys that nobody needs once this delta is durable. Not stored.
@@ -52,6 +68,9 @@ impl Delta {
             && self.layers.is_empty()
             && self.volumes.is_empty()
             && self.snapshots.is_empty()
+            && self.checksums.is_empty()
+            && self.intents.is_empty()
+            && self.damage.is_empty()
     }
 
     /// Whether making it durable gives space back.
@@ -64,11 +83,27 @@ impl Delta {
         self.chunks.len() * 40
             + (self.dropped_leaves.len() + self.chunk_states.len()) * 13
             + self.held_blocks.len() * 17
+            + self.checksums.len() * 75
+            + (self.intents.len() + self.damage.len()) * 19
             + (self.layers.len() + self.volumes.len() + self.snapshots.len()) * 64
     }
 
     pub(crate) fn put_chunk(&mut self, layer: LayerId, chunk: ChunkIndex, fragments: Box<[Fragment]>) {
         self.chunks.insert((layer, chunk), fragments);
+    }
+
+    pub(crate) fn put_checksums(&mut self, chunk: ChunkNumber, checksums: &ChunkChecksums) {
+        self.checksums.entry(chunk).or_default().absorb(checksums);
+    }
+
+    /// Puts what this delta says of a page's checksums over them.
+    pub(crate) fn patch_checksums(&self, page: ChecksumPage, sums: &mut StoredChecksums) {
+        let first = page.first_chunk();
+        let end = ChunkNumber(first.0 + CHUNKS_PER_CHECKSUM_PAGE);
+        for (chunk, checksums) in self.checksums.range(first..end) {
+            let at = ((chunk.0 - first.0) * BLOCKS_PER_CHUNK) as usize;
+            checksums.iter().for_each(|(block, sum)| sums[at + block as usize] = sum);
+        }
     }
 
     pub(crate) fn drop_leaf(&mut self, layer: LayerId, leaf: LeafIndex) {
@@ -110,6 +145,9 @@ impl Delta {
         self.layers.extend(later.layers);
         self.volumes.extend(later.volumes);
         self.snapshots.extend(later.snapshots);
+        later.checksums.iter().for_each(|(chunk, checksums)| self.put_checksums(*chunk, checksums));
+        self.intents.extend(later.intents);
+        self.damage.extend(later.damage);
         self.freed_blocks.extend(later.freed_blocks);
         self.freed_keys.extend(later.freed_keys);
     }

@@ -4,24 +4,32 @@
 
 use ashlar_volume::{BLOCK_BYTES, ErrorKind, VolumeError};
 
+mod checksum;
 mod codec;
 mod key;
 mod leaf;
 mod record;
+mod seal;
 #[cfg(test)]
 mod tests;
 
 use codec::{Reader, Writer};
 
+pub(crate) use checksum::{
+    BLOCKS_PER_CHECKSUM_PAGE, CHUNKS_PER_CHECKSUM_PAGE, ChecksumPage, ChunkChecksums, StoredChecksums,
+    decode_checksums, encode_checksums, zero_block_checksum,
+};
 pub(crate) use key::{DataKeyId, KEY_SLOT_BYTES, KeySlot, WRAPPED_KEY_BYTES_MAX};
-pub(crate) use leaf::{LeafChunks, decode_leaf, encode_leaf};
+pub(crate) use leaf::{LEAVES_PER_DIRECTORY, LeafChunks, LeafDirectory, decode_leaf, encode_leaf};
 pub(crate) use record::{
     RECORD_ALIGNMENT_BYTES, RECORD_HEADER_BYTES, decode_delta, decode_record_header, encode_delta,
     encode_record,
 };
 
+pub(crate) use seal::{Table, seal, sealed_checksum, unseal};
+
 /// The version of the whole format. A pool of another version is refused.
-pub(crate) const FORMAT_VERSION: u32 = 1;
+pub(crate) const FORMAT_VERSION: u32 = 2;
 
 /// The unit of allocation in the data file.
 pub(crate) const CHUNK_BYTES: u64 = 64 * 1024;
@@ -203,6 +211,9 @@ pub(crate) struct Superblock {
     pub(crate) journal_segment_bytes: u64,
     /// Whether the pool was closed with no space left to find again.
     pub(crate) is_clean: bool,
+    /// The checksums of all values of the small tables, each exclusive-or the others: a value that is missing, or
+    /// older than the checkpoint, gives another number.
+    pub(crate) digest: u32,
 }
 
 impl Superblock {
@@ -220,8 +231,12 @@ impl Superblock {
         out.u64(self.applied_sequence);
         out.u64(self.next_layer.0);
         out.u64(self.journal_segment_bytes);
-        out.u64(0); // reserved
-        out.into_array()
+        out.u32(self.digest);
+        let mut bytes = out.into_vec();
+        bytes.extend_from_slice(&crc32c(&bytes).to_le_bytes());
+        let mut array = [0; Self::ENCODED_BYTES];
+        array.copy_from_slice(&bytes);
+        array
     }
 
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self, VolumeError> {
@@ -230,6 +245,15 @@ impl Superblock {
             return Err(input.error("this is not the map of a pool"));
         }
         let version = input.u32()?;
+        if version < FORMAT_VERSION {
+            return Err(VolumeError::new(
+                ErrorKind::Corrupt,
+                format!(
+                    "the pool has format {version}, without checksums of its blocks; this build knows format \
+                     {FORMAT_VERSION}: serve the pool with the build that wrote it and copy its disks into a new one"
+                ),
+            ));
+        }
         if version != FORMAT_VERSION {
             return Err(VolumeError::new(
                 ErrorKind::Corrupt,
@@ -237,6 +261,11 @@ impl Superblock {
                     "the pool has format {version}; this build knows format {FORMAT_VERSION}: use the build that wrote it"
                 ),
             ));
+        }
+        let intact =
+            bytes.split_last_chunk().is_some_and(|(fields, crc)| crc32c(fields).to_le_bytes() == *crc);
+        if !intact {
+            return Err(input.error("its bytes do not match their checksum"));
         }
         let flags = input.u32()?;
         let (chunk_bytes, block_bytes) = (input.u32()?, input.u32()?);
@@ -249,8 +278,9 @@ impl Superblock {
             next_layer: LayerId(input.u64()?),
             journal_segment_bytes: input.u64()?,
             is_clean: flags == 1,
+            digest: input.u32()?,
         };
-        input.zeroes(8)?;
+        input.bytes(4)?; // the checksum, verified above
         input.end()?;
         Ok(superblock)
     }

@@ -31,6 +31,10 @@ pub(crate) struct Journal {
     segment: u64,
     /// Where in the segment the next record goes.
     offset_bytes: u64,
+    /// Whether a sequence was given out whose checkpoint is not durable yet: a record after it would not count.
+    is_waiting_for_checkpoint: bool,
+    /// Whether an append failed. What the medium holds since then is unknown, so nothing more is written.
+    has_failed: bool,
 }
 
 /// What a journal file holds beyond a checkpoint.
@@ -61,7 +65,16 @@ impl Journal {
 
     /// A journal that continues after `sequence` in a new generation, whose checkpoint is durable already.
     pub(crate) const fn new(file: Arc<dyn File>, segment_bytes: u64, generation: u64, sequence: u64) -> Self {
-        Self { file, segment_bytes, generation, sequence, segment: 0, offset_bytes: 0 }
+        Self {
+            file,
+            segment_bytes,
+            generation,
+            sequence,
+            segment: 0,
+            offset_bytes: 0,
+            is_waiting_for_checkpoint: false,
+            has_failed: false,
+        }
     }
 
     /// The sequence of the last record.
@@ -101,9 +114,14 @@ impl Journal {
 
     /// Appends a record that [`fits`](Self::fits) and makes it durable.
     pub(crate) fn append(&mut self, payload: &[u8]) -> io::Result<()> {
+        if self.has_failed {
+            return Err(io::Error::other("an earlier append failed"));
+        }
         let record = encode_record(self.generation, self.sequence + 1, payload);
-        self.file.write_at(self.segment * self.segment_bytes + self.offset_bytes, &record)?;
-        self.file.sync_data()?;
+        let at = self.segment * self.segment_bytes + self.offset_bytes;
+        let appended = self.file.write_at(at, &record).and_then(|()| self.file.sync_data());
+        self.has_failed = appended.is_err();
+        appended?;
         self.offset_bytes += record.len() as u64;
         self.sequence += 1;
         Ok(())
@@ -112,6 +130,17 @@ impl Journal {
     /// Gives out a sequence number for a commit that goes straight into the map.
     pub(crate) const fn skip_record(&mut self) {
         self.sequence += 1;
+        self.is_waiting_for_checkpoint = true;
+    }
+
+    /// Whether nothing may be appended until a checkpoint is durable.
+    pub(crate) const fn is_waiting_for_checkpoint(&self) -> bool {
+        self.is_waiting_for_checkpoint
+    }
+
+    /// The checkpoint that was begun last is durable.
+    pub(crate) const fn checkpoint_is_durable(&mut self) {
+        self.is_waiting_for_checkpoint = false;
     }
 
     /// Goes on in the other segment, whose records must all be in a durable checkpoint.
@@ -149,8 +178,17 @@ impl Journal {
 
         let mut tail = Tail { sequence: applied_sequence, ..Tail::default() };
         for (sequence, payload) in found {
+            // A record is written only when the one before it is durable: a gap is a write that the medium
+            // reported as durable and lost.
             if sequence != tail.sequence + 1 {
-                break;
+                return Err(VolumeError::new(
+                    ErrorKind::Corrupt,
+                    format!(
+                        "the journal lacks what was committed between {} and {sequence}: a write of `journal` or \
+                         `map.redb` was lost",
+                        tail.sequence
+                    ),
+                ));
             }
             tail.delta.absorb(decode_delta(&payload)?);
             tail.sequence = sequence;
@@ -160,22 +198,23 @@ impl Journal {
     }
 }
 
-/// Collects the sequence and payload of each record from the segment's beginning on that checks and belongs to the
-/// generation.
+/// Collects the sequence and payload of each record that checks and belongs to the generation. What does not check is
+/// stepped over: a record behind it shows that a write was lost.
 fn scan_segment(bytes: &[u8], generation: u64, found: &mut Vec<(u64, Vec<u8>)>) {
     let mut rest = bytes;
-    let mut previous = None;
-    while let Some(header) = rest.first_chunk().and_then(decode_record_header) {
+    while let Some(header) = rest.first_chunk() {
+        let record = decode_record_header(header).filter(|header| {
+            let end = RECORD_HEADER_BYTES + header.payload_bytes as usize;
+            header.generation == generation
+                && rest.len() >= header.record_bytes()
+                && crc32c(&rest[8..end]) == header.crc
+        });
+        let Some(header) = record else {
+            rest = &rest[RECORD_ALIGNMENT_BYTES.min(rest.len())..];
+            continue;
+        };
         let end = RECORD_HEADER_BYTES + header.payload_bytes as usize;
-        let follows = previous.is_none_or(|previous: u64| header.sequence == previous + 1);
-        if header.generation != generation || !follows || rest.len() < header.record_bytes() {
-            return;
-        }
-        if crc32c(&rest[8..end]) != header.crc {
-            return;
-        }
         found.push((header.sequence, rest[RECORD_HEADER_BYTES..end].to_vec()));
-        previous = Some(header.sequence);
         rest = &rest[header.record_bytes()..];
     }
 }

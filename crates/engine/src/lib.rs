@@ -8,23 +8,28 @@
 //! - `file`: the medium, real or simulated;
 //! - `format`: every byte on it;
 //! - `delta`, `state`, `journal`, `map`, `commit`: metadata and how it becomes durable;
+//! - `blocks`, `checksums`, `intent`, `damage`: how every block is verified;
 //! - `leaf`, `volume`: the way of a read and a write;
 //! - `cipher`, `keys`: what encrypts a volume's blocks, and where its key is;
 //! - `catalog`, `store`, `device`, `changes`: volumes and snapshots by name;
-//! - `background`, `recovery`, `check`: what happens when nobody looks.
+//! - `background`, `recovery`, `scrub`, `check`: what happens when nobody looks.
 
 mod allocator;
 mod background;
+mod blocks;
 mod catalog;
 mod changes;
 mod check;
+mod checksums;
 mod cipher;
 mod commit;
 mod core;
+mod damage;
 mod delta;
 mod device;
 mod file;
 mod format;
+mod intent;
 mod journal;
 mod keys;
 mod leaf;
@@ -32,6 +37,7 @@ mod map;
 mod options;
 mod pool;
 mod recovery;
+mod scrub;
 mod state;
 mod store;
 mod volume;
@@ -43,3 +49,4 @@ pub use file::{Directory, FaultyDirectory, File, FileFaults, FileRole, simulated
 pub use keys::KeyWrapper;
 pub use options::{Background, PoolOptions};
 pub use pool::Pool;
+pub use scrub::{PoolStatus, Scrub, ScrubProgress};

@@ -10,24 +10,78 @@ use ashlar_volume::{ErrorKind, VolumeError, VolumeId, VolumeSnapshotId};
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 
 use crate::allocator::ChunkRuns;
-use crate::delta::{ChunkState, Delta, LeafPatch};
+use crate::delta::{ChunkState, Delta, Mark};
 use crate::file::File;
 use crate::format::{
-    CHUNKS_PER_ALLOCATION_SEGMENT, ChunkNumber, DataKeyId, LayerId, LayerRecord, LeafChunks, LeafIndex,
-    NameRecord, Superblock, decode_leaf, encode_leaf,
+    BLOCKS_PER_CHECKSUM_PAGE, CHUNKS_PER_ALLOCATION_SEGMENT, ChecksumPage, ChunkNumber, DataKeyId,
+    LEAVES_PER_DIRECTORY, LayerId, LayerRecord, LeafChunks, LeafDirectory, LeafIndex, NameRecord,
+    StoredChecksums, Superblock, Table, decode_checksums, decode_leaf, sealed_checksum, unseal,
 };
 
+mod apply;
 mod backend;
+mod quiet;
 
-const POOL: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("pool");
-const VOLUMES: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("volumes");
-const SNAPSHOTS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("snapshots");
-const LAYERS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("layers");
-const HELD: TableDefinition<'_, u64, u64> = TableDefinition::new("held");
-const LEAVES: TableDefinition<'_, (u64, u32), &[u8]> = TableDefinition::new("leaves");
-const ALLOCATION: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("allocation");
+type Bytes = &'static [u8];
+
+const POOL: TableDefinition<'_, &str, Bytes> = TableDefinition::new("pool");
+const VOLUMES: TableDefinition<'_, &str, Bytes> = TableDefinition::new("volumes");
+const SNAPSHOTS: TableDefinition<'_, &str, Bytes> = TableDefinition::new("snapshots");
+const LAYERS: TableDefinition<'_, u64, Bytes> = TableDefinition::new("layers");
+const HELD: TableDefinition<'_, u64, Bytes> = TableDefinition::new("held");
+const LEAVES: TableDefinition<'_, (u64, u32), Bytes> = TableDefinition::new("leaves");
+const LEAF_SUMS: TableDefinition<'_, (u64, u32), Bytes> = TableDefinition::new("leaf_sums");
+const ALLOCATION: TableDefinition<'_, u64, Bytes> = TableDefinition::new("allocation");
+const CHECKSUMS: TableDefinition<'_, u64, Bytes> = TableDefinition::new("checksums");
+const INTENTS: TableDefinition<'_, u64, Bytes> = TableDefinition::new("intents");
+const DAMAGE: TableDefinition<'_, u64, Bytes> = TableDefinition::new("damage");
 
 const SUPERBLOCK_KEY: &str = "superblock";
+
+/// The key of a leaf, or of a directory of leaves, as its seal covers it.
+fn leaf_key(layer: u64, leaf: u32) -> [u8; 12] {
+    let mut key = [0; 12];
+    key[..8].copy_from_slice(&layer.to_le_bytes());
+    key[8..].copy_from_slice(&leaf.to_le_bytes());
+    key
+}
+
+/// What a directory says of a stored leaf: its checksum, never 0.
+fn leaf_sum(sealed: &[u8]) -> u32 {
+    sealed_checksum(sealed).max(1)
+}
+
+/// Everything of the map that is kept in memory while the pool is open.
+#[derive(Debug, Default)]
+pub(crate) struct Contents {
+    pub(crate) names: Names,
+    pub(crate) allocation: Allocation,
+    /// Pages whose stored checksums are not to be believed.
+    pub(crate) intents: BTreeSet<ChecksumPage>,
+    pub(crate) damage: BTreeMap<ChunkNumber, Mark>,
+}
+
+impl Contents {
+    /// Puts a delta on top.
+    pub(crate) fn apply(&mut self, delta: &Delta) {
+        self.names.apply(delta);
+        self.allocation.apply(delta);
+        for (page, is_open) in &delta.intents {
+            if *is_open {
+                self.intents.insert(*page);
+            } else {
+                self.intents.remove(page);
+            }
+        }
+        for (chunk, mark) in &delta.damage {
+            if mark.mask == 0 {
+                self.damage.remove(chunk);
+            } else {
+                self.damage.insert(*chunk, *mark);
+            }
+        }
+    }
+}
 
 /// Volumes, snapshots, layers and what each holds.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -116,7 +170,24 @@ impl Allocation {
 
 /// The map of an open pool.
 #[derive(Debug)]
-pub(crate) struct Map(Database);
+pub(crate) struct Map {
+    /// There until it is dropped.
+    database: Option<Database>,
+}
+
+impl Drop for Map {
+    /// The embedded store panics once more when it is closed after it has panicked over a damaged page.
+    fn drop(&mut self) {
+        let database = self.database.take();
+        let closed = guarded("close the map", || {
+            drop(database);
+            Ok(())
+        });
+        if let Err(error) = closed {
+            tracing::warn!(%error, "the map was not closed in good order");
+        }
+    }
+}
 
 impl Map {
     /// Writes the map of an empty pool into an empty file.
@@ -143,7 +214,9 @@ impl Map {
         builder.set_cache_size(cache_bytes);
         guarded("open the map", || {
             let opened = builder.create_with_backend(backend);
-            opened.map(Self).map_err(|error| map_error("open the map", error.into()))
+            opened
+                .map(|database| Self { database: Some(database) })
+                .map_err(|error| map_error("open the map", error.into()))
         })
     }
 
@@ -151,7 +224,8 @@ impl Map {
     /// writing may be repaired by it.
     pub(crate) fn is_intact(&mut self) -> Result<bool, VolumeError> {
         guarded("verify the map", || {
-            self.0.check_integrity().map_err(|error| map_error("verify the map", error.into()))
+            let database = self.database.as_mut().ok_or_else(is_closed)?;
+            database.check_integrity().map_err(|error| map_error("verify the map", error.into()))
         })
     }
 
@@ -165,57 +239,84 @@ impl Map {
         Superblock::decode(&value)
     }
 
-    /// All volumes, snapshots and layers.
-    pub(crate) fn names(&self) -> Result<Names, VolumeError> {
-        let mut names = Names::default();
+    /// The state of the pool at the checkpoint, and all that is kept in memory. `Corrupt` if some of it is
+    /// not what the checkpoint wrote, or is missing.
+    pub(crate) fn contents(&self) -> Result<(Superblock, Contents), VolumeError> {
+        let superblock = self.superblock()?;
+        let mut contents = Contents::default();
+        let mut digest = 0;
         self.read(|transaction| {
+            let names = &mut contents.names;
             for row in transaction.open_table(VOLUMES)?.iter()? {
                 let (key, value) = row?;
-                let record =
-                    VolumeId::new(key.value()).and_then(|id| Ok((id, NameRecord::decode(value.value())?)));
-                names.volumes.extend([record?]);
+                let bytes = counted(Table::Volumes, key.value().as_bytes(), value.value(), &mut digest)?;
+                names.volumes.insert(VolumeId::new(key.value())?, NameRecord::decode(bytes)?);
             }
             for row in transaction.open_table(SNAPSHOTS)?.iter()? {
                 let (key, value) = row?;
-                let record = VolumeSnapshotId::new(key.value())
-                    .and_then(|id| Ok((id, NameRecord::decode(value.value())?)));
-                names.snapshots.extend([record?]);
+                let bytes = counted(Table::Snapshots, key.value().as_bytes(), value.value(), &mut digest)?;
+                names.snapshots.insert(VolumeSnapshotId::new(key.value())?, NameRecord::decode(bytes)?);
             }
-            for row in transaction.open_table(LAYERS)?.iter()? {
-                let (key, value) = row?;
-                names.layers.insert(LayerId(key.value()), LayerRecord::decode(value.value())?);
-            }
-            for row in transaction.open_table(HELD)?.iter()? {
-                let (key, value) = row?;
-                names.held_blocks.insert(LayerId(key.value()), value.value());
-            }
-            Ok(())
+            for_each(transaction, LAYERS, Table::Layers, &mut digest, |layer, bytes| {
+                names.layers.insert(LayerId(layer), LayerRecord::decode(bytes)?);
+                Ok(())
+            })?;
+            for_each(transaction, HELD, Table::Held, &mut digest, |layer, bytes| {
+                let blocks = bytes.first_chunk().map_or(0, |blocks| u64::from_le_bytes(*blocks));
+                names.held_blocks.insert(LayerId(layer), blocks);
+                Ok(())
+            })?;
+            for_each(transaction, ALLOCATION, Table::Allocation, &mut digest, |segment, bytes| {
+                let mut bytes = bytes.to_vec();
+                bytes.resize(Allocation::SEGMENT_BYTES, 0);
+                contents.allocation.0.insert(segment, bytes);
+                Ok(())
+            })?;
+            for_each(transaction, INTENTS, Table::Intents, &mut digest, |page, _| {
+                contents.intents.insert(ChecksumPage(page));
+                Ok(())
+            })?;
+            for_each(transaction, DAMAGE, Table::Damage, &mut digest, |chunk, bytes| {
+                contents.damage.insert(ChunkNumber(chunk), Mark::decode(bytes)?);
+                Ok(())
+            })
         })?;
-        Ok(names)
+        if digest != superblock.digest {
+            let context = "the map lacks something that its last checkpoint wrote, or has an older version of it: \
+                           a write of `map.redb` was lost";
+            return Err(VolumeError::new(ErrorKind::Corrupt, context));
+        }
+        Ok((superblock, contents))
     }
 
-    /// Which chunks are allocated.
-    pub(crate) fn allocation(&self) -> Result<Allocation, VolumeError> {
+    /// The stored checksums of a page of chunks; zeroes where none were stored.
+    pub(crate) fn checksums(&self, page: ChecksumPage) -> Result<Box<StoredChecksums>, VolumeError> {
         self.read(|transaction| {
-            let mut allocation = Allocation::default();
-            for row in transaction.open_table(ALLOCATION)?.iter()? {
-                let (key, value) = row?;
-                let mut bytes = value.value().to_vec();
-                bytes.resize(Allocation::SEGMENT_BYTES, 0);
-                allocation.0.insert(key.value(), bytes);
-            }
-            Ok(allocation)
+            let table = transaction.open_table(CHECKSUMS)?;
+            let Some(value) = table.get(page.0)? else { return Ok(Box::new([0; BLOCKS_PER_CHECKSUM_PAGE])) };
+            let sealed = unseal(Table::Checksums, &page.0.to_le_bytes(), value.value())?;
+            Ok(decode_checksums(sealed.value)?)
         })
     }
 
     /// One leaf of each of the layers; empty where a layer has none.
     pub(crate) fn leaves(&self, leaf: LeafIndex, layers: &[LayerId]) -> Result<Vec<LeafChunks>, VolumeError> {
         self.read(|transaction| {
-            let table = transaction.open_table(LEAVES)?;
+            let (table, sums) = (transaction.open_table(LEAVES)?, transaction.open_table(LEAF_SUMS)?);
             let mut leaves = Vec::with_capacity(layers.len());
             for layer in layers {
+                let directory = read_directory(&sums, layer.0, leaf.0 / LEAVES_PER_DIRECTORY)?;
+                let expected = directory[(leaf.0 % LEAVES_PER_DIRECTORY) as usize];
                 let value = table.get((layer.0, leaf.0))?;
-                leaves.push(value.map_or_else(|| Ok(LeafChunks::new()), |value| decode_leaf(value.value()))?);
+                if value.as_ref().map_or(0, |value| leaf_sum(value.value())) != expected {
+                    return Err(lost_leaf(*layer, leaf).into());
+                }
+                leaves.push(match value {
+                    None => LeafChunks::new(),
+                    Some(value) => {
+                        decode_leaf(unseal(Table::Leaves, &leaf_key(layer.0, leaf.0), value.value())?.value)?
+                    }
+                });
             }
             Ok(leaves)
         })
@@ -229,10 +330,14 @@ impl Map {
         wanted: impl Fn(LeafIndex) -> bool,
     ) -> Result<Option<LeafIndex>, VolumeError> {
         self.read(|transaction| {
-            let table = transaction.open_table(LEAVES)?;
-            for row in table.range((layer.0, from.0)..=(layer.0, u32::MAX))? {
-                let leaf = LeafIndex(row?.0.value().1);
-                if wanted(leaf) {
+            // The directory, not the leaves: a leaf whose write was lost must be missed, not skipped.
+            let sums = transaction.open_table(LEAF_SUMS)?;
+            for row in sums.range((layer.0, from.0 / LEAVES_PER_DIRECTORY)..=(layer.0, u32::MAX))? {
+                let (key, value) = row?;
+                let (_, number) = key.value();
+                let directory = decode_directory(layer.0, number, value.value())?;
+                let leaves = directory_leaves(number, &directory);
+                if let Some(leaf) = leaves.into_iter().find(|leaf| *leaf >= from && wanted(*leaf)) {
                     return Ok(Some(leaf));
                 }
             }
@@ -243,60 +348,30 @@ impl Map {
     /// Keys of all stored leaves.
     pub(crate) fn leaf_keys(&self) -> Result<Vec<(LayerId, LeafIndex)>, VolumeError> {
         self.read(|transaction| {
-            let mut keys = Vec::new();
+            let mut keys = BTreeSet::new();
             for row in transaction.open_table(LEAVES)?.iter()? {
                 let (layer, leaf) = row?.0.value();
-                keys.push((LayerId(layer), LeafIndex(leaf)));
+                keys.insert((LayerId(layer), LeafIndex(leaf)));
             }
-            Ok(keys)
+            for row in transaction.open_table(LEAF_SUMS)?.iter()? {
+                let (key, value) = row?;
+                let (layer, number) = key.value();
+                let directory = decode_directory(layer, number, value.value())?;
+                keys.extend(
+                    directory_leaves(number, &directory).into_iter().map(|leaf| (LayerId(layer), leaf)),
+                );
+            }
+            Ok(keys.into_iter().collect())
         })
     }
 
     /// Makes the delta part of the checkpoint, durably and as a whole.
     pub(crate) fn apply(&self, delta: &Delta, superblock: Superblock) -> Result<(), VolumeError> {
         const CONTEXT: &str = "write a checkpoint into the map";
-        guarded(CONTEXT, || self.try_apply(delta, superblock).map_err(|error| error.into_error(CONTEXT)))
-    }
-
-    fn try_apply(&self, delta: &Delta, superblock: Superblock) -> Result<(), MapFailure> {
-        let mut transaction = self.0.begin_write()?;
-        // Opening after a crash must not depend on the size of the map.
-        transaction.set_quick_repair(true);
-        {
-            let mut volumes = transaction.open_table(VOLUMES)?;
-            for (name, record) in &delta.volumes {
-                match record {
-                    Some(record) => volumes.insert(name.as_str(), record.encode().as_slice())?,
-                    None => volumes.remove(name.as_str())?,
-                };
-            }
-            let mut snapshots = transaction.open_table(SNAPSHOTS)?;
-            for (name, record) in &delta.snapshots {
-                match record {
-                    Some(record) => snapshots.insert(name.as_str(), record.encode().as_slice())?,
-                    None => snapshots.remove(name.as_str())?,
-                };
-            }
-            let mut held = transaction.open_table(HELD)?;
-            for (layer, blocks) in &delta.held_blocks {
-                held.insert(layer.0, *blocks)?;
-            }
-            let mut layers = transaction.open_table(LAYERS)?;
-            for (layer, record) in &delta.layers {
-                match record {
-                    Some(record) => drop(layers.insert(layer.0, record.encode().as_slice())?),
-                    None => {
-                        layers.remove(layer.0)?;
-                        held.remove(layer.0)?;
-                    }
-                }
-            }
-            apply_leaves(&mut transaction.open_table(LEAVES)?, delta)?;
-            apply_allocation(&mut transaction.open_table(ALLOCATION)?, delta)?;
-            transaction.open_table(POOL)?.insert(SUPERBLOCK_KEY, superblock.encode().as_slice())?;
-        }
-        transaction.commit()?;
-        Ok(())
+        guarded(CONTEXT, || {
+            let database = self.database.as_ref().ok_or_else(is_closed)?;
+            apply::apply(database, delta, superblock).map_err(|error| error.into_error(CONTEXT))
+        })
     }
 
     fn read<T>(
@@ -304,68 +379,78 @@ impl Map {
         body: impl FnOnce(&redb::ReadTransaction) -> Result<T, MapFailure>,
     ) -> Result<T, VolumeError> {
         const CONTEXT: &str = "read the map";
-        let run = || body(&self.0.begin_read()?);
+        let run = || body(&self.database.as_ref().ok_or_else(is_closed)?.begin_read()?);
         guarded(CONTEXT, || run().map_err(|error| error.into_error(CONTEXT)))
     }
+}
+
+fn is_closed() -> VolumeError {
+    VolumeError::new(ErrorKind::Latched, "the map is closed")
+}
+
+/// Takes the seal off a value of a small table and adds its checksum to the digest of all of them.
+fn counted<'a>(table: Table, key: &[u8], bytes: &'a [u8], digest: &mut u32) -> Result<&'a [u8], VolumeError> {
+    *digest ^= sealed_checksum(bytes);
+    Ok(unseal(table, key, bytes)?.value)
+}
+
+fn for_each(
+    transaction: &redb::ReadTransaction,
+    definition: TableDefinition<'_, u64, Bytes>,
+    table: Table,
+    digest: &mut u32,
+    mut body: impl FnMut(u64, &[u8]) -> Result<(), VolumeError>,
+) -> Result<(), MapFailure> {
+    for row in transaction.open_table(definition)?.iter()? {
+        let (key, value) = row?;
+        let bytes = counted(table, &key.value().to_le_bytes(), value.value(), digest)?;
+        body(key.value(), bytes)?;
+    }
+    Ok(())
+}
+
+fn read_directory(
+    table: &impl ReadableTable<(u64, u32), Bytes>,
+    layer: u64,
+    number: u32,
+) -> Result<LeafDirectory, MapFailure> {
+    match table.get((layer, number))? {
+        None => Ok([0; LEAVES_PER_DIRECTORY as usize]),
+        Some(value) => Ok(decode_directory(layer, number, value.value())?),
+    }
+}
+
+fn decode_directory(layer: u64, number: u32, sealed: &[u8]) -> Result<LeafDirectory, VolumeError> {
+    let bytes = unseal(Table::LeafSums, &leaf_key(layer, number), sealed)?.value;
+    let mut directory = [0; LEAVES_PER_DIRECTORY as usize];
+    for (sum, bytes) in directory.iter_mut().zip(bytes.chunks_exact(4)) {
+        *sum = bytes.iter().rev().fold(0, |sum, byte| sum << 8 | u32::from(*byte));
+    }
+    Ok(directory)
+}
+
+fn directory_leaves(number: u32, directory: &LeafDirectory) -> Vec<LeafIndex> {
+    let present = directory.iter().enumerate().filter(|(_, sum)| **sum != 0);
+    present.map(|(at, _)| LeafIndex(number * LEAVES_PER_DIRECTORY + at as u32)).collect()
+}
+
+fn lost_leaf(layer: LayerId, leaf: LeafIndex) -> VolumeError {
+    VolumeError::new(
+        ErrorKind::Corrupt,
+        format!(
+            "leaf {} of layer {} is not what the last checkpoint wrote: a write of `map.redb` was lost",
+            leaf.0, layer.0
+        ),
+    )
 }
 
 /// Runs `body`; a panic inside it becomes `Corrupt`. The embedded store panics over some damaged pages, and
 /// damage is nothing that may end a server or a check.
 fn guarded<T>(context: &str, body: impl FnOnce() -> Result<T, VolumeError>) -> Result<T, VolumeError> {
-    std::panic::catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|_| {
+    let caught = quiet::without_panic_message(|| std::panic::catch_unwind(AssertUnwindSafe(body)));
+    caught.unwrap_or_else(|_| {
         Err(VolumeError::new(ErrorKind::Corrupt, format!("{context}: `map.redb` is damaged")))
     })
-}
-
-fn apply_leaves(
-    table: &mut redb::Table<'_, (u64, u32), &'static [u8]>,
-    delta: &Delta,
-) -> Result<(), MapFailure> {
-    let mut keys: std::collections::BTreeSet<_> = delta.dropped_leaves.clone();
-    keys.extend(delta.chunks.keys().map(|(layer, chunk)| (*layer, chunk.leaf())));
-    for (layer, leaf) in keys {
-        let mut patch = LeafPatch::default();
-        patch.push(delta, layer, leaf);
-        let stored = if patch.drops_older() {
-            LeafChunks::new()
-        } else {
-            let value = table.get((layer.0, leaf.0))?;
-            value.map_or_else(|| Ok(LeafChunks::new()), |value| decode_leaf(value.value()))?
-        };
-        let chunks = patch.apply(stored);
-        if chunks.is_empty() {
-            table.remove((layer.0, leaf.0))?;
-        } else {
-            table.insert((layer.0, leaf.0), encode_leaf(&chunks).as_slice())?;
-        }
-    }
-    Ok(())
-}
-
-fn apply_allocation(
-    table: &mut redb::Table<'_, u64, &'static [u8]>,
-    delta: &Delta,
-) -> Result<(), MapFailure> {
-    let mut changed = Allocation::default();
-    for (chunk, state) in &delta.chunk_states {
-        let segment = chunk.0 / CHUNKS_PER_ALLOCATION_SEGMENT;
-        if !changed.0.contains_key(&segment) {
-            let stored = table.get(segment)?.map(|value| value.value().to_vec()).unwrap_or_default();
-            let bytes = changed.0.entry(segment).or_insert(stored);
-            bytes.resize(Allocation::SEGMENT_BYTES, 0);
-        }
-        changed.set(*chunk, *state);
-    }
-    for (segment, mut bytes) in changed.0 {
-        let used = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
-        bytes.truncate(used);
-        if bytes.is_empty() {
-            table.remove(segment)?;
-        } else {
-            table.insert(segment, bytes.as_slice())?;
-        }
-    }
-    Ok(())
 }
 
 /// What can go wrong inside a transaction.

@@ -23,6 +23,11 @@ pub struct PoolOptions {
     pub map_cache_bytes: usize,
     /// Resolved leaves to keep in memory; each describes 32 MiB of an open volume and takes 8 to 12 KiB.
     pub leaves_cached_max: usize,
+    /// Pages of checksums to keep in memory; each describes 3.75 MiB of the data file and takes 4 KiB.
+    pub checksum_pages_cached_max: usize,
+    /// Pages of checksums that may be open for changes in place. After a crash the checksums of so many times
+    /// 3.75 MiB are worked out again, in the background.
+    pub open_pages_max: usize,
     /// Bytes of the file system that volumes may not fill, so that the metadata can still be committed.
     pub reserve_bytes: u64,
     /// Bytes of uncommitted metadata at which a write commits by itself.
@@ -33,16 +38,34 @@ pub struct PoolOptions {
     pub key_wrapper: Option<Arc<dyn KeyWrapper>>,
 }
 
-impl Default for PoolOptions {
-    fn default() -> Self {
+/// Memory for the map when nobody says otherwise.
+const CACHE_BYTES_DEFAULT: usize = 128 << 20;
+
+impl PoolOptions {
+    /// Settings with so many bytes of memory for all that describes where blocks are: pages of the map, resolved
+    /// leaves, checksums.
+    #[must_use]
+    pub fn with_cache_bytes(cache_bytes: usize) -> Self {
+        const LEAF_BYTES_MAX: usize = 12 << 10;
+        const CHECKSUM_PAGE_BYTES_MAX: usize = 4 << 10;
+        // Checksums take most, as there is a KiB of them for a MiB of data, and resolved leaves a third of that.
+        let quarter_bytes = cache_bytes / 4;
         Self {
+            map_cache_bytes: quarter_bytes,
+            leaves_cached_max: (quarter_bytes / LEAF_BYTES_MAX).max(1),
+            checksum_pages_cached_max: (2 * quarter_bytes / CHECKSUM_PAGE_BYTES_MAX).max(1),
             journal_segment_bytes: 8 << 20,
-            map_cache_bytes: 8 << 20,
-            leaves_cached_max: 4096,
+            open_pages_max: 4096,
             reserve_bytes: 64 << 20,
             pending_bytes_max: 1 << 20,
             background: Background::Thread,
             key_wrapper: None,
         }
+    }
+}
+
+impl Default for PoolOptions {
+    fn default() -> Self {
+        Self::with_cache_bytes(CACHE_BYTES_DEFAULT)
     }
 }

@@ -1,5 +1,6 @@
 //! A pool: a directory with volumes in it, open for use.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
@@ -10,13 +11,16 @@ use parking_lot::{Mutex, RwLock};
 
 use crate::allocator::Allocator;
 use crate::catalog::Catalog;
+use crate::checksums::{Checksums, PageState};
 use crate::commit::{Checkpoint, Group};
 use crate::core::{Core, Latch, ResolvedLeaves, Space};
+use crate::damage::Damage;
 use crate::delta::Delta;
 use crate::file::{Directory, FaultyDirectory, FileFaults, FileRole, RealDirectory};
+use crate::intent::{Closing, Intents};
 use crate::journal::Journal;
 use crate::keys::Keys;
-use crate::map::Map;
+use crate::map::{Contents, Map};
 use crate::options::{Background, PoolOptions};
 use crate::recovery;
 use crate::state::State;
@@ -125,13 +129,21 @@ impl Inner {
                 "the pool was not closed: its journal was replayed"
             );
         }
-        let (free, high_water) = durable.allocation.free_and_high_water();
+        let Contents { names, allocation, intents, damage } = durable.contents;
+        let (free, high_water) = allocation.free_and_high_water();
+        let checksums = Checksums::new(high_water, options.checksum_pages_cached_max);
+        // A page without chunks has nothing to work out: its intent just ends.
+        let (stale, empty): (BTreeSet<_>, BTreeSet<_>) =
+            intents.into_iter().partition(|page| page.0 < checksums.pages_end());
+        stale.iter().for_each(|page| checksums.slot(*page).set_state(PageState::Stale));
+        let pending =
+            Delta { intents: empty.into_iter().map(|page| (page, false)).collect(), ..Delta::default() };
         let state = State {
             checkpoint: None,
             committed: Delta::default(),
             committing: None,
-            pending: Delta::default(),
-            held_blocks: durable.names.held_blocks.clone(),
+            pending,
+            held_blocks: names.held_blocks.clone(),
             allocator: Allocator::new(free, high_water, is_clean),
             next_layer: superblock.next_layer,
             keys_to_destroy: Vec::new(),
@@ -145,7 +157,7 @@ impl Inner {
         let keys = Keys::open(
             recovery::open_file(&*directory, FileRole::Keys)?,
             options.key_wrapper.clone(),
-            &durable.names.data_keys(),
+            &names.data_keys(),
         )?;
         let core = Core {
             keys,
@@ -162,12 +174,15 @@ impl Inner {
             pending_bytes: AtomicUsize::new(0),
             space: Space::new(Arc::clone(&directory), options.reserve_bytes),
             resolved_leaves: ResolvedLeaves::new(options.leaves_cached_max),
+            checksums,
+            intents: Intents::new(stale),
+            damage: Damage::new(damage),
             wake: Wake::default(),
             options,
         };
         Ok(Self {
             core: Arc::new(core),
-            catalog: Mutex::new(Catalog::new(durable.names, is_clean)),
+            catalog: Mutex::new(Catalog::new(names, is_clean)),
             _directory: directory,
         })
     }
@@ -184,6 +199,7 @@ impl Inner {
     fn close(&self) -> Result<(), VolumeError> {
         let open: Vec<_> = self.catalog.lock().all_open().cloned().collect();
         open.iter().for_each(|volume| volume.close());
+        while self.core.close_pages(Closing::All)? {}
         self.core.commit()?;
         while self.punch_step()? {}
         // The holes must be durable before the map vouches for them.

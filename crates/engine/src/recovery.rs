@@ -8,7 +8,7 @@ use crate::delta::Delta;
 use crate::file::{Directory, FileRole};
 use crate::format::{CHUNK_BYTES, LayerId, Superblock};
 use crate::journal::{Journal, Tail};
-use crate::map::{Allocation, Map, Names};
+use crate::map::{Contents, Map};
 use crate::options::PoolOptions;
 
 const JOURNAL_SEGMENT_BYTES_MIN: u64 = 4 << 10;
@@ -18,9 +18,8 @@ const JOURNAL_SEGMENT_BYTES_MAX: u64 = 1 << 30;
 #[derive(Debug)]
 pub(crate) struct Durable {
     pub(crate) superblock: Superblock,
-    pub(crate) names: Names,
-    pub(crate) allocation: Allocation,
-    /// What the journal adds to the map; already part of `names` and `allocation`.
+    pub(crate) contents: Contents,
+    /// What the journal adds to the map; already part of `contents`.
     pub(crate) tail: Tail,
 }
 
@@ -83,6 +82,7 @@ pub(crate) fn create(directory: &dyn Directory, options: &PoolOptions) -> Result
         next_layer: LayerId(1),
         journal_segment_bytes: segment_bytes,
         is_clean: true,
+        digest: 0,
     };
     Map::create(map, superblock, options.map_cache_bytes)?;
     directory.rename(FileRole::MapBeingCreated, FileRole::Map).map_err(io)
@@ -90,7 +90,7 @@ pub(crate) fn create(directory: &dyn Directory, options: &PoolOptions) -> Result
 
 /// Reads the durable state. Changes nothing.
 pub(crate) fn read(directory: &dyn Directory, map: &Map) -> Result<Durable, VolumeError> {
-    let mut superblock = map.superblock()?;
+    let (mut superblock, mut contents) = map.contents()?;
     let journal = open_file(directory, FileRole::Journal)?;
     let tail = Journal::read_tail(
         &*journal,
@@ -98,14 +98,11 @@ pub(crate) fn read(directory: &dyn Directory, map: &Map) -> Result<Durable, Volu
         superblock.generation,
         superblock.applied_sequence,
     )?;
-    let mut names = map.names()?;
-    let mut allocation = map.allocation()?;
-    names.apply(&tail.delta);
-    allocation.apply(&tail.delta);
+    contents.apply(&tail.delta);
     if let Some((last, _)) = tail.delta.layers.last_key_value() {
         superblock.next_layer = superblock.next_layer.max(LayerId(last.0 + 1));
     }
-    Ok(Durable { superblock, names, allocation, tail })
+    Ok(Durable { superblock, contents, tail })
 }
 
 /// Makes the recovered state the map's, in a new generation: from here on no old record counts, and the pool is not
@@ -122,7 +119,7 @@ pub(crate) fn settle(
         ..durable.superblock
     };
     map.apply(&durable.tail.delta, superblock)?;
-    let (_, high_water) = durable.allocation.free_and_high_water();
+    let (_, high_water) = durable.contents.allocation.free_and_high_water();
     let data = open_file(directory, FileRole::Data)?;
     let io = |error| VolumeError::io("cut the data file", error);
     if data.length_bytes().map_err(io)? > high_water * CHUNK_BYTES {

@@ -5,7 +5,10 @@ use std::sync::Arc;
 
 use crate::allocator::Allocator;
 use crate::delta::{ChunkState, Delta, LeafPatch};
-use crate::format::{ChunkNumber, DataKeyId, Fragment, LayerId, LeafIndex};
+use crate::format::{
+    CHUNKS_PER_CHECKSUM_PAGE, ChecksumPage, ChunkChecksums, ChunkNumber, DataKeyId, Fragment, LayerId,
+    LeafIndex,
+};
 
 /// Everything about the metadata that changes with each commit. The state of the pool is the map, then
 /// `checkpoint`, `committed`, `committing` and `pending`, each on top of the one before.
@@ -44,6 +47,14 @@ impl State {
         let mut patch = LeafPatch::default();
         self.deltas().for_each(|delta| patch.push(delta, layer, leaf));
         patch
+    }
+
+    /// What the deltas say of a page's checksums, from old to new.
+    pub(crate) fn checksum_patches(&self, page: ChecksumPage) -> Vec<(ChunkNumber, ChunkChecksums)> {
+        let first = page.first_chunk();
+        let chunks = first..ChunkNumber(first.0 + CHUNKS_PER_CHECKSUM_PAGE);
+        let patches = self.deltas().flat_map(|delta| delta.checksums.range(chunks.clone()));
+        patches.map(|(chunk, checksums)| (*chunk, *checksums)).collect()
     }
 
     /// The first leaf of the layer from `from` on in which some delta put something, perhaps since removed.

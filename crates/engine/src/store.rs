@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use ashlar_volume::{
-    BLOCK_BYTES, BlockDevice, ChangeExtent, ChangeQuery, ErrorKind, SnapshotInfo, StoreUsage, VolumeError,
-    VolumeId, VolumeInfo, VolumeSnapshotId, VolumeStore,
+    BLOCK_BYTES, BlockDevice, ChangeExtent, ChangeQuery, DamageReport, ErrorKind, SnapshotInfo, StoreUsage,
+    VolumeError, VolumeId, VolumeInfo, VolumeSnapshotId, VolumeStore,
 };
 
 use crate::catalog::{Base, Catalog, OpenEntry};
@@ -395,5 +395,9 @@ impl VolumeStore for Pool {
             used_bytes: used_blocks * BLOCK_BYTES,
             available_bytes: self.inner.core.space.available_bytes()?,
         })
+    }
+
+    fn damage(&self) -> Result<DamageReport, VolumeError> {
+        self.inner.damage_report()
     }
 }

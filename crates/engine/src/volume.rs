@@ -11,6 +11,7 @@ use crate::core::Core;
 use crate::format::{LEAF_BYTES, LayerId, LeafIndex};
 use crate::leaf::ResolvedLeaf;
 
+mod block;
 mod change;
 mod discard;
 mod read;

@@ -1,6 +1,19 @@
 //! Telling the background thread that there may be work.
 
+use std::time::Duration;
+
 use parking_lot::{Condvar, Mutex};
+
+/// Why [`Wake::wait`] ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Woken {
+    /// There may be work.
+    ByBell,
+    /// Nothing happened for a while.
+    Idle,
+    /// It is time to stop.
+    ToStop,
+}
 
 /// A bell: ringing it while nobody listens is remembered.
 #[derive(Debug, Default)]
@@ -33,13 +46,18 @@ impl Wake {
         self.signal.lock().is_stopping
     }
 
-    /// Waits for the bell; `false` when it is time to stop.
-    pub(crate) fn wait(&self) -> bool {
+    /// Waits for the bell, or until nobody has rung it for so long.
+    pub(crate) fn wait(&self, idle: Duration) -> Woken {
         let mut signal = self.signal.lock();
         while !signal.is_rung && !signal.is_stopping {
-            self.rung.wait(&mut signal);
+            if self.rung.wait_for(&mut signal, idle).timed_out() {
+                break;
+            }
         }
-        signal.is_rung = false;
-        !signal.is_stopping
+        match (signal.is_stopping, std::mem::take(&mut signal.is_rung)) {
+            (true, _) => Woken::ToStop,
+            (false, true) => Woken::ByBell,
+            (false, false) => Woken::Idle,
+        }
     }
 }

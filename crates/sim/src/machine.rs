@@ -83,6 +83,8 @@ impl Ground {
             journal_segment_bytes: 16 << 10,
             map_cache_bytes: 256 << 10,
             leaves_cached_max: 4,
+            checksum_pages_cached_max: 4,
+            open_pages_max: 2,
             reserve_bytes: 3 * MIB_BYTES,
             pending_bytes_max: 2000,
             background: Background::Manual,

@@ -21,7 +21,9 @@ pub use changes::{
 };
 pub use device::{BlockDevice, Extent, ExtentKind, ReadAttempt, ZeroMode};
 pub use error::{ErrorKind, VolumeError};
-pub use store::{SnapshotInfo, StoreUsage, VolumeId, VolumeInfo, VolumeSnapshotId, VolumeStore};
+pub use store::{
+    DamageReport, SnapshotInfo, StoreUsage, VolumeId, VolumeInfo, VolumeSnapshotId, VolumeStore,
+};
 
 /// The unit of mapping, of atomicity and of space: 4 KiB. A write or discard that is aligned to it costs no
 /// read; an interrupted, unflushed write is lost or kept in units of it.

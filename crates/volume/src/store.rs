@@ -1,5 +1,6 @@
 //! A pool of volumes and their snapshots.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -111,6 +112,15 @@ pub struct StoreUsage {
     pub available_bytes: u64,
 }
 
+/// What of a store does not hold what was written to it any more.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct DamageReport {
+    /// Damaged blocks that are visible through each volume; a sound volume is not listed.
+    pub volumes: BTreeMap<VolumeId, u64>,
+    /// Damaged blocks that are visible through each snapshot; a sound snapshot is not listed.
+    pub snapshots: BTreeMap<VolumeSnapshotId, u64>,
+}
+
 /// A pool of volumes. Every call that changes something is durable and complete when it returns `Ok`, and has
 /// changed nothing when it returns an error (a latched pool apart, which a restart recovers).
 ///
@@ -216,4 +226,10 @@ pub trait VolumeStore: Send + Sync {
 
     /// What the store takes and could still give.
     fn usage(&self) -> Result<StoreUsage, VolumeError>;
+
+    /// What was found damaged and was neither written again nor found sound since. Reading such a block is
+    /// `Corrupt`; its neighbours are as good as ever. A store that cannot tell has nothing to report.
+    fn damage(&self) -> Result<DamageReport, VolumeError> {
+        Ok(DamageReport::default())
+    }
 }

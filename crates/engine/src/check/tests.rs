@@ -52,6 +52,8 @@ fn a_sound_pool_has_no_findings() {
         snapshots: 1,
         referenced_bytes: 3 * BLOCK_BYTES,
         unreferenced_bytes: 0,
+        damaged_blocks: 0,
+        unverified_bytes: 0,
         journal_records: 0,
     };
     assert_eq!(report, sound);

@@ -9,6 +9,13 @@ use super::{CHUNKS_PER_LEAF, Fragment, Reader, Writer};
 /// The fragments of each chunk in a leaf, by slot. A chunk without fragments has no entry.
 pub(crate) type LeafChunks = BTreeMap<u16, Box<[Fragment]>>;
 
+/// Leaves whose checksums one value of the table `leaf_sums` holds.
+pub(crate) const LEAVES_PER_DIRECTORY: u32 = 64;
+
+/// The checksum of the stored value of each of 64 leaves of a layer; 0 where there is none. A leaf that does not
+/// match was misplaced, or its last write was lost.
+pub(crate) type LeafDirectory = [u32; LEAVES_PER_DIRECTORY as usize];
+
 /// Each chunk: slot (u16), count of fragments (u8), flags (u8, 0), fragments (u64 each).
 pub(crate) fn encode_leaf(chunks: &LeafChunks) -> Vec<u8> {
     let mut out = Writer::new();

@@ -3,9 +3,10 @@
 use ashlar_volume::{VolumeError, VolumeId, VolumeSnapshotId};
 
 use super::{
-    ChunkIndex, ChunkNumber, Fragment, LayerId, LayerRecord, LeafIndex, NameRecord, Reader, Writer, crc32c,
+    ChecksumPage, ChunkChecksums, ChunkIndex, ChunkNumber, Fragment, LayerId, LayerRecord, LeafIndex,
+    NameRecord, Reader, Writer, crc32c,
 };
-use crate::delta::{ChunkState, Delta};
+use crate::delta::{ChunkState, Delta, Mark};
 
 /// Bytes of a record before its payload.
 pub(crate) const RECORD_HEADER_BYTES: usize = 64;
@@ -81,6 +82,10 @@ mod tag {
     pub(super) const DELETE_VOLUME: u8 = 9;
     pub(super) const PUT_SNAPSHOT: u8 = 10;
     pub(super) const DELETE_SNAPSHOT: u8 = 11;
+    pub(super) const PUT_CHECKSUMS: u8 = 12;
+    pub(super) const OPEN_PAGES: u8 = 13;
+    pub(super) const CLOSE_PAGES: u8 = 14;
+    pub(super) const PUT_DAMAGE: u8 = 15;
 }
 
 /// The payload of a record. Dropped leaves come first: chunks put afterwards count.
@@ -115,7 +120,32 @@ pub(crate) fn encode_delta(delta: &Delta) -> Vec<u8> {
     for (name, record) in &delta.snapshots {
         encode_name(&mut out, [tag::PUT_SNAPSHOT, tag::DELETE_SNAPSHOT], name.as_str(), record.as_ref());
     }
+    for (chunk, checksums) in &delta.checksums {
+        out.u8(tag::PUT_CHECKSUMS);
+        out.u64(chunk.0);
+        checksums.encode(&mut out);
+    }
+    encode_intents(delta, &mut out);
+    for (chunk, mark) in &delta.damage {
+        out.u8(tag::PUT_DAMAGE);
+        out.u64(chunk.0);
+        out.bytes(&mark.encode());
+    }
     out.into_vec()
+}
+
+/// Neighbours of one state make one run: tag, first page (u64), count (u32).
+fn encode_intents(delta: &Delta, out: &mut Writer) {
+    let mut intents = delta.intents.iter().map(|(page, is_open)| (*page, *is_open)).peekable();
+    while let Some((first, is_open)) = intents.next() {
+        let mut count = 1_u32;
+        while intents.next_if_eq(&(ChecksumPage(first.0 + u64::from(count)), is_open)).is_some() {
+            count += 1;
+        }
+        out.u8(if is_open { tag::OPEN_PAGES } else { tag::CLOSE_PAGES });
+        out.u64(first.0);
+        out.u32(count);
+    }
 }
 
 fn encode_name(out: &mut Writer, [put, delete]: [u8; 2], name: &str, record: Option<&NameRecord>) {
@@ -170,6 +200,20 @@ fn decode_operation(input: &mut Reader<'_>, delta: &mut Delta) -> Result<(), Vol
             for number in first..first.saturating_add(u64::from(count)) {
                 delta.chunk_states.insert(ChunkNumber(number), state);
             }
+        }
+        tag::PUT_CHECKSUMS => {
+            let chunk = ChunkNumber(input.u64()?);
+            delta.put_checksums(chunk, &ChunkChecksums::decode(input)?);
+        }
+        state @ (tag::OPEN_PAGES | tag::CLOSE_PAGES) => {
+            let (first, count) = (input.u64()?, input.u32()?);
+            for number in first..first.saturating_add(u64::from(count)) {
+                delta.intents.insert(ChecksumPage(number), state == tag::OPEN_PAGES);
+            }
+        }
+        tag::PUT_DAMAGE => {
+            let chunk = ChunkNumber(input.u64()?);
+            delta.damage.insert(chunk, Mark::decode(input.bytes(Mark::ENCODED_BYTES)?)?);
         }
         tag::PUT_HELD => {
             delta.held_blocks.insert(LayerId(input.u64()?), input.u64()?);

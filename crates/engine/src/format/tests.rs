@@ -1,7 +1,7 @@
 use ashlar_volume::{VolumeId, VolumeSnapshotId};
 
 use super::*;
-use crate::delta::{ChunkState, Delta};
+use crate::delta::{ChunkState, Delta, Mark};
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
@@ -14,6 +14,7 @@ fn superblock() -> Superblock {
         next_layer: LayerId(0x0506),
         journal_segment_bytes: 0x80_0000,
         is_clean: true,
+        digest: 0x0708_090a,
     }
 }
 
@@ -39,17 +40,23 @@ fn delta() -> Delta {
     delta.volumes.insert(VolumeId::new("disk-2").unwrap(), None);
     delta.snapshots.insert(VolumeSnapshotId::new("snap-1").unwrap(), Some(record));
     delta.snapshots.insert(VolumeSnapshotId::new("snap-2").unwrap(), None);
+    let mut checksums = ChunkChecksums::default();
+    checksums.set(4, 0x0102_0304);
+    checksums.set(15, 0x0506_0708);
+    delta.put_checksums(ChunkNumber(7), &checksums);
+    delta.intents.extend([(ChecksumPage(1), true), (ChecksumPage(2), true), (ChecksumPage(3), false)]);
+    delta.damage.insert(ChunkNumber(9), Mark { mask: 0x0010, index: ChunkIndex(6) });
     delta
 }
 
 /// When this fails, the format has changed: pools in the field no longer open. Raise `FORMAT_VERSION`, say in
 /// `FORMAT.md` what is new, and read the old version too.
 #[test]
-fn the_bytes_of_format_1_do_not_change() {
+fn the_bytes_of_format_2_do_not_change() {
     assert_eq!(
         hex(&superblock().encode()),
-        "4153484c4152504c0100000001000000000001000010000002010000000000000403000000000000\
-         060500000000000000008000000000000000000000000000"
+        "4153484c4152504c0200000001000000000001000010000002010000000000000403000000000000\
+         060500000000000000008000000000000a09080783a52ffd"
     );
     assert_eq!(
         hex(&NameRecord { size_bytes: 0x10_0000, layer: LayerId(5) }.encode()),
@@ -85,8 +92,18 @@ fn the_bytes_of_format_1_do_not_change() {
          08066469736b2d310000100000000000050000000000000000000000\
          09066469736b2d32\
          0a06736e61702d310000100000000000050000000000000000000000\
-         0b06736e61702d32"
+         0b06736e61702d32\
+         0c0700000000000000108004030201080706050d010000000000000002000000\
+         0e030000000000000001000000\
+         0f090000000000000010000600000000000000"
     );
+    let sealed = seal(Table::Leaves, &[1, 2, 3], 0x0304, b"value");
+    assert_eq!(hex(&sealed), "679d402500000000040300000000000076616c7565");
+    let mut sums = [0; BLOCKS_PER_CHECKSUM_PAGE];
+    sums[1] = 0x0102_0304;
+    let page = encode_checksums(&sums);
+    assert_eq!((page.len(), hex(&page[..12])), (3840, "000000000403020100000000".to_owned()));
+    assert_eq!(*decode_checksums(&page).unwrap(), sums);
     let record = encode_record(0x0102, 0x0304, b"payload");
     assert_eq!(record.len(), 4096);
     assert_eq!(
@@ -111,10 +128,15 @@ fn what_is_encoded_is_decoded() {
 #[test]
 fn other_versions_and_reserved_fields_are_refused_with_a_reason() {
     let mut newer = superblock().encode();
+    for (version, text) in [(3, "format 3"), (1, "copy its disks into a new one")] {
+        newer[8] = version;
+        let error = Superblock::decode(&newer).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Corrupt);
+        assert!(error.to_string().contains(text), "{error}");
+    }
     newer[8] = 2;
-    let error = Superblock::decode(&newer).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Corrupt);
-    assert!(error.to_string().contains("format 2"), "{error}");
+    newer[30] ^= 1;
+    assert!(Superblock::decode(&newer).unwrap_err().to_string().contains("checksum"));
 
     let mut flagged = LayerRecord { parent: None, data_key: None }.encode();
     flagged[16] = 1;
@@ -146,7 +168,7 @@ fn cut_payloads_are_errors_or_fewer_operations() {
         }
     }
     for byte in 0..=255_u8 {
-        let known = (1..=11).contains(&byte);
+        let known = (1..=15).contains(&byte);
         assert!(known || decode_delta(&[byte]).is_err(), "tag {byte}");
     }
 }
@@ -157,4 +179,22 @@ fn fragments_keep_number_and_mask_apart() {
     assert_eq!((fragment.chunk().0, fragment.mask()), ((1 << 48) - 2, 0xa5a5));
     assert!(!fragment.is_zeroes());
     assert!(Fragment::new(ChunkNumber::ZEROES, 1).is_zeroes());
+}
+
+/// A value is only what it was stored as, where it was stored.
+#[test]
+fn a_sealed_value_is_bound_to_its_place() {
+    let sealed = seal(Table::Leaves, b"key", 7, b"value");
+    let opened = unseal(Table::Leaves, b"key", &sealed).unwrap();
+    assert_eq!((opened.value, opened.sequence), (b"value".as_slice(), 7));
+    assert!(unseal(Table::Leaves, b"kez", &sealed).is_err(), "another key");
+    assert!(unseal(Table::Held, b"key", &sealed).is_err(), "another table");
+    for at in 0..sealed.len() * 8 {
+        let mut flipped = sealed.clone();
+        flipped[at / 8] ^= 1 << (at % 8);
+        assert!(unseal(Table::Leaves, b"key", &flipped).is_err(), "bit {at}");
+    }
+    for length in 0..sealed.len() {
+        assert!(unseal(Table::Leaves, b"key", &sealed[..length]).is_err(), "{length} bytes");
+    }
 }

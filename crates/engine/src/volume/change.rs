@@ -1,16 +1,12 @@
 //! Writing.
 
-use std::io;
-
 use ashlar_volume::{BLOCK_BYTES, VolumeError};
 
+use super::block::Refusal;
 use super::read::run_part;
 use super::{OpenVolume, Piece, Shape, leaf_pieces};
-use crate::format::{BLOCKS_PER_CHUNK, CHUNK_BYTES, ChunkNumber, Fragment};
-use crate::leaf::{BlockInLeaf, Place, ResolvedLeaf, place_in, runs};
-
-/// Bytes that are encrypted before they are written: few enough to stay in the processor's cache. 64 KiB.
-const ENCRYPTED_AT_ONCE_BYTES: usize = 64 << 10;
+use crate::format::{BLOCKS_PER_CHUNK, CHUNK_BYTES, ChunkChecksums, ChunkNumber, Fragment};
+use crate::leaf::{BlockInLeaf, Place, ResolvedLeaf, Run, place_in, runs};
 
 /// Where the top layer will hold blocks of a chunk that it does not hold yet.
 #[derive(Debug, Clone, Copy)]
@@ -21,6 +17,8 @@ struct Target {
     chunk: ChunkNumber,
     /// Whether the chunk was free until now.
     is_new: bool,
+    /// Of the blocks, once they are written.
+    checksums: ChunkChecksums,
 }
 
 impl OpenVolume {
@@ -28,7 +26,7 @@ impl OpenVolume {
         self.check_change(offset_bytes, data.len() as u64)?;
         for piece in leaf_pieces(offset_bytes, data.len() as u64) {
             let from = &data[piece.buffer_start..piece.buffer_start + piece.length()];
-            if self.write_piece(piece, from)? {
+            if self.with_open_pages(|| self.write_piece(piece, from))? {
                 self.core.commit_if_large()?;
             }
         }
@@ -36,7 +34,7 @@ impl OpenVolume {
     }
 
     /// Writes within a leaf; answers whether the map has changed.
-    fn write_piece(&self, piece: Piece, from: &[u8]) -> Result<bool, VolumeError> {
+    fn write_piece(&self, piece: Piece, from: &[u8]) -> Result<bool, Refusal> {
         let shape = self.shape_for_change()?;
         let slot = shape.slot(piece.leaf);
         slot.mark_used();
@@ -45,7 +43,6 @@ impl OpenVolume {
             if let Some(leaf) = guard.as_deref()
                 && leaf.epoch() == shape.epoch
                 && leaf.owns_all(piece.first_block(), piece.end_block())
-                && self.may_overwrite_beside_others(piece)
             {
                 self.overwrite(leaf, piece, from)?;
                 return Ok(false);
@@ -53,6 +50,7 @@ impl OpenVolume {
         }
         let mut guard = slot.leaf.write();
         let leaf = self.load(&shape, piece.leaf, &mut guard)?;
+        self.check_open(leaf, piece)?;
         if leaf.owns_all(piece.first_block(), piece.end_block()) {
             self.overwrite(leaf, piece, from)?;
             return Ok(false);
@@ -61,28 +59,28 @@ impl OpenVolume {
         Ok(true)
     }
 
-    /// Whether other overwrites of the leaf may run meanwhile. A part of an encrypted block is read, changed and written
-    /// back, which would undo another one's part.
-    const fn may_overwrite_beside_others(&self, piece: Piece) -> bool {
-        self.cipher.is_none() || piece.is_aligned()
-    }
-
     /// Writes blocks that the top layer holds, in place.
-    fn overwrite(&self, leaf: &ResolvedLeaf, piece: Piece, from: &[u8]) -> Result<(), VolumeError> {
-        if self.cipher.is_some() {
-            return self.write_parts(leaf, piece, from, |block| leaf.place(block));
-        }
-        for run in runs(piece.first_block(), piece.end_block(), |block| leaf.place(block)) {
-            let (part, skipped) = run_part(run, piece);
-            if let Place::At(offset) = run.place {
-                self.write_data(offset + skipped, &from[part])?;
+    fn overwrite(&self, leaf: &ResolvedLeaf, piece: Piece, from: &[u8]) -> Result<(), Refusal> {
+        for part in piece.split_at_partial_blocks() {
+            let bytes = &from[part.buffer_start..part.buffer_start + part.length()];
+            for run in runs(part.first_block(), part.end_block(), |block| leaf.place(block)) {
+                let (within, _) = run_part(run, part);
+                self.overwrite_run(run, part, &bytes[within])?;
             }
         }
         Ok(())
     }
 
-    fn failed_write(&self, error: io::Error) -> VolumeError {
-        self.core.failed_change(&format!("write `{}`", self.name), error)
+    /// Writes a run of blocks in place, or the part of the only one.
+    fn overwrite_run(&self, run: Run, part: Piece, bytes: &[u8]) -> Result<(), Refusal> {
+        let Place::At(offset_bytes) = run.place else { return Ok(()) };
+        let span = part.span(run.first, offset_bytes);
+        let written = if part.is_aligned() {
+            self.core.overwrite_blocks(self.cipher(), span, bytes)
+        } else {
+            self.core.overwrite_part(self.cipher(), span, (part.start % BLOCK_BYTES) as usize, bytes)
+        };
+        written.map_err(|error| self.change_error(error))
     }
 
     /// Writes blocks of which the top layer lacks some: first the bytes, then the map.
@@ -92,9 +90,9 @@ impl OpenVolume {
         leaf: &mut ResolvedLeaf,
         piece: Piece,
         from: &[u8],
-    ) -> Result<(), VolumeError> {
-        let targets = self.choose_targets(leaf, piece)?;
-        if let Err(error) = self.write_targets(leaf, &targets, piece, from) {
+    ) -> Result<(), Refusal> {
+        let mut targets = self.choose_targets(leaf, piece)?;
+        if let Err(error) = self.write_targets(leaf, &mut targets, piece, from) {
             self.give_back(&targets);
             return Err(error);
         }
@@ -104,10 +102,16 @@ impl OpenVolume {
             if target.is_new {
                 state.allocate(target.chunk);
             }
+            state.pending.put_checksums(target.chunk, &target.checksums);
             state.pending.put_chunk(shape.top(), piece.leaf.chunk(target.slot), leaf.top_entry(target.slot));
             state.adjust_held(shape.top(), u64::from(target.mask.count_ones()), 0);
         }
         self.core.note_pending(&state);
+        drop(state);
+        for target in &targets {
+            self.core.publish_checksums(target.chunk, &target.checksums);
+            self.core.damage.forget_blocks(&self.core, target.chunk, target.mask);
+        }
         Ok(())
     }
 
@@ -127,13 +131,22 @@ impl OpenVolume {
             let own =
                 leaf.owned_chunks(slot).find(|chunk| state.allocator.unusable_blocks(*chunk) & mask == 0);
             let chunk = own.unwrap_or(ChunkNumber::ZEROES);
-            targets.push(Target { slot, mask, chunk, is_new: own.is_none() });
+            targets.push(Target {
+                slot,
+                mask,
+                chunk,
+                is_new: own.is_none(),
+                checksums: ChunkChecksums::default(),
+            });
         }
         drop(state);
         self.core.space.take(new_blocks)?;
         state = self.core.state.write();
         let new_chunks = targets.iter().filter(|target| target.is_new).count();
         let chunks = state.allocator.allocate(new_chunks as u64);
+        if let Some(last) = chunks.iter().max() {
+            self.core.checksums.cover(last.0 + 1);
+        }
         for (target, chunk) in targets.iter_mut().filter(|target| target.is_new).zip(chunks) {
             target.chunk = chunk;
         }
@@ -143,77 +156,65 @@ impl OpenVolume {
     fn write_targets(
         &self,
         leaf: &ResolvedLeaf,
-        targets: &[Target],
+        targets: &mut [Target],
         piece: Piece,
         from: &[u8],
-    ) -> Result<(), VolumeError> {
-        let place = |block: BlockInLeaf| {
-            let slot = (block / BLOCKS_PER_CHUNK) as u16;
-            match targets.binary_search_by_key(&slot, |target| target.slot) {
-                Ok(at) if !leaf.is_owned(block) => place_in(targets[at].chunk, block),
-                _ => leaf.place(block),
-            }
-        };
-        self.write_parts(leaf, piece, from, place)
-    }
-
-    /// Writes a piece to where `place` says; parts of blocks that the top layer lacks, or that are encrypted, as whole
-    /// blocks. `leaf` says what the blocks are now.
-    fn write_parts(
-        &self,
-        leaf: &ResolvedLeaf,
-        piece: Piece,
-        from: &[u8],
-        place: impl Fn(BlockInLeaf) -> Place,
-    ) -> Result<(), VolumeError> {
+    ) -> Result<(), Refusal> {
         for part in piece.split_at_partial_blocks() {
             let bytes = &from[part.buffer_start..part.buffer_start + part.length()];
-            if part.is_aligned() || (self.cipher.is_none() && leaf.is_owned(part.first_block())) {
-                for run in runs(part.first_block(), part.end_block(), &place) {
-                    let (within, skipped) = run_part(run, part);
-                    self.write_place(
-                        run.place,
-                        skipped,
-                        part.leaf.block_of_volume(run.first),
-                        &bytes[within],
-                    )?;
+            let owned =
+                |block: BlockInLeaf| if leaf.is_owned(block) { leaf.place(block) } else { Place::Hole };
+            for run in runs(part.first_block(), part.end_block(), owned) {
+                let (within, _) = run_part(run, part);
+                self.overwrite_run(run, part, &bytes[within])?;
+            }
+            let new = |block: BlockInLeaf| {
+                let slot = (block / BLOCKS_PER_CHUNK) as u16;
+                match targets.binary_search_by_key(&slot, |target| target.slot) {
+                    Ok(at) if !leaf.is_owned(block) => place_in(targets[at].chunk, block),
+                    _ => Place::Hole,
                 }
-            } else {
-                let block = self.merged_block(leaf, part, bytes)?;
-                let first = part.first_block();
-                self.write_place(place(first), 0, part.leaf.block_of_volume(first), &block)?;
+            };
+            let new_runs: Vec<_> = runs(part.first_block(), part.end_block(), new).collect();
+            for run in new_runs {
+                let (within, _) = run_part(run, part);
+                if part.is_aligned() {
+                    self.write_new_run(targets, run, part, &bytes[within])?;
+                } else if run.place != Place::Hole {
+                    let block = self.merged_block(leaf, part, bytes)?;
+                    self.write_new_run(targets, run, part, &block)?;
+                }
             }
         }
         Ok(())
     }
 
-    /// Writes bytes to the data file as they are stored; `first` is the number of their first block in the volume.
-    fn write_place(&self, place: Place, skipped: u64, first: u64, bytes: &[u8]) -> Result<(), VolumeError> {
-        let Place::At(offset) = place else { return Ok(()) };
-        let Some(cipher) = &self.cipher else { return self.write_data(offset + skipped, bytes) };
-        let steps = bytes.chunks(ENCRYPTED_AT_ONCE_BYTES);
-        for (bytes, done) in steps.zip((0..).step_by(ENCRYPTED_AT_ONCE_BYTES)) {
-            let mut stored = bytes.to_vec();
-            cipher.encrypt(first + done / BLOCK_BYTES, &mut stored);
-            self.write_data(offset + done, &stored)?;
+    fn write_new_run(
+        &self,
+        targets: &mut [Target],
+        run: Run,
+        part: Piece,
+        bytes: &[u8],
+    ) -> Result<(), Refusal> {
+        let Place::At(offset_bytes) = run.place else { return Ok(()) };
+        let written = self.core.write_new_blocks(self.cipher(), part.span(run.first, offset_bytes), bytes);
+        let sums = written.map_err(|error| self.change_error(error))?;
+        for (block, sum) in (run.first..).zip(sums) {
+            let slot = (block / BLOCKS_PER_CHUNK) as u16;
+            if let Ok(at) = targets.binary_search_by_key(&slot, |target| target.slot) {
+                targets[at].checksums.set(block % BLOCKS_PER_CHUNK, sum);
+            }
         }
         Ok(())
-    }
-
-    fn write_data(&self, offset_bytes: u64, bytes: &[u8]) -> Result<(), VolumeError> {
-        let result = self.core.data.write_at(offset_bytes, bytes);
-        self.core.mark_data_dirty();
-        result.map_err(|error| self.failed_write(error))
     }
 
     /// The whole block that a part of one makes together with what is there now.
     fn merged_block(&self, leaf: &ResolvedLeaf, part: Piece, bytes: &[u8]) -> Result<Vec<u8>, VolumeError> {
         let mut block = vec![0; BLOCK_BYTES as usize];
-        if let Place::At(offset) = leaf.place(part.first_block()) {
-            self.read_data(offset, &mut block)?;
-            if let Some(cipher) = &self.cipher {
-                cipher.decrypt(part.leaf.block_of_volume(part.first_block()), &mut block);
-            }
+        let first = part.first_block();
+        if let Place::At(offset_bytes) = leaf.place(first) {
+            let read = self.core.read_blocks(self.cipher(), part.span(first, offset_bytes), &mut block);
+            read.map_err(|error| self.read_error(error))?;
         }
         let at = (part.start % BLOCK_BYTES) as usize;
         block[at..at + bytes.len()].copy_from_slice(bytes);
@@ -242,13 +243,6 @@ impl Piece {
         mask_of(slot, self.first_block(), self.end_block())
     }
 
-    /// The block of which it is a part.
-    pub(super) const fn whole_block(&self) -> Self {
-        let start = self.start - self.start % BLOCK_BYTES;
-        Self { start, end: start + BLOCK_BYTES, ..*self }
-    }
-
-    /// Whether it has whole blocks only.
     pub(super) const fn is_aligned(&self) -> bool {
         self.start.is_multiple_of(BLOCK_BYTES) && self.end.is_multiple_of(BLOCK_BYTES)
     }

@@ -2,9 +2,10 @@
 
 use ashlar_volume::{BLOCK_BYTES, VolumeError, ZeroMode};
 
+use super::block::Refusal;
 use super::change::mask_of;
 use super::{OpenVolume, Piece, leaf_pieces};
-use crate::format::{BLOCKS_PER_CHUNK, Fragment};
+use crate::format::BLOCKS_PER_CHUNK;
 use crate::leaf::{Discarded, Place};
 
 /// Zeroes are written in steps of this size. 256 KiB.
@@ -33,7 +34,7 @@ impl OpenVolume {
         for piece in leaf_pieces(offset_bytes, length_bytes) {
             for part in piece.split_at_partial_blocks() {
                 if part.start % BLOCK_BYTES == 0 && part.end % BLOCK_BYTES == 0 {
-                    self.discard_blocks(part)?;
+                    self.with_open_pages(|| self.discard_blocks(part))?;
                 } else {
                     self.zero_part_of_block(part)?;
                 }
@@ -61,8 +62,9 @@ impl OpenVolume {
     /// Unmaps whole blocks of a leaf.
     ///
     /// Blocks of chunks that stay are punched at once. That is right before any commit: until the next flush durable
-    /// state may show these blocks as they were or as zeroes, and no other volume can see them.
-    fn discard_blocks(&self, piece: Piece) -> Result<(), VolumeError> {
+    /// state may show these blocks as they were or as zeroes, and no other volume can see them. It is a change in place,
+    /// so their pages have to be open.
+    fn discard_blocks(&self, piece: Piece) -> Result<(), Refusal> {
         let shape = self.shape_for_change()?;
         let slot = shape.slot(piece.leaf);
         slot.mark_used();
@@ -76,8 +78,16 @@ impl OpenVolume {
                 leaf.plan_discard(slot as u16, mask).map(|plan| (slot as u16, mask, plan))
             })
             .collect();
-        for blocks in plans.iter().flat_map(|(_, _, plan)| &plan.blocks) {
-            self.punch(*blocks)?;
+        let punched = || plans.iter().flat_map(|(_, _, plan)| &plan.blocks);
+        let mut closed = Vec::new();
+        for blocks in punched() {
+            self.core.collect_closed(blocks.chunk().offset_bytes(), BLOCK_BYTES, &mut closed);
+        }
+        if !closed.is_empty() {
+            return Err(Refusal::Closed(closed));
+        }
+        for blocks in punched() {
+            self.core.punch_in_place(*blocks).map_err(|error| self.change_error(error))?;
         }
         let mut state = self.core.state.write();
         for (slot, mask, plan) in &plans {
@@ -89,12 +99,12 @@ impl OpenVolume {
             state.adjust_held(shape.top(), 0, plan.block_count());
         }
         self.core.note_pending(&state);
+        drop(state);
+        for (_, _, plan) in &plans {
+            for fragment in plan.chunks.iter().chain(&plan.blocks) {
+                self.core.damage.forget_blocks(&self.core, fragment.chunk(), fragment.mask());
+            }
+        }
         Ok(())
-    }
-
-    fn punch(&self, blocks: Fragment) -> Result<(), VolumeError> {
-        let result = self.core.punch_blocks(blocks);
-        self.core.mark_data_dirty();
-        result.map_err(|error| self.core.failed_change(&format!("discard blocks of `{}`", self.name), error))
     }
 }

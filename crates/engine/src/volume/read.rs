@@ -4,6 +4,7 @@ use ashlar_volume::{BLOCK_BYTES, ErrorKind, Extent, ExtentKind, ReadAttempt, Vol
 use parking_lot::RwLockWriteGuard;
 
 use super::{OpenVolume, Piece, Shape, leaf_pieces};
+use crate::blocks::{BlockError, Span};
 use crate::format::LEAF_BYTES;
 use crate::leaf::{Place, ResolvedLeaf, Run, runs};
 
@@ -82,8 +83,10 @@ impl OpenVolume {
     }
 
     fn read_piece(&self, leaf: &ResolvedLeaf, piece: Piece, into: &mut [u8]) -> Result<(), VolumeError> {
-        let fetch = |offset, into: &mut [u8]| self.read_data(offset, into).map(|()| true);
-        self.read_parts(leaf, piece, into, &fetch).map(drop)
+        self.fill_piece(leaf, piece, into, |span, into| {
+            self.core.read_blocks(self.cipher(), span, into).map(|()| true)
+        })?;
+        Ok(())
     }
 
     fn try_read_piece(
@@ -92,80 +95,42 @@ impl OpenVolume {
         piece: Piece,
         into: &mut [u8],
     ) -> Result<bool, VolumeError> {
-        let fetch = |offset, into: &mut [u8]| {
-            let attempt = self.core.data.try_read_at(offset, into);
-            attempt.map_err(|error| VolumeError::io(format!("read `{}`", self.name), error))
-        };
-        self.read_parts(leaf, piece, into, &fetch)
+        self.fill_piece(leaf, piece, into, |span, into| self.core.try_read_blocks(self.cipher(), span, into))
     }
 
-    /// Reads a piece; of encrypted blocks that it covers in part the whole, because only that can be decrypted.
-    fn read_parts(
+    /// Fills the buffer by reads of whole blocks; `false` as soon as one of them says so.
+    fn fill_piece(
         &self,
         leaf: &ResolvedLeaf,
         piece: Piece,
         into: &mut [u8],
-        fetch: &impl Fn(u64, &mut [u8]) -> Result<bool, VolumeError>,
+        read: impl Fn(Span, &mut [u8]) -> Result<bool, BlockError>,
     ) -> Result<bool, VolumeError> {
-        if self.cipher.is_none() || piece.is_aligned() {
-            return self.read_runs(leaf, piece, into, fetch);
-        }
         for part in piece.split_at_partial_blocks() {
             let into = &mut into[part.buffer_start..part.buffer_start + part.length()];
-            if part.is_aligned() {
-                if !self.read_runs(leaf, part, into, fetch)? {
+            for run in runs(part.first_block(), part.end_block(), |block| leaf.place(block)) {
+                let (within, skipped) = run_part(run, part);
+                let into = &mut into[within];
+                let Place::At(offset_bytes) = run.place else {
+                    into.fill(0);
+                    continue;
+                };
+                let span = part.span(run.first, offset_bytes);
+                let done = if part.is_aligned() {
+                    read(span, into)
+                } else {
+                    // A part of one block: it can only be verified as a whole.
+                    let mut block = [0; BLOCK_BYTES as usize];
+                    let done = read(span, &mut block);
+                    into.copy_from_slice(&block[skipped as usize..skipped as usize + into.len()]);
+                    done
+                };
+                if !done.map_err(|error| self.read_error(error))? {
                     return Ok(false);
                 }
-                continue;
-            }
-            let mut block = [0; BLOCK_BYTES as usize];
-            if !self.read_runs(leaf, part.whole_block(), &mut block, fetch)? {
-                return Ok(false);
-            }
-            let at = (part.start % BLOCK_BYTES) as usize;
-            into.copy_from_slice(&block[at..at + part.length()]);
-        }
-        Ok(true)
-    }
-
-    /// Reads a piece, which has whole blocks only if the volume is encrypted; `false` where `fetch` says so.
-    fn read_runs(
-        &self,
-        leaf: &ResolvedLeaf,
-        piece: Piece,
-        into: &mut [u8],
-        fetch: &impl Fn(u64, &mut [u8]) -> Result<bool, VolumeError>,
-    ) -> Result<bool, VolumeError> {
-        for run in runs(piece.first_block(), piece.end_block(), |block| leaf.place(block)) {
-            let (part, skipped) = run_part(run, piece);
-            match run.place {
-                Place::Hole => into[part].fill(0),
-                Place::At(offset) => {
-                    let into = &mut into[part];
-                    if !fetch(offset + skipped, into)? {
-                        return Ok(false);
-                    }
-                    if let Some(cipher) = &self.cipher {
-                        cipher.decrypt(piece.leaf.block_of_volume(run.first), into);
-                    }
-                }
             }
         }
         Ok(true)
-    }
-
-    /// Reads from the data file. It must not end there: a mapped block is durable only after the length is.
-    pub(super) fn read_data(&self, offset_bytes: u64, into: &mut [u8]) -> Result<(), VolumeError> {
-        self.core.data.read_at(offset_bytes, into).map_err(|error| match error.kind() {
-            std::io::ErrorKind::UnexpectedEof => VolumeError::new(
-                ErrorKind::Corrupt,
-                format!(
-                    "the data file ends before byte {offset_bytes}, where blocks of `{}` should be",
-                    self.name
-                ),
-            ),
-            _ => VolumeError::io(format!("read `{}`", self.name), error),
-        })
     }
 }
 

@@ -43,6 +43,8 @@ fn options() -> PoolOptions {
         journal_segment_bytes: 4 << 10,
         map_cache_bytes: 256 << 10,
         leaves_cached_max: 2,
+        checksum_pages_cached_max: 1,
+        open_pages_max: 1,
         reserve_bytes: MIB_BYTES,
         pending_bytes_max: 16 << 10,
         background: Background::Manual,

@@ -97,7 +97,8 @@ fn a_full_medium_refuses_new_blocks_and_recovers_by_deletion() {
     device.discard(0, 64 * MIB_BYTES).unwrap();
     while pool.run_background_step().unwrap() {}
     assert_eq!(pool.usage().unwrap().used_bytes, 0);
-    for block in 0..written {
+    // The map has grown meanwhile, and keeps its room.
+    for block in 0..written * 9 / 10 {
         device.write(block * BLOCK_BYTES, &[5; 4096]).unwrap();
     }
     drop(device);

@@ -10,6 +10,7 @@ mod contract;
 mod encrypted;
 mod exhaustive;
 mod faults;
+mod integrity;
 mod oracle;
 mod real_files;
 mod simulation;

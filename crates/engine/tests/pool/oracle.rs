@@ -157,6 +157,16 @@ fn read_block(device: &dyn BlockDevice, block: u64) -> Result<Block, String> {
 }
 
 impl World {
+    /// Knows of every block that `other` has touched: where this world did not, it has zeroes. Two worlds that differ
+    /// only in an untouched volume could not be told apart otherwise.
+    pub(crate) fn touch_like(&mut self, other: &Self) {
+        for (name, content) in &mut self.volumes {
+            for block in other.volumes.get(name).into_iter().flat_map(|other| other.blocks.keys()) {
+                content.blocks.entry(*block).or_insert_with(|| vec![None]);
+            }
+        }
+    }
+
     /// Whether a recovered store may be what it is; if so, it is what it must stay. `is_durable`: the power was off.
     pub(crate) fn recover(&mut self, store: &dyn VolumeStore, is_durable: bool) -> Result<(), String> {
         let volumes: Vec<_> = sorted(store.volumes().map_err(|error| error.to_string())?);

@@ -65,6 +65,8 @@ impl History {
             journal_segment_bytes: [4 << 10, 16 << 10, 64 << 10][random.below(3) as usize],
             map_cache_bytes: 256 << 10,
             leaves_cached_max: 1 + random.below(4) as usize,
+            checksum_pages_cached_max: 1 + random.below(4) as usize,
+            open_pages_max: random.below(4) as usize,
             reserve_bytes: 3 * MIB_BYTES,
             pending_bytes_max: if random.below(4) == 0 { 500 } else { 16 << 10 },
             background: Background::Manual,
@@ -157,7 +159,11 @@ impl History {
         let opened = Pool::open_in(Arc::new(self.disk.clone()), self.options.clone());
         let pool = self.answered(opened, "open")?;
         let mut candidates = vec![self.world.clone()];
-        candidates.extend(self.alternative.clone());
+        if let Some(mut alternative) = self.alternative.clone() {
+            candidates[0].touch_like(&alternative);
+            alternative.touch_like(&self.world);
+            candidates.push(alternative);
+        }
         let mut failures = Vec::new();
         for mut world in candidates {
             match world.recover(&pool, self.was_power_cut) {

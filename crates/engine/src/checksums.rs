@@ -1,0 +1,367 @@
+//! The checksums of blocks that are in memory, and the locks that keep a block and its checksum together.
+//!
+//! A page of checksums is loaded when one of its blocks is first read or written, and let go when others need the room.
+//! What it holds is always right for what the data file holds now; whether the stored one is, after a crash, is what
+//! write intents say (`intent`).
+
+use std::collections::VecDeque;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
+
+use ashlar_volume::{BLOCK_BYTES, ErrorKind, VolumeError};
+use parking_lot::{MappedRwLockReadGuard, Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use crate::core::Core;
+use crate::format::{
+    BLOCKS_PER_CHECKSUM_PAGE, BLOCKS_PER_CHUNK, CHUNK_BYTES, CHUNKS_PER_CHECKSUM_PAGE, ChecksumPage,
+    ChunkChecksums, ChunkNumber, StoredChecksums, crc32c, zero_block_checksum,
+};
+
+/// Doubling steps of the table of pages.
+const STEPS: usize = 48;
+/// Locks that writers in place share, by chunk.
+const STRIPES: u64 = 256;
+/// Rebuilding reads the data file in pieces of this size.
+const REBUILD_STEP_BYTES: u64 = 256 * 1024;
+
+/// What is known of a page of checksums.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum PageState {
+    /// The stored checksums are believed; nothing may be changed in place.
+    Closed = 0,
+    /// A write intent is durable: blocks may be changed in place.
+    Open = 1,
+    /// A write intent was found at opening: the checksums have to be worked out again from the data.
+    Stale = 2,
+}
+
+/// The checksums of 60 chunks.
+#[derive(Debug)]
+pub(crate) struct Page {
+    sums: [AtomicU32; BLOCKS_PER_CHECKSUM_PAGE],
+    /// Chunks of which a checksum was changed in place since it was last stored.
+    modified: AtomicU64,
+}
+
+const _: () =
+    assert!(CHUNKS_PER_CHECKSUM_PAGE < u64::BITS as u64, "a bit for each chunk, and the shift below");
+const ALL_MODIFIED: u64 = (1 << CHUNKS_PER_CHECKSUM_PAGE) - 1;
+
+impl Page {
+    fn new(stored: &StoredChecksums, modified: u64) -> Box<Self> {
+        Box::new(Self {
+            sums: std::array::from_fn(|at| AtomicU32::new(stored[at])),
+            modified: AtomicU64::new(modified),
+        })
+    }
+
+    fn at(chunk: ChunkNumber, block: u64) -> usize {
+        (chunk.0 % CHUNKS_PER_CHECKSUM_PAGE * BLOCKS_PER_CHUNK + block) as usize
+    }
+
+    fn get(&self, chunk: ChunkNumber, block: u64) -> u32 {
+        self.sums[Self::at(chunk, block)].load(Ordering::Acquire)
+    }
+
+    fn set(&self, chunk: ChunkNumber, block: u64, sum: u32) {
+        self.sums[Self::at(chunk, block)].store(sum, Ordering::Release);
+    }
+
+    /// Takes out the checksums of the chunks that were changed in place.
+    pub(crate) fn take_modified(&self, page: ChecksumPage) -> Vec<(ChunkNumber, ChunkChecksums)> {
+        let modified = self.modified.swap(0, Ordering::Relaxed);
+        let chunks = (0..CHUNKS_PER_CHECKSUM_PAGE).filter(|at| modified >> at & 1 == 1);
+        chunks
+            .map(|at| {
+                let chunk = ChunkNumber(page.first_chunk().0 + at);
+                let mut checksums = ChunkChecksums::default();
+                (0..BLOCKS_PER_CHUNK).for_each(|block| checksums.set(block, self.get(chunk, block)));
+                (chunk, checksums)
+            })
+            .collect()
+    }
+}
+
+/// A page's place in memory. Its lock is held shared while a block is changed in place together with its checksum,
+/// exclusively while the page is loaded, closed or let go.
+#[derive(Debug)]
+pub(crate) struct Slot {
+    pub(crate) page: RwLock<Option<Box<Page>>>,
+    was_used: AtomicBool,
+    /// Whether a block was changed in place lately.
+    pub(crate) was_written: AtomicBool,
+    state: AtomicU8,
+}
+
+impl Default for Slot {
+    fn default() -> Self {
+        Self {
+            page: RwLock::default(),
+            was_used: AtomicBool::new(false),
+            was_written: AtomicBool::new(false),
+            state: AtomicU8::new(PageState::Closed as u8),
+        }
+    }
+}
+
+fn mark(flag: &AtomicBool) {
+    if !flag.load(Ordering::Relaxed) {
+        flag.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Slot {
+    pub(crate) fn state(&self) -> PageState {
+        match self.state.load(Ordering::Acquire) {
+            0 => PageState::Closed,
+            1 => PageState::Open,
+            _ => PageState::Stale,
+        }
+    }
+
+    /// To `Closed` only with the lock held exclusively.
+    pub(crate) fn set_state(&self, state: PageState) {
+        self.state.store(state as u8, Ordering::Release);
+    }
+}
+
+/// A page that stays as it is while this lives.
+pub(crate) struct HeldPage<'a> {
+    slot: &'a Slot,
+    page: MappedRwLockReadGuard<'a, Page>,
+}
+
+impl HeldPage<'_> {
+    /// Whether blocks may be changed in place.
+    pub(crate) fn is_open(&self) -> bool {
+        self.slot.state() == PageState::Open
+    }
+
+    /// The checksum of the block at an offset of the data file.
+    pub(crate) fn get(&self, offset_bytes: u64) -> u32 {
+        let (chunk, block) = chunk_and_block(offset_bytes);
+        self.page.get(chunk, block)
+    }
+
+    /// The block at an offset of the data file was changed in place.
+    pub(crate) fn set_in_place(&self, offset_bytes: u64, sum: u32) {
+        let (chunk, block) = chunk_and_block(offset_bytes);
+        self.page.set(chunk, block, sum);
+        let bit = 1 << (chunk.0 % CHUNKS_PER_CHECKSUM_PAGE);
+        if self.page.modified.load(Ordering::Relaxed) & bit == 0 {
+            self.page.modified.fetch_or(bit, Ordering::Relaxed);
+        }
+        mark(&self.slot.was_written);
+    }
+}
+
+/// The chunk at an offset of the data file and the block of it.
+pub(crate) const fn chunk_and_block(offset_bytes: u64) -> (ChunkNumber, u64) {
+    (ChunkNumber(offset_bytes / CHUNK_BYTES), offset_bytes % CHUNK_BYTES / BLOCK_BYTES)
+}
+
+/// The pages of a pool.
+#[derive(Debug)]
+pub(crate) struct Checksums {
+    /// Step `n` has 2^n slots; made when first touched.
+    steps: [OnceLock<Box<[Slot]>>; STEPS],
+    /// One more than the highest chunk that was ever handed out: what lies beyond is no chunk.
+    chunks_end: AtomicU64,
+    stripes: Vec<Mutex<()>>,
+    resident: Mutex<VecDeque<ChecksumPage>>,
+    resident_max: usize,
+}
+
+impl Checksums {
+    pub(crate) fn new(chunks_end: u64, resident_max: usize) -> Self {
+        Self {
+            steps: [const { OnceLock::new() }; STEPS],
+            chunks_end: AtomicU64::new(chunks_end),
+            stripes: (0..STRIPES).map(|_| Mutex::new(())).collect(),
+            resident: Mutex::default(),
+            resident_max,
+        }
+    }
+
+    /// Chunks below `end` are in use from now on.
+    pub(crate) fn cover(&self, end: u64) {
+        self.chunks_end.fetch_max(end, Ordering::Relaxed);
+    }
+
+    /// One more than the last page that a chunk lies in.
+    pub(crate) fn pages_end(&self) -> u64 {
+        self.chunks_end.load(Ordering::Relaxed).div_ceil(CHUNKS_PER_CHECKSUM_PAGE)
+    }
+
+    /// The page's place. Only for pages that a chunk lies in.
+    pub(crate) fn slot(&self, page: ChecksumPage) -> &Slot {
+        let number = page.0 + 1;
+        let step = number.ilog2();
+        let slots = self.steps[step as usize % STEPS]
+            .get_or_init(|| (0..1_u64 << step).map(|_| Slot::default()).collect());
+        &slots[(number - (1 << step)) as usize]
+    }
+
+    fn check(&self, page: ChecksumPage) -> Result<(), VolumeError> {
+        if page.0 < self.pages_end() {
+            return Ok(());
+        }
+        Err(VolumeError::new(
+            ErrorKind::Corrupt,
+            format!(
+                "the map refers to chunk {} of the data file, which was never in use",
+                page.first_chunk().0
+            ),
+        ))
+    }
+
+    /// Keeps everybody else from changing blocks in place in the chunks of a range of the data file.
+    pub(crate) fn lock_chunks(&self, offset_bytes: u64, length_bytes: u64) -> ChunkLocks<'_> {
+        let first = offset_bytes / CHUNK_BYTES;
+        let last = (offset_bytes + length_bytes - 1) / CHUNK_BYTES;
+        if first == last {
+            return ChunkLocks::One { _lock: self.stripes[(first % STRIPES) as usize].lock() };
+        }
+        // In ascending order, so that two that overlap never wait for each other.
+        let mut stripes: Vec<_> =
+            (first..=last.min(first + STRIPES - 1)).map(|chunk| (chunk % STRIPES) as usize).collect();
+        stripes.sort_unstable();
+        ChunkLocks::Many { _locks: stripes.into_iter().map(|stripe| self.stripes[stripe].lock()).collect() }
+    }
+
+    /// Notes a page that was just loaded, and lets others go if there are too many.
+    fn add_resident(&self, page: ChecksumPage) {
+        let mut resident = self.resident.lock();
+        resident.push_back(page);
+        // Two rounds of the hand at most, and never long: the first clears the marks of use.
+        let mut tries = (resident.len() * 2).min(4096);
+        while resident.len() > self.resident_max && tries > 0 {
+            tries -= 1;
+            let Some(page) = resident.pop_front() else { return };
+            if !self.evict(page) {
+                resident.push_back(page);
+            }
+        }
+    }
+
+    /// Lets go of a page that was not used lately; `false` if it was, is in use, or holds what is stored nowhere.
+    fn evict(&self, page: ChecksumPage) -> bool {
+        let slot = self.slot(page);
+        if slot.was_used.swap(false, Ordering::Relaxed) {
+            return false;
+        }
+        let Some(mut guard) = slot.page.try_write() else { return false };
+        if guard.as_ref().is_some_and(|page| page.modified.load(Ordering::Relaxed) != 0) {
+            return false;
+        }
+        *guard = None;
+        true
+    }
+}
+
+/// See [`Checksums::lock_chunks`].
+pub(crate) enum ChunkLocks<'a> {
+    One { _lock: MutexGuard<'a, ()> },
+    Many { _locks: Vec<MutexGuard<'a, ()>> },
+}
+
+impl Core {
+    /// A page, loaded if need be.
+    pub(crate) fn page(&self, page: ChecksumPage) -> Result<HeldPage<'_>, VolumeError> {
+        self.checksums.check(page)?;
+        let slot = self.checksums.slot(page);
+        mark(&slot.was_used);
+        loop {
+            if let Some(held) = held(slot, slot.page.read()) {
+                return Ok(held);
+            }
+            let mut guard = slot.page.write();
+            if guard.is_none() {
+                *guard = Some(self.load_page(page, slot)?);
+                self.checksums.add_resident(page);
+            }
+            if let Some(held) = held(slot, RwLockWriteGuard::downgrade(guard)) {
+                return Ok(held);
+            }
+        }
+    }
+
+    /// A page, if it is in memory and nobody holds it up.
+    pub(crate) fn try_page(&self, page: ChecksumPage) -> Option<HeldPage<'_>> {
+        self.checksums.check(page).ok()?;
+        let slot = self.checksums.slot(page);
+        mark(&slot.was_used);
+        held(slot, slot.page.try_read()?)
+    }
+
+    /// Puts checksums of blocks that were just mapped into their page, if it is in memory. Call it after they are in
+    /// the pending delta: whoever loads the page later finds them there.
+    pub(crate) fn publish_checksums(&self, chunk: ChunkNumber, checksums: &ChunkChecksums) {
+        let slot = self.checksums.slot(ChecksumPage::of(chunk));
+        if let Some(page) = slot.page.read().as_deref() {
+            checksums.iter().for_each(|(block, sum)| page.set(chunk, block, sum));
+        }
+    }
+
+    /// The page as the metadata has it, or from the data where that is not to be believed. The slot is held
+    /// exclusively.
+    fn load_page(&self, page: ChecksumPage, slot: &Slot) -> Result<Box<Page>, VolumeError> {
+        if slot.state() == PageState::Stale {
+            let sums = self.rebuild(page)?;
+            let rebuilt = Page::new(&sums, ALL_MODIFIED);
+            self.intents.is_rebuilt(page);
+            slot.set_state(PageState::Open);
+            return Ok(rebuilt);
+        }
+        // The deltas before the map, as for leaves: what a checkpoint moves down meanwhile is seen twice, not never.
+        let patches = self.state.read().checksum_patches(page);
+        let mut stored = self.map.checksums(page)?;
+        for (chunk, checksums) in patches {
+            checksums.iter().for_each(|(block, sum)| stored[Page::at(chunk, block)] = sum);
+        }
+        Ok(Page::new(&stored, 0))
+    }
+
+    /// The checksums of what the data file holds now.
+    fn rebuild(&self, page: ChecksumPage) -> Result<Box<StoredChecksums>, VolumeError> {
+        let io = |error| VolumeError::io("work out checksums again after a crash", error);
+        let mut sums = Box::new([zero_block_checksum(); BLOCKS_PER_CHECKSUM_PAGE]);
+        let start = page.offset_bytes();
+        let length_bytes = self.data.length_bytes().map_err(io)?;
+        let end = (start + CHUNKS_PER_CHECKSUM_PAGE * CHUNK_BYTES).min(length_bytes);
+        let mut buffer = vec![0; REBUILD_STEP_BYTES as usize];
+        let mut next = start;
+        while next < end {
+            let Some(range) = self.data.next_allocated(next, end).map_err(io)? else { break };
+            let from = range.start - range.start % BLOCK_BYTES;
+            let to = range.end.min(end).next_multiple_of(BLOCK_BYTES).min(end).min(from + REBUILD_STEP_BYTES);
+            let bytes = &mut buffer[..(to - from) as usize];
+            let at = ((from - start) / BLOCK_BYTES) as usize;
+            match self.data.read_at(from, bytes) {
+                Ok(()) => {
+                    for (sum, block) in sums[at..].iter_mut().zip(bytes.chunks(BLOCK_BYTES as usize)) {
+                        *sum = crc32c(block);
+                    }
+                }
+                // One block that cannot be read must not take its neighbours along. It keeps a checksum that does not
+                // fit; should it become readable, it is an error until it is written again.
+                Err(_) => {
+                    for (sum, (number, block)) in
+                        sums[at..].iter_mut().zip(bytes.chunks_mut(BLOCK_BYTES as usize).enumerate())
+                    {
+                        let offset_bytes = from + number as u64 * BLOCK_BYTES;
+                        *sum = self.data.read_at(offset_bytes, block).map_or(0, |()| crc32c(block));
+                    }
+                }
+            }
+            next = to;
+        }
+        Ok(sums)
+    }
+}
+
+fn held<'a>(slot: &'a Slot, guard: RwLockReadGuard<'a, Option<Box<Page>>>) -> Option<HeldPage<'a>> {
+    let page = RwLockReadGuard::try_map(guard, |page| page.as_deref()).ok()?;
+    Some(HeldPage { slot, page })
+}

@@ -135,7 +135,7 @@ def test_a_client_token_makes_a_disk_once(cloud):
         ({"Shareable": True}, None, ["Shareable"]),
         ({"KmsKeyId": "key"}, None, ["KmsKeyId"]),
         ({"DiskBackupQuota": 501}, None, ["DiskBackupQuota", "501"]),
-        ({"AutoMountConfiguration": {"InstanceId": ["ins-00000000"]}}, None, ["AutoMountConfiguration"]),
+        ({"AutoMountConfiguration": {"InstanceId": []}}, None, ["AutoMountConfiguration"]),
         ({"Placement": {"Zone": ZONE, "CdcId": "cluster-1"}}, None, ["CdcId"]),
         ({"Placement": None}, "MissingParameter", ["Placement"]),
         ({"Placement": {}}, "MissingParameter", ["Placement.Zone"]),

@@ -7,12 +7,14 @@ use ashlar_types::{Clock, DiskId, RandomSource, Region, SnapshotId, UnixMillis};
 use ashlar_volume::{ErrorKind, VolumeError, VolumeStore};
 use jiff::tz::TimeZone;
 use parking_lot::Mutex;
+use parking_lot::RwLock;
 use tokio::sync::Notify;
 
 use crate::access::{Principals, SecondFactor};
 use crate::caller::Caller;
 use crate::error::{ControlError, JobError};
 use crate::job::{JobHold, Runner, StepHook};
+use crate::limit::OwnLimits;
 use crate::seams::{Exports, Stores};
 use crate::settings::{Limits, Settings};
 
@@ -43,6 +45,9 @@ pub struct Control {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) random: Arc<dyn RandomSource>,
     pub(crate) settings: Arc<Settings>,
+    /// The settings' limits, shared by all accounts without their own.
+    pub(crate) common_limits: Arc<Limits>,
+    pub(crate) own_limits: Arc<RwLock<OwnLimits>>,
     pub(crate) runner: Arc<Runner>,
     pub(crate) server_name: Arc<str>,
     /// The taking of the lease that this server stands on, while it leads.
@@ -71,6 +76,8 @@ impl Control {
             exports,
             clock,
             random,
+            common_limits: Arc::new(settings.limits.clone()),
+            own_limits: Arc::default(),
             settings: Arc::new(settings),
             runner,
             server_name: server_name.into(),
@@ -85,6 +92,7 @@ impl Control {
     /// Publishes the exports of attached disks and of snapshots, and goes on with the jobs that a stop left
     /// behind. Call it once, before requests are let in.
     pub async fn start(&self) -> Result<(), ControlError> {
+        self.read_own_limits().await?;
         self.publish_exports().await?;
         self.reconcile().await
     }

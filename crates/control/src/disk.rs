@@ -1,19 +1,29 @@
 //! Disks: what calls ask for and what they see. The rules are in the files beneath: `state` (the life of a disk
-//! as pure functions), `create`, `list`, `modify`, `attach`, `terminate`.
+//! as pure functions), `create`, `list`, `modify`, `performance`, `pay`, `attach`, `auto_mount`, `terminate`, `show`.
 
 mod attach;
+mod auto_mount;
 mod create;
 mod list;
 mod modify;
+mod pay;
+mod performance;
+mod show;
 pub(crate) mod state;
 mod terminate;
 
 use ashlar_db::{Disk, LatestOperation, Tag, Transaction};
 use ashlar_types::{
     DiskChargeType, DiskId, DiskType, InstanceId, ProjectId, RenewFlag, SnapshotId, SnapshotPolicyId,
-    SnapshotState, Zone,
+    SnapshotState, UnixMillis, Zone,
 };
 
+pub use auto_mount::AutoMountConfiguration;
+pub(crate) use create::check_size_of_type;
+pub use pay::{ModifyDisksChargeType, ModifyDisksRenewFlag};
+pub(crate) use pay::{check_not_recycled, check_payment, check_still_paid, prepaid_deadline, renewable};
+pub(crate) use performance::{check_backup_quota, check_count, check_extra, check_extra_of_disk};
+pub use show::DiskReport;
 pub(crate) use state::is_exported;
 
 use crate::caller::Caller;
@@ -42,15 +52,8 @@ pub struct DiskChargePrepaid {
     pub period_months: u64,
     /// What happens at the end. Default: NOTIFY_AND_MANUAL_RENEW.
     pub renew_flag: Option<RenewFlag>,
-    /// Refused: instances have no expiration time here.
-    pub cur_instance_deadline: Option<String>,
-}
-
-/// Attaching and formatting a new disk. Refused: nothing here reaches into a machine.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AutoMount {
-    /// The instances, as they were given.
-    pub instance_ids: Vec<String>,
+    /// When the instance's paid time ends; then the period is the instance's, and the disk's time ends with it.
+    pub cur_instance_deadline: Option<UnixMillis>,
 }
 
 /// What CreateDisks asks for. Reference: `cbs/CreateDisks`.
@@ -88,8 +91,8 @@ pub struct CreateDisks {
     pub prepaid: Option<DiskChargePrepaid>,
     /// Whether the disk's snapshots go with it. Default: no.
     pub delete_snapshot: Option<bool>,
-    /// Refused.
-    pub auto_mount: Option<AutoMount>,
+    /// Where to attach and mount the disks; kept, and not carried out yet.
+    pub auto_mount: Option<AutoMountConfiguration>,
     /// How many backup points each disk may have.
     pub backup_quota: Option<u64>,
     /// Whether it may go beyond its baseline.

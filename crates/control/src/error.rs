@@ -8,7 +8,8 @@ use std::fmt;
 
 use ashlar_db::DbError;
 use ashlar_types::{
-    DiskId, DiskState, DiskType, InstanceId, ProjectId, SnapshotId, SnapshotPolicyId, SnapshotState, Zone,
+    DiskId, DiskState, DiskType, InstanceId, Money, ProjectId, SnapshotId, SnapshotPolicyId, SnapshotState,
+    Zone,
 };
 
 use crate::access::AccessError;
@@ -36,6 +37,8 @@ pub enum ControlError {
     Account(AccountError),
     /// No temporary key can be had.
     Session(SessionError),
+    /// It cannot be paid.
+    Money(MoneyError),
     /// It was begun and did not succeed.
     Job(JobError),
     /// The control database failed; the client learns no more than that.
@@ -289,6 +292,18 @@ pub enum QuotaError {
     },
 }
 
+/// It cannot be paid.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MoneyError {
+    /// The account has less than it costs.
+    InsufficientBalance {
+        /// What it costs.
+        needed: Money,
+        /// What the account has.
+        balance: Money,
+    },
+}
+
 /// What became of a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -473,6 +488,16 @@ impl fmt::Display for QuotaError {
     }
 }
 
+impl fmt::Display for MoneyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::InsufficientBalance { needed, balance } => {
+                write!(f, "The account's balance of {balance} does not cover {needed}: top it up first.")
+            }
+        }
+    }
+}
+
 impl fmt::Display for JobError {
     /// The text for the client: without the operator's detail.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -502,6 +527,7 @@ impl fmt::Display for ControlError {
             Self::Access(error) => error.fmt(f),
             Self::Account(error) => error.fmt(f),
             Self::Session(error) => error.fmt(f),
+            Self::Money(error) => error.fmt(f),
             Self::Job(error) => error.fmt(f),
             Self::Db(_) => f.write_str("The control database failed. Nothing was changed; try again later."),
         }
@@ -521,6 +547,7 @@ impl std::error::Error for ControlError {
             | Self::Access(_)
             | Self::Account(_)
             | Self::Session(_)
+            | Self::Money(_)
             | Self::Job(_) => None,
         }
     }
@@ -546,6 +573,7 @@ family! {
     Access(AccessError),
     Account(AccountError),
     Session(SessionError),
+    Money(MoneyError),
     Job(JobError),
     Db(DbError),
 }

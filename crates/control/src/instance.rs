@@ -100,7 +100,7 @@ impl Control {
                 Ok(found) => details.push(AttachDetail {
                     instance: id,
                     attached_disk_count: found.disk_count,
-                    max_attach_count: self.limits().disks_per_instance,
+                    max_attach_count: self.limits_of(caller.account).disks_per_instance,
                 }),
                 Err(ControlError::Instance(InstanceError::NotFound(_))) => {}
                 Err(error) => return Err(error),

@@ -16,6 +16,9 @@ mod filter;
 mod instance;
 mod job;
 mod leader;
+mod limit;
+mod money;
+mod price;
 mod quota;
 mod reconcile;
 mod retention;
@@ -38,17 +41,24 @@ pub use account::{AccountError, FIRST_ACCOUNT, FirstKey};
 pub use caller::{Caller, RequestId};
 pub use control::{Control, ControlParts};
 pub use disk::{
-    AttachDisks, AutoMount, BurstPerformanceOperation, CreateDisks, DescribeDisks, DetachDisks,
-    DiskChargePrepaid, DiskView, ModifyDiskAttributes, Placement, ReturnFail, TerminateDisks,
+    AttachDisks, AutoMountConfiguration, BurstPerformanceOperation, CreateDisks, DescribeDisks, DetachDisks,
+    DiskChargePrepaid, DiskReport, DiskView, ModifyDiskAttributes, ModifyDisksChargeType,
+    ModifyDisksRenewFlag, Placement, ReturnFail, TerminateDisks,
 };
 pub use error::{
-    ControlError, DiskError, InstanceError, JobError, JobErrorKind, ParameterError, QuotaError,
+    ControlError, DiskError, InstanceError, JobError, JobErrorKind, MoneyError, ParameterError, QuotaError,
     SnapshotError, SnapshotPolicyError,
 };
 pub use expectation::{PoolExpectation, pool_expectation};
 pub use filter::Filter;
 pub use instance::{AttachDetail, NewInstance};
 pub use leader::Leadership;
+pub use limit::AccountLimit;
+pub use price::{
+    Amount, InquirePriceModifyDiskBackupQuota, InquirePriceModifyDiskExtraPerformance,
+    InquiryPriceCreateDisks, InquiryPriceRenewDisks, InquiryPriceResizeDisk, Price, PriceBook, Priced, Quote,
+    TypePrices,
+};
 pub use quota::{DescribeDiskConfigQuota, DiskConfig};
 pub use reconcile::{Reconciled, Reconciler};
 pub use seams::{Exports, Stores};
@@ -66,6 +76,7 @@ pub use wire_time::{wire_time, wire_time_iso};
 
 // The rows that calls hand out are those of the database.
 pub use ashlar_db::{
-    Account, ApiKey, AttachedPolicy, Disk, Instance, InstanceListing, LatestOperation, Listed, MfaDevice,
-    NetworkEffect, OperationState, Role, Snapshot, SnapshotPolicy, Tag, User,
+    Account, ApiKey, AttachedPolicy, AutoMount, Disk, Instance, InstanceListing, LatestOperation,
+    LedgerEntry, LedgerKind, Listed, MfaDevice, NetworkEffect, OperationState, Role, Snapshot,
+    SnapshotPolicy, Tag, User,
 };

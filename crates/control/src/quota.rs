@@ -6,6 +6,7 @@ use crate::caller::Caller;
 use crate::control::Control;
 use crate::error::{ControlError, ParameterError};
 use crate::filter::{at_most, invalid};
+use crate::price::{Price, Priced};
 
 /// What DescribeDiskConfigQuota asks for. Reference: `cbs/DescribeDiskConfigQuota`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -53,6 +54,8 @@ pub struct DiskConfig {
     pub max_gib: u64,
     /// The extra throughput that can be had, in MiB/s; none if there is none.
     pub extra_performance_range_mib: Option<(u64, u64)>,
+    /// What the smallest size costs for an hour, or for a month in advance.
+    pub price: Price,
 }
 
 impl Control {
@@ -107,6 +110,13 @@ impl Control {
             (DiskChargeType::Prepaid | DiskChargeType::PostpaidByHour, DiskUsage::DataDisk) => true,
             (DiskChargeType::CdcPaid, _) | (_, DiskUsage::SystemDisk) => false,
         };
+        let priced = Priced { disk_type, size_gib: offered.min_gib, extra_mib: 0, backup_quota: 0 };
+        let price = match charge_type {
+            DiskChargeType::Prepaid => Price::Prepaid(self.settings.prices.months(&priced, 1)),
+            DiskChargeType::PostpaidByHour | DiskChargeType::CdcPaid => {
+                Price::Hourly(self.settings.prices.hour(&priced))
+            }
+        };
         DiskConfig {
             available: offered.available && possible,
             charge_type,
@@ -120,6 +130,7 @@ impl Control {
             extra_performance_range_mib: offered
                 .extra_performance_above_gib
                 .map(|_| (0, offered.extra_performance_max_mib)),
+            price,
         }
     }
 }

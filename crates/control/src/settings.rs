@@ -5,6 +5,7 @@ mod schedule;
 use ashlar_types::DiskType;
 use serde::Deserialize;
 
+use crate::price::PriceBook;
 pub use schedule::ScheduleSettings;
 
 /// Everything that can be set for the rules.
@@ -17,6 +18,8 @@ pub struct Settings {
     pub disk_types: DiskTypeTable,
     /// How scheduled snapshots are taken.
     pub schedule: ScheduleSettings,
+    /// What disks cost.
+    pub prices: PriceBook,
 }
 
 /// Numbers that calls may not exceed.
@@ -269,12 +272,13 @@ impl Settings {
     pub fn check(&self) -> Result<(), SettingsError> {
         self.limits.check()?;
         self.schedule.check()?;
+        self.prices.check()?;
         DiskType::ALL.iter().try_for_each(|disk_type| self.disk_types.of(*disk_type).check(*disk_type))
     }
 }
 
 impl Limits {
-    fn check(&self) -> Result<(), SettingsError> {
+    pub(crate) fn check(&self) -> Result<(), SettingsError> {
         let refuse = |key: &str, value: u64, expected: String| {
             let value = value.to_string();
             Err(SettingsError { key: format!("limits.{key}"), value, expected })

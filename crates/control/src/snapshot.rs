@@ -157,7 +157,7 @@ impl Control {
         disk: ashlar_db::Disk,
         new: NewSnapshot,
     ) -> Result<JobHold, ControlError> {
-        let at_most = self.limits().snapshots_per_disk;
+        let at_most = self.limits_of(caller.account).snapshots_per_disk;
         if tx.snapshots().of_disk(disk.id).await?.len() as u64 >= at_most {
             return Err(QuotaError::SnapshotsOfDisk { disk: disk.id, at_most }.into());
         }
@@ -357,7 +357,7 @@ impl Control {
     /// Sums up the caller's snapshots of a region.
     pub async fn snapshot_overview(&self, caller: &Caller) -> Result<SnapshotOverview, ControlError> {
         let totals = self.db.read().await?.snapshots().totals(caller.account, &caller.region).await?;
-        let free_quota_bytes = self.limits().free_snapshot_gib * ashlar_types::GIB_BYTES;
+        let free_quota_bytes = self.limits_of(caller.account).free_snapshot_gib * ashlar_types::GIB_BYTES;
         Ok(SnapshotOverview {
             total_count: totals.count,
             total_bytes: totals.held_bytes,

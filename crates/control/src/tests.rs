@@ -5,6 +5,8 @@ mod disk;
 pub(crate) mod harness;
 mod instance;
 mod leader;
+mod limit;
+mod money;
 mod random_calls;
 mod schedule;
 mod slow_pool;

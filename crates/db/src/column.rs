@@ -29,6 +29,11 @@ impl Columns<'_> {
         unsigned(name, self.0.try_get(name)?)
     }
 
+    /// A number that may be negative.
+    pub(crate) fn signed(&self, name: &str) -> Result<i64, DbError> {
+        Ok(self.0.try_get(name)?)
+    }
+
     pub(crate) fn number_if_any(&self, name: &str) -> Result<Option<u64>, DbError> {
         self.0.try_get::<Option<i64>, _>(name)?.map(|value| unsigned(name, value)).transpose()
     }

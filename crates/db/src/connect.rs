@@ -8,8 +8,8 @@ use sqlx::sqlite::{
 };
 
 use crate::{
-    Access, Accounts, ClientTokens, DbError, Disks, Instances, Jobs, Leases, Operations, Places, Schedules,
-    SnapshotPolicies, Snapshots, Tags, Users,
+    Access, Accounts, AutoMounts, ClientTokens, DbError, Disks, Instances, Jobs, Leases, Ledger,
+    LimitOverrides, Operations, Places, Schedules, SnapshotPolicies, Snapshots, Tags, Users,
 };
 
 /// The one place that names the database in use.
@@ -159,6 +159,21 @@ impl Transaction {
     /// What one server of several does alone.
     pub fn leases(&mut self) -> Leases<'_> {
         Leases(&mut self.0)
+    }
+
+    /// The ledger and balances.
+    pub fn ledger(&mut self) -> Ledger<'_> {
+        Ledger(&mut self.0)
+    }
+
+    /// Limits of single accounts.
+    pub fn limit_overrides(&mut self) -> LimitOverrides<'_> {
+        LimitOverrides(&mut self.0)
+    }
+
+    /// What new disks are to be mounted on.
+    pub fn auto_mounts(&mut self) -> AutoMounts<'_> {
+        AutoMounts(&mut self.0)
     }
 
     /// The log of operations.

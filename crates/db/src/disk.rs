@@ -278,6 +278,17 @@ impl Disks<'_> {
         row.as_ref().map(|row| disk_of(&Columns(row))).transpose()
     }
 
+    /// Whose live disk this is, and where.
+    pub async fn owner(&mut self, id: DiskId) -> Result<Option<(AccountUin, Region)>, DbError> {
+        let row = sqlx::query("SELECT uin, region FROM disks WHERE disk_id = $1 AND lifecycle = 'LIVE'")
+            .bind(id.to_string())
+            .fetch_optional(&mut *self.0)
+            .await?;
+        let Some(row) = row else { return Ok(None) };
+        let columns = Columns(&row);
+        Ok(Some((AccountUin(columns.number("uin")?), columns.word("region")?)))
+    }
+
     /// Whether any disk, seen or not, has this id.
     pub async fn exists(&mut self, id: DiskId) -> Result<bool, DbError> {
         let row = sqlx::query("SELECT 1 FROM disks WHERE disk_id = $1")

@@ -8,6 +8,7 @@
 
 mod access;
 mod account;
+mod auto_mount;
 mod client_token;
 mod column;
 mod connect;
@@ -16,6 +17,8 @@ mod error;
 mod instance;
 mod job;
 mod lease;
+mod ledger;
+mod limit_override;
 mod listing;
 mod operation;
 mod place;
@@ -30,6 +33,7 @@ mod tests;
 
 pub use access::{Access, MfaDevice, NetworkEffect, TemporaryKey, TemporaryKind};
 pub use account::{Account, Accounts, ApiKey};
+pub use auto_mount::{AutoMount, AutoMounts};
 pub use client_token::{ClientToken, ClientTokens};
 pub use connect::{Db, Transaction};
 pub use disk::{Disk, DiskFilter, DiskInInstance, DiskListing, DiskOrderField, DiskQuery, Disks, Lifecycle};
@@ -37,6 +41,8 @@ pub use error::{DbError, DbErrorKind};
 pub use instance::{Instance, InstanceListing, Instances};
 pub use job::{JobId, JobPhase, JobRecord, Jobs, NewJob};
 pub use lease::{Fence, Lease, Leases};
+pub use ledger::{Ledger, LedgerEntry, LedgerKind};
+pub use limit_override::LimitOverrides;
 pub use listing::{Listed, Order, Page};
 pub use operation::{LatestOperation, Operation, OperationState, Operations};
 pub use place::Places;

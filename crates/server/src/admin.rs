@@ -4,5 +4,7 @@
 //! may open the socket may administrate: it belongs to the user who runs the server, with mode 0600.
 
 pub(crate) mod client;
+pub(crate) mod disk;
 pub(crate) mod listener;
+pub(crate) mod money;
 pub(crate) mod protocol;

@@ -2,6 +2,8 @@
 
 mod disk;
 mod instance;
+mod pay;
+mod price;
 mod quota;
 mod snapshot;
 mod snapshot_policy;
@@ -35,10 +37,20 @@ handlers! {
         disk::detach_disks(DetachDisks) -> DetachDisksResponse;
         snapshot::get_snap_overview(GetSnapOverview) -> GetSnapOverviewResponse;
         disk::initialize_disks(InitializeDisks) -> InitializeDisksResponse;
+        price::inquire_price_modify_disk_backup_quota(InquirePriceModifyDiskBackupQuota) -> InquirePriceModifyDiskBackupQuotaResponse;
+        price::inquire_price_modify_disk_extra_performance(InquirePriceModifyDiskExtraPerformance) -> InquirePriceModifyDiskExtraPerformanceResponse;
+        price::inquiry_price_create_disks(InquiryPriceCreateDisks) -> InquiryPriceCreateDisksResponse;
+        price::inquiry_price_renew_disks(InquiryPriceRenewDisks) -> InquiryPriceRenewDisksResponse;
+        price::inquiry_price_resize_disk(InquiryPriceResizeDisk) -> InquiryPriceResizeDiskResponse;
         snapshot_policy::modify_auto_snapshot_policy_attribute(ModifyAutoSnapshotPolicyAttribute)
             -> ModifyAutoSnapshotPolicyAttributeResponse;
         disk::modify_disk_attributes(ModifyDiskAttributes) -> ModifyDiskAttributesResponse;
+        pay::modify_disk_backup_quota(ModifyDiskBackupQuota) -> ModifyDiskBackupQuotaResponse;
+        pay::modify_disk_extra_performance(ModifyDiskExtraPerformance) -> ModifyDiskExtraPerformanceResponse;
+        pay::modify_disks_charge_type(ModifyDisksChargeType) -> ModifyDisksChargeTypeResponse;
+        pay::modify_disks_renew_flag(ModifyDisksRenewFlag) -> ModifyDisksRenewFlagResponse;
         snapshot::modify_snapshot_attribute(ModifySnapshotAttribute) -> ModifySnapshotAttributeResponse;
+        pay::renew_disk(RenewDisk) -> RenewDiskResponse;
         disk::resize_disk(ResizeDisk) -> ResizeDiskResponse;
         disk::terminate_disks(TerminateDisks) -> TerminateDisksResponse;
         snapshot_policy::unbind_auto_snapshot_policy(UnbindAutoSnapshotPolicy)

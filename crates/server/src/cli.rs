@@ -1,9 +1,15 @@
 //! The command line: words only, no meaning. Others script against it.
 
+mod disk;
+mod money;
+
 use std::path::PathBuf;
 
 use ashlar_types::{InstanceId, Zone};
 use clap::{Args, Parser, Subcommand};
+
+pub(crate) use disk::DiskCommand;
+pub(crate) use money::{BalanceCommand, LimitCommand};
 
 /// Self-hosted cloud block storage: the CBS API in front, real disks over NBD behind it.
 #[derive(Debug, Parser)]
@@ -22,6 +28,15 @@ pub(crate) enum Command {
     /// Register, list and remove the machines that disks can be attached to.
     #[command(subcommand)]
     Instance(InstanceCommand),
+    /// Show what accounts have left and were charged, and limit what they may spend.
+    #[command(subcommand)]
+    Balance(BalanceCommand),
+    /// Show and set the limits of single accounts.
+    #[command(subcommand)]
+    Limit(LimitCommand),
+    /// Look at disks.
+    #[command(subcommand)]
+    Disk(DiskCommand),
     /// Prove the invariants of a data directory whose server is stopped.
     ///
     /// Exit 0: clean. Exit 1: something is broken, and the list says what.
@@ -114,6 +129,15 @@ mod tests {
             "ashlar instance add --zone ap-guangzhou-3 --name n --id ins-00000001 --data-dir d --json",
             "ashlar instance list --data-dir d --json",
             "ashlar instance remove ins-00000001 --data-dir d --json",
+            "ashlar balance show --account 100000000001 --json",
+            "ashlar balance set 12.50 --account 100000000001",
+            "ashlar balance add 100 --account 100000000001",
+            "ashlar balance unlimited --account 100000000001",
+            "ashlar balance ledger --account 100000000001 --offset 10 --limit 5 --json",
+            "ashlar limit list --account 100000000001",
+            "ashlar limit set disks_per_instance 30 --account 100000000001",
+            "ashlar limit reset disks_per_instance --account 100000000001",
+            "ashlar disk show disk-00000001 --data-dir d --json",
             "ashlar check --data-dir d --json",
         ] {
             Cli::try_parse_from(line.split(' ')).unwrap_or_else(|error| panic!("{line}: {error}"));

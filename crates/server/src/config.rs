@@ -93,6 +93,7 @@ impl Settings {
             limits: file.limits,
             disk_types: file.disk_types,
             schedule: file.schedule,
+            prices: file.prices,
         };
         control.check().map_err(|error| Failure::setup("configuration file").because(error))?;
         #[cfg(debug_assertions)]

@@ -49,6 +49,18 @@ fn run(command: Command) -> Result<(), Failure> {
     match command {
         Command::Serve(flags) => serve::run(flags, &process_environment),
         Command::Instance(command) => admin::client::run(command, &process_environment),
+        Command::Balance(command) => {
+            let (command, flags) = admin::money::balance_request(command);
+            admin::client::exchange(command, flags, &process_environment)
+        }
+        Command::Limit(command) => {
+            let (command, flags) = admin::money::limit_request(command);
+            admin::client::exchange(command, flags, &process_environment)
+        }
+        Command::Disk(command) => {
+            let (command, flags) = admin::disk::request(command);
+            admin::client::exchange(command, flags, &process_environment)
+        }
         Command::Check(flags) => check::run(flags, &process_environment),
     }
 }

@@ -6,6 +6,7 @@
 mod clock;
 mod disk;
 mod id;
+mod money;
 mod random;
 mod snapshot;
 mod snapshot_policy;
@@ -17,6 +18,7 @@ pub use id::{
     AccountUin, AppId, DiskId, IdError, InstanceId, ProjectId, Region, RoleId, SecretId, SnapshotId,
     SnapshotPolicyId, UserUin, Zone,
 };
+pub use money::{Money, MoneyError, Rate};
 pub use random::{RandomSource, SeededRandom};
 pub use snapshot::{SnapshotState, SnapshotType};
 pub use snapshot_policy::{

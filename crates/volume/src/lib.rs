@@ -5,14 +5,15 @@
 //! async world moves the call to a blocking thread itself.
 //!
 //! The order of reading: `device`, `store`, `changes`, `error`, then `model` (a store in memory, the oracle of
-//! every test), `contract` (the suite that the model and every real store pass) and `fault` (devices that fail
-//! as planned).
+//! every test), `contract` (the suite that the model and every real store pass), `fault` (devices that fail
+//! as planned) and `limit` (devices that are no faster than they promise).
 
 mod changes;
 pub mod contract;
 mod device;
 mod error;
 pub mod fault;
+pub mod limit;
 pub mod model;
 mod store;
 

@@ -46,13 +46,36 @@ product! {
             reads [Snapshot(all)];
         InitializeDisks initialize_disks -> InitializeDisksResponse, 20 per second,
             writes [Volume("DiskIds")];
+        InquirePriceModifyDiskBackupQuota inquire_price_modify_disk_backup_quota
+            -> InquirePriceModifyDiskBackupQuotaResponse, 20 per second,
+            reads [Volume("DiskId")];
+        InquirePriceModifyDiskExtraPerformance inquire_price_modify_disk_extra_performance
+            -> InquirePriceModifyDiskExtraPerformanceResponse, 20 per second,
+            reads [Volume("DiskId")];
+        InquiryPriceCreateDisks inquiry_price_create_disks -> InquiryPriceCreateDisksResponse, 20 per second,
+            reads [];
+        InquiryPriceRenewDisks inquiry_price_renew_disks -> InquiryPriceRenewDisksResponse, 20 per second,
+            reads [Volume("DiskIds")];
+        InquiryPriceResizeDisk inquiry_price_resize_disk -> InquiryPriceResizeDiskResponse, 20 per second,
+            reads [Volume("DiskId"), Volume("DiskIds")];
         ModifyAutoSnapshotPolicyAttribute modify_auto_snapshot_policy_attribute
             -> ModifyAutoSnapshotPolicyAttributeResponse, 20 per second,
             writes [AutoSnapshotPolicy("AutoSnapshotPolicyId")];
         ModifyDiskAttributes modify_disk_attributes -> ModifyDiskAttributesResponse, 20 per second,
             writes [Volume("DiskIds")];
+        ModifyDiskBackupQuota modify_disk_backup_quota -> ModifyDiskBackupQuotaResponse, 20 per second,
+            writes [Volume("DiskId")];
+        ModifyDiskExtraPerformance modify_disk_extra_performance -> ModifyDiskExtraPerformanceResponse,
+            20 per second,
+            writes [Volume("DiskId")];
+        ModifyDisksChargeType modify_disks_charge_type -> ModifyDisksChargeTypeResponse, 20 per second,
+            writes [Volume("DiskIds")];
+        ModifyDisksRenewFlag modify_disks_renew_flag -> ModifyDisksRenewFlagResponse, 20 per second,
+            writes [Volume("DiskIds")];
         ModifySnapshotAttribute modify_snapshot_attribute -> ModifySnapshotAttributeResponse, 20 per second,
             writes [Snapshot("SnapshotId")];
+        RenewDisk renew_disk -> RenewDiskResponse, 20 per second,
+            writes [Volume("DiskId")];
         ResizeDisk resize_disk -> ResizeDiskResponse, 20 per second,
             writes [Volume("DiskId")];
         TerminateDisks terminate_disks -> TerminateDisksResponse, 20 per second,

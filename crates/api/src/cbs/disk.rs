@@ -21,7 +21,7 @@ use crate::schema::Rules;
 use crate::time::DateTime;
 
 /// The months that can be paid in advance. Source: `cbs/data-types`, `DiskChargePrepaid.Period`.
-const PERIOD_MONTHS: Rules = Rules::NONE.one_of(&[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 24, 36]);
+pub(super) const PERIOD_MONTHS: Rules = Rules::NONE.one_of(&[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 24, 36]);
 
 model! {
     /// Creates disks, empty or from a snapshot. Reference: `cbs/CreateDisks`; `KmsKeyId` and `EncryptType`

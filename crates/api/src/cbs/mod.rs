@@ -8,7 +8,9 @@ mod disk;
 mod errors;
 mod filter;
 mod instance;
+mod pay;
 mod placement;
+mod price;
 mod quota;
 mod snapshot;
 mod snapshot_policy;
@@ -28,8 +30,20 @@ pub use disk::{
 };
 pub use filter::Filter;
 pub use instance::{AttachDetail, DescribeInstancesDiskNum, DescribeInstancesDiskNumResponse};
+pub use pay::{
+    ModifyDiskBackupQuota, ModifyDiskBackupQuotaResponse, ModifyDiskExtraPerformance,
+    ModifyDiskExtraPerformanceResponse, ModifyDisksChargeType, ModifyDisksChargeTypeResponse,
+    ModifyDisksRenewFlag, ModifyDisksRenewFlagResponse, RenewDisk, RenewDiskResponse,
+};
 pub use placement::{Placement, PlacementOutput};
-pub use quota::{DescribeDiskConfigQuota, DescribeDiskConfigQuotaResponse, DiskConfig, Price};
+pub use price::{
+    DetailPrice, InquirePriceModifyDiskBackupQuota, InquirePriceModifyDiskBackupQuotaResponse,
+    InquirePriceModifyDiskExtraPerformance, InquirePriceModifyDiskExtraPerformanceResponse,
+    InquiryPriceCreateDisks, InquiryPriceCreateDisksResponse, InquiryPriceRenewDisks,
+    InquiryPriceRenewDisksResponse, InquiryPriceResizeDisk, InquiryPriceResizeDiskResponse, PrepayPrice,
+    Price,
+};
+pub use quota::{DescribeDiskConfigQuota, DescribeDiskConfigQuotaResponse, DiskConfig};
 pub use snapshot::{
     ApplySnapshot, ApplySnapshotResponse, CreateSnapshot, CreateSnapshotResponse, DeleteSnapshots,
     DeleteSnapshotsResponse, DescribeSnapshots, DescribeSnapshotsResponse, GetSnapOverview,

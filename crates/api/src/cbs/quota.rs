@@ -3,6 +3,7 @@
 use ashlar_types::{DiskChargeType, DiskType, DiskUsage, Zone};
 
 use super::choice::InquiryType;
+use super::price::Price;
 use crate::model::model;
 
 model! {
@@ -60,27 +61,5 @@ model! {
         pub max_disk_size: u64 = "MaxDiskSize",
         /// What the least size costs, where prices are kept.
         pub price: Option<Price> = "Price",
-    }
-
-    /// A price in USD, prepaid or by the hour. Reference: `cbs/data-types`, `Price`.
-    pub struct Price("Price"): output {
-        /// Prepaid, before discount.
-        pub original_price: Option<f64> = "OriginalPrice",
-        /// Prepaid, after discount.
-        pub discount_price: Option<f64> = "DiscountPrice",
-        /// By the hour, before discount.
-        pub unit_price: Option<f64> = "UnitPrice",
-        /// `HOUR` for what is paid by the hour.
-        pub charge_unit: Option<String> = "ChargeUnit",
-        /// By the hour, after discount.
-        pub unit_price_discount: Option<f64> = "UnitPriceDiscount",
-        /// Prepaid, before discount, six decimal places.
-        pub original_price_high: Option<String> = "OriginalPriceHigh",
-        /// Prepaid, after discount, six decimal places.
-        pub discount_price_high: Option<String> = "DiscountPriceHigh",
-        /// By the hour, before discount, six decimal places.
-        pub unit_price_high: Option<String> = "UnitPriceHigh",
-        /// By the hour, after discount, six decimal places.
-        pub unit_price_discount_high: Option<String> = "UnitPriceDiscountHigh",
     }
 }

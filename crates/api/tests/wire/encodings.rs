@@ -38,7 +38,7 @@ fn value(member: &'static Member) -> BoxedStrategy<Value> {
         "Zone" | "Zones" => scalar_or_list(member, "ap-[a-z]{3,9}-[1-9]"),
         "Encrypt" => Just(json!("ENCRYPT")).boxed(),
         "Deadline" => Just(json!("2030-01-08T09:47:55+08:00")).boxed(),
-        "CurInstanceDeadline" => Just(json!("2030-01-08 09:47:55")).boxed(),
+        "CurInstanceDeadline" | "NewDeadline" => Just(json!("2030-01-08 09:47:55")).boxed(),
         "DeleteSnapshot" => (0_u64..2).prop_map(Value::from).boxed(),
         _ => of_shape(member, &member.shape),
     }

@@ -78,6 +78,38 @@ const EXAMPLES: &[(&str, &str, &[&str])] = &[
         r#"{"Filters": [{"Name": "snapshot-state", "Values": ["NORMAL"]}, {"Name": "zone", "Values": ["ap-guangzhou-2"]}]}"#,
         &["Filter { name: \"zone\", values: [\"ap-guangzhou-2\"] }"],
     ),
+    (
+        "InquirePriceModifyDiskBackupQuota",
+        r#"{"DiskId": "disk-l7mxexxc", "DiskBackupQuota": 1}"#,
+        &["disk_id: disk-l7mxexxc", "disk_backup_quota: 1"],
+    ),
+    (
+        "InquiryPriceRenewDisks",
+        r#"{"DiskChargePrepaids": [{"CurInstanceDeadline": "2018-03-17 15:15:03", "Period": 1}],
+            "DiskIds": ["disk-jwk0zvrg"]}"#,
+        &["disk_ids: [disk-jwk0zvrg]", "period: 1", "new_deadline: None"],
+    ),
+    (
+        "ModifyDiskBackupQuota",
+        r#"{"DiskId": "disk-l7mxexxc", "DiskBackupQuota": 1}"#,
+        &["disk_id: disk-l7mxexxc", "disk_backup_quota: 1"],
+    ),
+    (
+        "ModifyDiskExtraPerformance",
+        r#"{"ThroughputPerformance": "300", "DiskId": "disk-dritwhhm"}"#,
+        &["throughput_performance: 300", "disk_id: disk-dritwhhm"],
+    ),
+    (
+        "ModifyDisksChargeType",
+        r#"{"DiskIds": ["disk-jwk0zvrg"], "DiskChargePrepaid": {"Period": 1}}"#,
+        &["disk_ids: [disk-jwk0zvrg]", "period: 1", "disk_charge_postpaid: None"],
+    ),
+    (
+        "RenewDisk",
+        r#"{"DiskChargePrepaid": {"RenewFlag": "NOTIFY_AND_AUTO_RENEW", "CurInstanceDeadline": "2018-03-30 20:15:03",
+            "Period": 1}, "DiskId": "disk-jwk0zvrg"}"#,
+        &["renew_flag: Some(NotifyAndAutoRenew)", "2018-03-30", "disk_id: disk-jwk0zvrg"],
+    ),
     ("DeleteSnapshots", r#"{"SnapshotIds": ["snap-cgrmci8t"]}"#, &["snapshot_ids: [snap-cgrmci8t]"]),
     (
         "CreateAutoSnapshotPolicy",
@@ -121,6 +153,33 @@ const QUERY_EXAMPLES: &[QueryExample] = &[
         "GetFederationToken",
         &[("Name", "SUN"), ("Policy", "%7B%22version%22:%222.0%22%7D")],
         &["%7B%22version"],
+    ),
+    (
+        "InquirePriceModifyDiskExtraPerformance",
+        &[("DiskId", "disk-dritwhhm"), ("ThroughputPerformance", "200")],
+        &["disk_id: disk-dritwhhm", "throughput_performance: 200"],
+    ),
+    (
+        "InquiryPriceCreateDisks",
+        &[
+            ("DiskType", "CLOUD_TSSD"),
+            ("DiskCount", "1"),
+            ("DiskSize", "500"),
+            ("DiskChargeType", "PREPAID"),
+            ("DiskChargePrepaid.Period", "1"),
+            ("ThroughputPerformance", "100"),
+        ],
+        &["disk_type: CloudTssd", "disk_charge_type: Prepaid", "period: 1"],
+    ),
+    (
+        "InquiryPriceResizeDisk",
+        &[("DiskId", "disk-dw0bbzws"), ("DiskSize", "200")],
+        &["disk_id: Some(disk-dw0bbzws)", "disk_size: 200", "disk_ids: None"],
+    ),
+    (
+        "ModifyDisksRenewFlag",
+        &[("DiskIds.0", "disk-5w50lrms"), ("RenewFlag", "NOTIFY_AND_AUTO_RENEW")],
+        &["disk_ids: [disk-5w50lrms]", "renew_flag: NotifyAndAutoRenew"],
     ),
     ("DetachDisks", &[("DiskIds.0", "disk-lzrg2pwi")], &["disk_ids: [disk-lzrg2pwi]", "instance_id: None"]),
     (

@@ -61,8 +61,18 @@ recorded! {
         },
         initialize_disks: InitializeDisks -> InitializeDisksResponse {},
         modify_auto_snapshot_policy_attribute: ModifyAutoSnapshotPolicyAttribute -> ModifyAutoSnapshotPolicyAttributeResponse {},
+        inquire_price_modify_disk_backup_quota: InquirePriceModifyDiskBackupQuota -> InquirePriceModifyDiskBackupQuotaResponse { disk_price: price() },
+        inquire_price_modify_disk_extra_performance: InquirePriceModifyDiskExtraPerformance -> InquirePriceModifyDiskExtraPerformanceResponse { disk_price: price() },
+        inquiry_price_create_disks: InquiryPriceCreateDisks -> InquiryPriceCreateDisksResponse { disk_price: price() },
+        inquiry_price_renew_disks: InquiryPriceRenewDisks -> InquiryPriceRenewDisksResponse { disk_price: prepay_price() },
+        inquiry_price_resize_disk: InquiryPriceResizeDisk -> InquiryPriceResizeDiskResponse { disk_price: prepay_price() },
         modify_disk_attributes: ModifyDiskAttributes -> ModifyDiskAttributesResponse {},
+        modify_disk_backup_quota: ModifyDiskBackupQuota -> ModifyDiskBackupQuotaResponse {},
+        modify_disk_extra_performance: ModifyDiskExtraPerformance -> ModifyDiskExtraPerformanceResponse {},
+        modify_disks_charge_type: ModifyDisksChargeType -> ModifyDisksChargeTypeResponse {},
+        modify_disks_renew_flag: ModifyDisksRenewFlag -> ModifyDisksRenewFlagResponse {},
         modify_snapshot_attribute: ModifySnapshotAttribute -> ModifySnapshotAttributeResponse {},
+        renew_disk: RenewDisk -> RenewDiskResponse {},
         resize_disk: ResizeDisk -> ResizeDiskResponse {},
         terminate_disks: TerminateDisks -> TerminateDisksResponse {},
         unbind_auto_snapshot_policy: UnbindAutoSnapshotPolicy -> UnbindAutoSnapshotPolicyResponse {},
@@ -86,4 +96,33 @@ recorded! {
 
 fn credentials() -> sts::Credentials {
     sts::Credentials { token: String::new(), tmp_secret_id: String::new(), tmp_secret_key: String::new() }
+}
+
+fn price() -> cbs::Price {
+    cbs::Price {
+        original_price: None,
+        discount_price: None,
+        unit_price: Some(0.04),
+        charge_unit: Some("HOUR".to_owned()),
+        unit_price_discount: Some(0.04),
+        original_price_high: None,
+        discount_price_high: None,
+        unit_price_high: Some("0.042".to_owned()),
+        unit_price_discount_high: Some("0.042".to_owned()),
+    }
+}
+
+fn prepay_price() -> cbs::PrepayPrice {
+    cbs::PrepayPrice {
+        original_price: Some(800.0),
+        discount_price: Some(800.0),
+        unit_price: None,
+        charge_unit: None,
+        unit_price_discount: None,
+        original_price_high: Some("800".to_owned()),
+        discount_price_high: Some("800".to_owned()),
+        unit_price_high: None,
+        unit_price_discount_high: None,
+        detail_prices: Vec::new(),
+    }
 }

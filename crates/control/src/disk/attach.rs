@@ -15,7 +15,7 @@ use crate::job::Work;
 impl Control {
     /// Puts disks into an instance: all of them, or none.
     pub async fn attach_disks(&self, caller: &Caller, wanted: AttachDisks) -> Result<(), ControlError> {
-        check_ids("DiskIds", &wanted.disks, self.limits().disks_per_attach)?;
+        check_ids("DiskIds", &wanted.disks, self.limits_of(caller.account).disks_per_attach)?;
         check_attach_mode(wanted.attach_mode.as_deref())?;
 
         let mut tx = self.db.write().await?;
@@ -43,7 +43,7 @@ impl Control {
             attaching.push(disk);
         }
         let count = machine.disk_count + wanted.disks.len() as u64;
-        let at_most = self.limits().disks_per_instance;
+        let at_most = self.limits_of(caller.account).disks_per_instance;
         if count > at_most {
             return Err(InstanceError::DiskLimit { instance: wanted.instance, wanted: count, at_most }.into());
         }
@@ -53,7 +53,7 @@ impl Control {
 
     /// Takes disks out of their instance: all of them, or none.
     pub async fn detach_disks(&self, caller: &Caller, wanted: DetachDisks) -> Result<(), ControlError> {
-        check_ids("DiskIds", &wanted.disks, self.limits().disks_per_attach)?;
+        check_ids("DiskIds", &wanted.disks, self.limits_of(caller.account).disks_per_attach)?;
 
         let mut tx = self.db.write().await?;
         let disks = find_all(&mut tx, caller, &wanted.disks).await?;

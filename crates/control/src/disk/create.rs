@@ -1,21 +1,21 @@
 //! CreateDisks: from a wish to checked plans, then rows and a job in one transaction.
 
-use ashlar_db::{ClientToken, Disk, Lifecycle, Tagged, Transaction};
-use ashlar_types::{
-    DiskChargeType, DiskId, DiskState, DiskUsage, ProjectId, RenewFlag, SnapshotId, UnixMillis,
-};
+use ashlar_db::{ClientToken, Disk, LedgerKind, Lifecycle, Tagged, Transaction};
+use ashlar_types::{DiskId, DiskState, DiskUsage, ProjectId, RenewFlag, SnapshotId, UnixMillis};
 
-use super::{CreateDisks, named, state};
+use super::auto_mount::AutoMountOfDisk;
+use super::{
+    CreateDisks, check_backup_quota, check_count, check_extra, check_payment, named, prepaid_deadline, state,
+};
 use crate::caller::Caller;
 use crate::control::Control;
-use crate::error::{ControlError, ParameterError, QuotaError, SnapshotError};
+use crate::error::{ControlError, InstanceError, ParameterError, QuotaError, SnapshotError};
 use crate::filter::{check_name, check_tags, invalid};
+use crate::instance;
 use crate::job::{JobHold, Work};
+use crate::money::Charge;
+use crate::price::Priced;
 use crate::settings::{DiskTypeSettings, Limits};
-use crate::wire_time::plus_months;
-
-/// Periods that can be paid in advance, in months. Reference: `DiskChargePrepaid.Period`.
-const PERIODS: [u64; 14] = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 24, 36];
 
 impl Control {
     /// Makes disks and gives their ids when they can be used.
@@ -27,7 +27,7 @@ impl Control {
         caller: &Caller,
         wanted: CreateDisks,
     ) -> Result<Vec<DiskId>, ControlError> {
-        check_request(&wanted, self.limits())?;
+        check_request(&wanted, &self.limits_of(caller.account))?;
         if let Some(token) = &wanted.client_token
             && let Some(used) =
                 self.db.read().await?.client_tokens().find(caller.account, &caller.region, token).await?
@@ -46,11 +46,16 @@ impl Control {
             return self.answer_again(&wanted, used).await;
         }
         let size_gib = self.check_against_records(&mut tx, caller, &wanted).await?;
+        let mounts = self.check_auto_mount(&mut tx, caller, &wanted).await?;
         let work = Work::CreateDisks { disks: ids.clone(), size_gib, from: wanted.snapshot };
         let job = self.write_job(&mut tx, &caller.region, &work).await?;
-        for id in &ids {
-            let disk = new_disk(caller, &wanted, *id, size_gib, job, self.now());
+        for (at, id) in ids.iter().enumerate() {
+            let disk = new_disk(caller, &wanted, *id, size_gib, job, self.now())?;
             tx.disks().insert(&disk).await?;
+            self.charge_new(&mut tx, caller, &disk, &wanted).await?;
+            if let Some(mount) = mounts.get(at) {
+                tx.auto_mounts().insert(&mount.record(*id)).await?;
+            }
             tx.tags().insert(Tagged::Disk(*id), &wanted.tags).await?;
             if let Some(policy) = wanted.policy {
                 tx.snapshot_policies().bind_disk(policy, *id).await?;
@@ -106,11 +111,62 @@ impl Control {
             None => None,
         };
         let size_gib = check_size(wanted, snapshot_gib, offered)?;
-        check_extra_performance(wanted, size_gib, offered)?;
+        check_extra(wanted.throughput_performance_mib.unwrap_or(0), size_gib, offered)?;
         if let Some(policy) = wanted.policy {
             self.check_policy_for_new_disks(tx, caller, policy, wanted.count.unwrap_or(1)).await?;
         }
         Ok(size_gib)
+    }
+}
+
+/// Rules of what a call costs and of what it wants mounted.
+impl Control {
+    /// Buys a new prepaid disk; for one that is paid by the hour, the first hour must be affordable.
+    async fn charge_new(
+        &self,
+        tx: &mut Transaction,
+        caller: &Caller,
+        disk: &Disk,
+        wanted: &CreateDisks,
+    ) -> Result<(), ControlError> {
+        let priced = Priced::of(disk);
+        match (&wanted.prepaid, disk.deadline) {
+            (Some(prepaid), Some(deadline)) => {
+                let (quote, period) = (self.purchase(&priced, prepaid)?, (disk.created, deadline));
+                let charge = Charge { kind: LedgerKind::Purchase, disk, quote, period, job: disk.job };
+                self.charge(tx, &caller.request_id.0, charge).await
+            }
+            (Some(_) | None, _) => {
+                let hour = self.settings.prices.hour(&priced).times(wanted.count.unwrap_or(1));
+                self.check_affords(tx, caller.account, hour).await
+            }
+        }
+    }
+
+    /// What each disk is to be mounted on, in the order of the disks. The instances are the caller's, in the
+    /// disks' zone, and can take the disks.
+    async fn check_auto_mount(
+        &self,
+        tx: &mut Transaction,
+        caller: &Caller,
+        wanted: &CreateDisks,
+    ) -> Result<Vec<AutoMountOfDisk>, ControlError> {
+        let Some(mount) = &wanted.auto_mount else { return Ok(Vec::new()) };
+        let at_most = self.limits_of(caller.account).disks_per_instance;
+        for id in &mount.instances {
+            let found = instance::find(tx, caller, *id).await?;
+            let more = mount.instances.iter().filter(|other| *other == id).count() as u64;
+            let more = if mount.instances.len() == 1 { wanted.count.unwrap_or(1) } else { more };
+            if found.instance.zone != wanted.placement.zone {
+                let expected = format!("instances in the zone of the disks, {}", wanted.placement.zone);
+                return Err(invalid("AutoMountConfiguration.InstanceId", id, expected).into());
+            }
+            if found.disk_count + more > at_most {
+                let wanted = found.disk_count + more;
+                return Err(InstanceError::DiskLimit { instance: *id, wanted, at_most }.into());
+            }
+        }
+        Ok(mount.of_each(wanted.count.unwrap_or(1), self.now()))
     }
 }
 
@@ -135,15 +191,11 @@ async fn snapshot_size(tx: &mut Transaction, caller: &Caller, id: SnapshotId) ->
 /// Everything that the request alone can tell.
 fn check_request(wanted: &CreateDisks, limits: &Limits) -> Result<(), ControlError> {
     check_not_offered(wanted)?;
-    check_payment(wanted)?;
-    let count = wanted.count.unwrap_or(1);
-    if count == 0 {
-        return Err(invalid("DiskCount", count, "1 or more").into());
+    if let Some(mount) = &wanted.auto_mount {
+        mount.check(wanted.count.unwrap_or(1))?;
     }
-    if count > limits.disks_per_create {
-        let (given, at_most) = (count, limits.disks_per_create);
-        return Err(ParameterError::LimitExceeded { parameter: "DiskCount", given, at_most }.into());
-    }
+    check_payment(wanted.charge_type, wanted.prepaid.as_ref())?;
+    check_count(wanted.count.unwrap_or(1), limits)?;
     if let Some(name) = &wanted.name {
         check_name("DiskName", name, limits)?;
     }
@@ -155,9 +207,7 @@ fn check_request(wanted: &CreateDisks, limits: &Limits) -> Result<(), ControlErr
             return Err(invalid("ClientToken", token.escape_default(), expected).into());
         }
     }
-    if let Some(quota) = wanted.backup_quota.filter(|quota| *quota > limits.backup_quota_max) {
-        return Err(invalid("DiskBackupQuota", quota, format!("0 to {}", limits.backup_quota_max)).into());
-    }
+    check_backup_quota(wanted.backup_quota.unwrap_or(0), limits)?;
     if wanted.size_gib.is_none() && wanted.snapshot.is_none() {
         let why = "a disk without SnapshotId needs a size";
         return Err(ParameterError::Missing { parameter: "DiskSize", why }.into());
@@ -185,10 +235,6 @@ fn check_not_offered(wanted: &CreateDisks) -> Result<(), ParameterError> {
     if wanted.shareable == Some(true) {
         return refuse("Shareable", "true", "a disk can be in one instance at a time");
     }
-    if let Some(auto_mount) = &wanted.auto_mount {
-        let why = "nothing here formats a disk inside a machine; attach it with AttachDisks";
-        return refuse("AutoMountConfiguration", &auto_mount.instance_ids.join(","), why);
-    }
     let place = &wanted.placement;
     for (parameter, value) in [
         ("Placement.CageId", &place.cage_id),
@@ -200,38 +246,6 @@ fn check_not_offered(wanted: &CreateDisks) -> Result<(), ParameterError> {
         }
     }
     Ok(())
-}
-
-fn check_payment(wanted: &CreateDisks) -> Result<(), ParameterError> {
-    match (wanted.charge_type, &wanted.prepaid) {
-        (DiskChargeType::Prepaid, None) => {
-            let why = "a prepaid disk needs a period";
-            Err(ParameterError::Missing { parameter: "DiskChargePrepaid", why })
-        }
-        (DiskChargeType::Prepaid, Some(prepaid)) => {
-            if !PERIODS.contains(&prepaid.period_months) {
-                let expected = "1 to 12, 24 or 36 months";
-                return Err(invalid("DiskChargePrepaid.Period", prepaid.period_months, expected));
-            }
-            match prepaid.cur_instance_deadline.as_deref() {
-                None | Some("") => Ok(()),
-                Some(value) => Err(ParameterError::NotOffered {
-                    parameter: "DiskChargePrepaid.CurInstanceDeadline",
-                    value: value.to_owned(),
-                    why: "instances have no expiration time here; leave it out",
-                }),
-            }
-        }
-        (DiskChargeType::PostpaidByHour, Some(_)) => {
-            Err(ParameterError::Excludes { parameter: "DiskChargePrepaid", other: "POSTPAID_BY_HOUR" })
-        }
-        (DiskChargeType::PostpaidByHour, None) => Ok(()),
-        (DiskChargeType::CdcPaid, _) => Err(ParameterError::NotOffered {
-            parameter: "DiskChargeType",
-            value: wanted.charge_type.to_string(),
-            why: "there are no dedicated clusters; use POSTPAID_BY_HOUR or PREPAID",
-        }),
-    }
 }
 
 /// The size of the disks: what was asked for, within what the type allows and the snapshot needs.
@@ -256,7 +270,7 @@ fn check_size(
 }
 
 /// Refuses a size that the type does not come in.
-pub(super) fn check_size_of_type(
+pub(crate) fn check_size_of_type(
     size_gib: u64,
     disk_type: &str,
     offered: &DiskTypeSettings,
@@ -269,27 +283,6 @@ pub(super) fn check_size_of_type(
     Err(invalid("DiskSize", size_gib, expected))
 }
 
-fn check_extra_performance(
-    wanted: &CreateDisks,
-    size_gib: u64,
-    offered: &DiskTypeSettings,
-) -> Result<(), ControlError> {
-    // Clients send 0 for every type.
-    let Some(extra) = wanted.throughput_performance_mib.filter(|extra| *extra > 0) else { return Ok(()) };
-    let Some(above_gib) = offered.extra_performance_above_gib else {
-        return Err(invalid("ThroughputPerformance", extra, "a CLOUD_HSSD or CLOUD_TSSD disk").into());
-    };
-    if size_gib <= above_gib {
-        let expected = format!("a disk above {above_gib} GB");
-        return Err(invalid("ThroughputPerformance", extra, expected).into());
-    }
-    if extra > offered.extra_performance_max_mib {
-        let expected = format!("at most {} MB/s", offered.extra_performance_max_mib);
-        return Err(invalid("ThroughputPerformance", extra, expected).into());
-    }
-    Ok(())
-}
-
 fn new_disk(
     caller: &Caller,
     wanted: &CreateDisks,
@@ -297,9 +290,9 @@ fn new_disk(
     size_gib: u64,
     job: JobHold,
     now: UnixMillis,
-) -> Disk {
+) -> Result<Disk, ParameterError> {
     let prepaid = wanted.prepaid.as_ref();
-    Disk {
+    Ok(Disk {
         id,
         account: caller.account,
         zone: wanted.placement.zone.clone(),
@@ -310,7 +303,7 @@ fn new_disk(
         charge_type: wanted.charge_type,
         renew_flag: prepaid.map(|prepaid| prepaid.renew_flag.unwrap_or(RenewFlag::NotifyAndManualRenew)),
         period_months: prepaid.map(|prepaid| prepaid.period_months),
-        deadline: prepaid.map(|prepaid| plus_months(now, prepaid.period_months)),
+        deadline: prepaid.map(|prepaid| prepaid_deadline(prepaid, now)).transpose()?,
         size_gib,
         lifecycle: Lifecycle::Creating,
         state: DiskState::Unattached,
@@ -329,7 +322,7 @@ fn new_disk(
         error_prompt: String::new(),
         job: Some(job),
         created: now,
-    }
+    })
 }
 
 /// The request in one spelling, to tell a repetition from another wish under the same token.
@@ -350,9 +343,13 @@ fn canonical(wanted: &CreateDisks) -> String {
         "throughput_performance_mib": request.throughput_performance_mib.unwrap_or(0),
         "size_gib": request.size_gib,
         "period_months": request.prepaid.as_ref().map(|prepaid| prepaid.period_months),
+        "instance_deadline": request.prepaid.as_ref().and_then(|prepaid| prepaid.cur_instance_deadline).map(|at| at.0),
         "renew_flag": request.prepaid.and_then(|prepaid| prepaid.renew_flag).map(RenewFlag::as_str),
         "delete_snapshot": request.delete_snapshot.unwrap_or(false),
         "backup_quota": request.backup_quota.unwrap_or(0),
+        "auto_mount": request.auto_mount.map(|mount| {
+            (mount.instances.iter().map(ToString::to_string).collect::<Vec<_>>(), mount.mount_points, mount.file_system_type)
+        }),
         "burst_performance": request.burst_performance.unwrap_or(false),
     });
     // Only where it is given: tokens of older servers stay what they were.

@@ -1,15 +1,17 @@
 //! ModifyDiskAttributes and ResizeDisk.
 
-use ashlar_db::{Disk, Tagged, Transaction};
+use ashlar_db::{Disk, LedgerKind, Tagged, Transaction};
 use ashlar_types::{DiskChargeType, DiskId, DiskState, DiskType, DiskUsage};
 
-use super::create::check_size_of_type;
-use super::{BurstPerformanceOperation, ModifyDiskAttributes, find, find_all, named, state, told_apart};
+use super::{
+    BurstPerformanceOperation, ModifyDiskAttributes, check_extra, check_not_recycled, check_size_of_type,
+    check_still_paid, find, find_all, named, state, told_apart,
+};
 use crate::caller::Caller;
 use crate::control::Control;
 use crate::error::{ControlError, DiskError, ParameterError, QuotaError};
 use crate::filter::{check_ids, check_name, invalid};
-use crate::job::Work;
+use crate::job::{JobHold, Work};
 
 impl Control {
     /// Changes what is known of disks: all of them, or none.
@@ -18,7 +20,7 @@ impl Control {
         caller: &Caller,
         wanted: ModifyDiskAttributes,
     ) -> Result<(), ControlError> {
-        check_ids("DiskIds", &wanted.disks, self.limits().ids_per_call)?;
+        check_ids("DiskIds", &wanted.disks, self.limits_of(caller.account).ids_per_call)?;
         if let Some(name) = &wanted.name {
             check_name("DiskName", name, self.limits())?;
         }
@@ -68,16 +70,19 @@ impl Control {
                 format!("a type that comes in the disk's {size} GB; {disk_type} has {min} to {max}");
             return Err(invalid("DiskType", disk_type, expected).into());
         }
-        if disk.throughput_performance_mib > offered.extra_performance_max_mib {
+        if check_extra(disk.throughput_performance_mib, disk.size_gib, offered).is_err() {
             let why = "the disk has more extra performance than this type can have";
             return Err(QuotaError::DiskConfig { disk_type, why }.into());
         }
+        check_still_paid(&disk, self.now())?;
+        let after = Disk { disk_type, ..disk.clone() };
         let changing = match state::begin_change_type(disk, disk_type) {
             Ok(disk) => disk,
             Err(error) => return Err(told_apart(&mut tx, error).await?),
         };
         let work = Work::ChangeDiskType { disk: id, disk_type };
-        self.commit_and_wait(tx, caller, vec![changing], &work, "ModifyDiskAttributes").await
+        let paid = Paid { kind: LedgerKind::ChangeType, after };
+        self.pay_commit_and_wait(tx, caller, changing, paid, &work, "ModifyDiskAttributes").await
     }
 
     /// Makes a disk larger.
@@ -87,21 +92,38 @@ impl Control {
         if !disk.portable {
             return Err(DiskError::NotPortable(id).into());
         }
-        if disk.deadline.is_some_and(|deadline| deadline <= self.now()) {
-            return Err(DiskError::Expired(id).into());
-        }
+        check_not_recycled(&disk)?;
+        check_still_paid(&disk, self.now())?;
         if size_gib <= disk.size_gib {
             let expected = format!("more than the present {} GB", disk.size_gib);
             return Err(invalid("DiskSize", size_gib, expected).into());
         }
         let offered = self.settings.disk_types.of(disk.disk_type);
         check_size_of_type(size_gib, disk.disk_type.as_str(), offered)?;
+        let after = Disk { size_gib, ..disk.clone() };
         let growing = match state::begin_resize(disk) {
             Ok(disk) => disk,
             Err(error) => return Err(told_apart(&mut tx, error).await?),
         };
         let work = Work::ResizeDisk { disk: id, size_gib };
-        self.commit_and_wait(tx, caller, vec![growing], &work, "ResizeDisk").await
+        let paid = Paid { kind: LedgerKind::Resize, after };
+        self.pay_commit_and_wait(tx, caller, growing, paid, &work, "ResizeDisk").await
+    }
+
+    /// As [`commit_and_wait`](Self::commit_and_wait) for a disk that costs more afterwards. A job that fails pays
+    /// it back.
+    async fn pay_commit_and_wait(
+        &self,
+        mut tx: Transaction,
+        caller: &Caller,
+        disk: Disk,
+        paid: Paid,
+        work: &Work,
+        operation: &str,
+    ) -> Result<(), ControlError> {
+        let job = self.write_job(&mut tx, &caller.region, work).await?;
+        self.charge_change(&mut tx, caller, &disk, &paid.after, paid.kind, Some(job)).await?;
+        self.hold_and_wait(tx, caller, vec![disk], job, operation).await
     }
 
     /// Writes disks that begin something together with the job that ends it, and waits for the job.
@@ -114,6 +136,17 @@ impl Control {
         operation: &str,
     ) -> Result<(), ControlError> {
         let job = self.write_job(&mut tx, &caller.region, work).await?;
+        self.hold_and_wait(tx, caller, disks, job, operation).await
+    }
+
+    async fn hold_and_wait(
+        &self,
+        mut tx: Transaction,
+        caller: &Caller,
+        disks: Vec<Disk>,
+        job: JobHold,
+        operation: &str,
+    ) -> Result<(), ControlError> {
         for disk in disks {
             let id = disk.id;
             tx.disks().save(&Disk { job: Some(job), ..disk }).await?;
@@ -122,6 +155,13 @@ impl Control {
         tx.commit().await?;
         self.await_job(job).await
     }
+}
+
+/// What a change costs.
+struct Paid {
+    kind: LedgerKind,
+    /// The disk as it is priced when the change is done.
+    after: Disk,
 }
 
 /// Refuses combinations that the reference excludes; gives the change of type, if it is one.

@@ -1,7 +1,7 @@
 //! TerminateDisks, InitializeDisks, and what becomes of disks whose paid time is over.
 
-use ashlar_db::{Disk, Lifecycle, Snapshot, Tagged, Transaction};
-use ashlar_types::{DiskId, DiskState, RenewFlag};
+use ashlar_db::{Disk, LedgerKind, Lifecycle, Snapshot, Tagged, Transaction};
+use ashlar_types::{DiskId, DiskState, RenewFlag, UnixMillis};
 
 use super::state::Termination;
 use super::{TerminateDisks, find_all, state, told_apart};
@@ -11,6 +11,8 @@ use crate::error::{ControlError, SnapshotError};
 use crate::filter::check_ids;
 use crate::job::{Initialization, Work};
 use crate::leader::Leadership;
+use crate::money::Charge;
+use crate::price::Priced;
 use crate::reconcile::Reconciled;
 use crate::wire_time::plus_months;
 
@@ -18,7 +20,7 @@ impl Control {
     /// Gives disks back: postpaid ones are gone at once; prepaid ones are isolated, and gone at the second
     /// call. All of them, or none.
     pub async fn terminate_disks(&self, caller: &Caller, wanted: TerminateDisks) -> Result<(), ControlError> {
-        check_ids("DiskIds", &wanted.disks, self.limits().disks_per_terminate)?;
+        check_ids("DiskIds", &wanted.disks, self.limits_of(caller.account).disks_per_terminate)?;
         let mut tx = self.db.write().await?;
         let disks = find_all(&mut tx, caller, &wanted.disks).await?;
 
@@ -34,6 +36,9 @@ impl Control {
         for mut disk in recycled {
             // What the first call says about snapshots holds for the second.
             disk.delete_snapshot = wanted.delete_snapshot.unwrap_or(disk.delete_snapshot);
+            self.refund(&mut tx, caller, &disk).await?;
+            // What was paid back is not owned any more.
+            disk.deadline = disk.deadline.map(|deadline| deadline.min(self.now()));
             tx.disks().save(&disk).await?;
             self.log_operation(&mut tx, caller, Tagged::Disk(disk.id), "TerminateDisks", None).await?;
         }
@@ -73,7 +78,7 @@ impl Control {
 
     /// Empties disks, or takes those made from a snapshot back to it: all of them, or none.
     pub async fn initialize_disks(&self, caller: &Caller, ids: Vec<DiskId>) -> Result<(), ControlError> {
-        check_ids("DiskIds", &ids, self.limits().disks_per_initialize)?;
+        check_ids("DiskIds", &ids, self.limits_of(caller.account).disks_per_initialize)?;
         let mut tx = self.db.write().await?;
         let disks = find_all(&mut tx, caller, &ids).await?;
         let mut targets = Vec::with_capacity(disks.len());
@@ -103,7 +108,9 @@ impl Control {
         for mut disk in tx.disks().expired(now).await? {
             let (Some(deadline), Some(period)) = (disk.deadline, disk.period_months) else { continue };
             match (disk.renew_flag, disk.state) {
-                (Some(RenewFlag::NotifyAndAutoRenew), DiskState::Unattached | DiskState::Attached) => {
+                (Some(RenewFlag::NotifyAndAutoRenew), DiskState::Unattached | DiskState::Attached)
+                    if self.renews_itself(&mut tx, &disk, deadline, period).await? =>
+                {
                     disk.deadline = Some(plus_months(deadline, period));
                     tx.disks().save(&disk).await?;
                     items += 1;
@@ -126,6 +133,33 @@ impl Control {
         }
         tx.commit().await?;
         Ok(Reconciled { items, failures: 0 })
+    }
+}
+
+impl Control {
+    /// Charges the next period of a disk that renews itself. False when its account cannot pay it.
+    async fn renews_itself(
+        &self,
+        tx: &mut Transaction,
+        disk: &Disk,
+        deadline: UnixMillis,
+        months: u64,
+    ) -> Result<bool, ControlError> {
+        let charge = Charge {
+            kind: LedgerKind::Renewal,
+            disk,
+            quote: self.settings.prices.months(&Priced::of(disk), months),
+            period: (deadline, plus_months(deadline, months)),
+            job: None,
+        };
+        match self.charge(tx, "", charge).await {
+            Ok(()) => Ok(true),
+            Err(ControlError::Money(error)) => {
+                tracing::warn!(disk = %disk.id, %error, "a disk was not renewed");
+                Ok(false)
+            }
+            Err(error) => Err(error),
+        }
     }
 }
 

@@ -64,6 +64,7 @@ impl Ending<'_> {
             }
         }
         self.note_held_bytes(tx).await?;
+        tx.ledger().reverse_job(self.job, self.now).await?;
         // A create call that failed may be tried again with its token.
         tx.client_tokens().delete_of_job(self.job).await?;
         tx.operations().end_of_job(self.job, OperationState::Failed, &why, self.now).await?;
@@ -136,6 +137,7 @@ impl Ending<'_> {
 
 async fn forget_disk(tx: &mut Transaction, disk: DiskId) -> Result<(), DbError> {
     tx.tags().delete(Tagged::Disk(disk)).await?;
+    tx.auto_mounts().delete(disk).await?;
     tx.disks().delete(disk).await
 }
 

@@ -107,7 +107,14 @@ fn wrong_requests() -> Vec<(CreateDisks, &'static str)> {
         (CreateDisks { encrypt_type: text("ENCRYPT_V2"), ..good() }, "EncryptType"),
         (CreateDisks { shareable: Some(true), ..good() }, "Shareable"),
         (
-            CreateDisks { auto_mount: Some(AutoMount { instance_ids: vec![] }), ..good() },
+            CreateDisks {
+                auto_mount: Some(AutoMountConfiguration {
+                    instances: vec![],
+                    mount_points: vec![],
+                    file_system_type: None,
+                }),
+                ..good()
+            },
             "AutoMountConfiguration",
         ),
         (CreateDisks { backup_quota: Some(501), ..good() }, "DiskBackupQuota"),

@@ -236,6 +236,10 @@ impl World {
         }
     }
 
+    pub(crate) fn now(&self) -> UnixMillis {
+        self.clock.now()
+    }
+
     pub(crate) fn iso_after_ms(&self, duration_ms: i64) -> String {
         wire_time_iso(self.clock.now().plus_ms(duration_ms))
     }

@@ -25,6 +25,15 @@ pub(crate) fn run(command: InstanceCommand, environment: Environment<'_>) -> Res
         InstanceCommand::List { admin } => (AdminCommand::ListInstances, admin),
         InstanceCommand::Remove { id, admin } => (AdminCommand::RemoveInstance { id: id.to_string() }, admin),
     };
+    exchange(command, AdminFlags { data_dir, json }, environment)
+}
+
+/// Sends one command and prints what is answered.
+pub(crate) fn exchange(
+    command: AdminCommand,
+    AdminFlags { data_dir, json }: AdminFlags,
+    environment: Environment<'_>,
+) -> Result<(), Failure> {
     let answer = ask(&admin_data_dir(data_dir, environment), command)?;
     if let Answer::Refused { message } = answer {
         return Err(Failure::refused(message));
@@ -59,6 +68,8 @@ fn ask(data_dir: &Path, command: AdminCommand) -> Result<Answer, Failure> {
 fn to_json(answer: &Answer) -> Result<String, Failure> {
     match answer {
         Answer::Instance(instance) => serde_json::to_string(instance),
+        Answer::Money(answer) => serde_json::to_string(answer),
+        Answer::Disk(disk) => serde_json::to_string(disk),
         Answer::Instances(instances) => serde_json::to_string(instances),
         Answer::Removed { instance_id } => {
             serde_json::to_string(&serde_json::json!({ "instance_id": instance_id }))
@@ -71,6 +82,8 @@ fn to_json(answer: &Answer) -> Result<String, Failure> {
 fn to_text(answer: &Answer) -> String {
     match answer {
         Answer::Instance(instance) => instance.instance_id.clone(),
+        Answer::Money(answer) => super::money::to_text(answer),
+        Answer::Disk(disk) => super::disk::to_text(disk),
         Answer::Instances(instances) => table(instances),
         Answer::Removed { instance_id } => format!("{instance_id} removed"),
         Answer::Refused { message } => message.clone(),

@@ -107,6 +107,10 @@ impl Administrator {
                 let added = self.control.add_instance(self.account, wanted).await.map_err(refusal)?;
                 Ok(Answer::Instance(record(added)))
             }
+            AdminCommand::Money(command) => super::money::obey(&self.control, command).await.map_err(refusal),
+            AdminCommand::ShowDisk { id } => {
+                super::disk::show(&self.control, parsed(&id)?).await.map_err(refusal)
+            }
             AdminCommand::ListInstances => {
                 let listed = self.control.list_instances(self.account).await.map_err(refusal)?;
                 Ok(Answer::Instances(listed.into_iter().map(|listing| record(listing.instance)).collect()))

@@ -2,6 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::disk::DiskRecord;
+use super::money::{MoneyAnswer, MoneyCommand};
+
 /// The version of this protocol. A command line and a server of different versions refuse each other.
 pub(crate) const VERSION: u32 = 1;
 
@@ -34,6 +37,13 @@ pub(crate) enum AdminCommand {
         /// The id to use instead of a new one.
         id: Option<String>,
     },
+    /// Balances, ledgers and limits of accounts.
+    Money(MoneyCommand),
+    /// Everything about a disk.
+    ShowDisk {
+        /// The disk.
+        id: String,
+    },
     /// All instances.
     ListInstances,
     /// Remove an instance that has no disks.
@@ -49,6 +59,10 @@ pub(crate) enum AdminCommand {
 pub(crate) enum Answer {
     /// The instance that was registered.
     Instance(InstanceRecord),
+    /// About the money or the limits of an account.
+    Money(MoneyAnswer),
+    /// A disk.
+    Disk(Box<DiskRecord>),
     /// All instances.
     Instances(Vec<InstanceRecord>),
     /// The instance is gone.

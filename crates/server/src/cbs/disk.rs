@@ -6,7 +6,7 @@ use ashlar_api::IntegerFlag;
 use ashlar_api::cbs::{
     AttachDisks, AttachDisksResponse, AttachMode, AutoMountConfiguration, BurstPerformanceOperation,
     CreateDisks, CreateDisksResponse, DescribeDisks, DescribeDisksResponse, DetachDisks, DetachDisksResponse,
-    DiskChargePrepaid, DiskOrderField, EncryptFlag, EncryptType, InitializeDisks, InitializeDisksResponse,
+    DiskOrderField, EncryptFlag, EncryptType, FileSystemType, InitializeDisks, InitializeDisksResponse,
     ModifyDiskAttributes, ModifyDiskAttributesResponse, Order, Placement, ResizeDisk, ResizeDiskResponse,
     TerminateDisks, TerminateDisksResponse,
 };
@@ -43,7 +43,7 @@ fn wanted_disks(request: CreateDisks) -> Result<ashlar_control::CreateDisks, Con
             .and_then(|choice| choice.0)
             .map(EncryptType::as_str)
             .map(str::to_owned),
-        prepaid: request.disk_charge_prepaid.map(prepaid),
+        prepaid: request.disk_charge_prepaid.map(super::pay::prepaid),
         delete_snapshot: request.delete_snapshot.map(|IntegerFlag(delete)| delete),
         auto_mount: request.auto_mount_configuration.map(auto_mount),
         backup_quota: request.disk_backup_quota,
@@ -66,17 +66,12 @@ fn wanted_place(placement: Placement) -> Result<ashlar_control::Placement, Contr
     })
 }
 
-fn prepaid(prepaid: DiskChargePrepaid) -> ashlar_control::DiskChargePrepaid {
-    ashlar_control::DiskChargePrepaid {
-        period_months: prepaid.period,
-        renew_flag: prepaid.renew_flag,
-        cur_instance_deadline: prepaid.cur_instance_deadline.map(|deadline| deadline.to_string()),
+fn auto_mount(configuration: AutoMountConfiguration) -> ashlar_control::AutoMountConfiguration {
+    ashlar_control::AutoMountConfiguration {
+        instances: configuration.instance_id,
+        mount_points: configuration.mount_point.unwrap_or_default(),
+        file_system_type: configuration.file_system_type.map(FileSystemType::as_str).map(str::to_owned),
     }
-}
-
-fn auto_mount(configuration: AutoMountConfiguration) -> ashlar_control::AutoMount {
-    let instance_ids = configuration.instance_id.iter().map(ToString::to_string).collect();
-    ashlar_control::AutoMount { instance_ids }
 }
 
 pub(super) async fn describe_disks(

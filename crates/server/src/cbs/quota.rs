@@ -3,6 +3,7 @@
 use ashlar_api::cbs::{DescribeDiskConfigQuota, DescribeDiskConfigQuotaResponse, DiskConfig};
 use ashlar_control::{Caller, Control};
 
+use super::price::price;
 use crate::service::Handled;
 
 pub(super) async fn describe_disk_config_quota(
@@ -25,7 +26,6 @@ pub(super) async fn describe_disk_config_quota(
     Ok(DescribeDiskConfigQuotaResponse { disk_config_set: configs.into_iter().map(config).collect() })
 }
 
-/// Prices are not kept yet: `Price` is null, as the reference allows.
 fn config(config: ashlar_control::DiskConfig) -> DiskConfig {
     let signed = |mib: u64| i64::try_from(mib).unwrap_or(i64::MAX);
     DiskConfig {
@@ -42,6 +42,6 @@ fn config(config: ashlar_control::DiskConfig) -> DiskConfig {
         disk_usage: config.disk_usage,
         min_disk_size: config.min_gib,
         max_disk_size: config.max_gib,
-        price: None,
+        price: Some(price(config.price)),
     }
 }

@@ -38,6 +38,9 @@ pub(super) struct ConfigFile {
     /// How scheduled snapshots are taken.
     #[serde(default)]
     pub(super) schedule: ashlar_control::ScheduleSettings,
+    /// What disks cost.
+    #[serde(default)]
+    pub(super) prices: ashlar_control::PriceBook,
 }
 
 impl ConfigFile {

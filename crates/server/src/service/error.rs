@@ -9,8 +9,8 @@
 use ashlar_api::ErrorCode::{self, *};
 use ashlar_api::{Action, ApiError};
 use ashlar_control::{
-    AccessError, ControlError, DiskError, InstanceError, JobErrorKind, ParameterError, QuotaError,
-    SessionError, SnapshotError, SnapshotPolicyError,
+    AccessError, ControlError, DiskError, InstanceError, JobErrorKind, MoneyError, ParameterError,
+    QuotaError, SessionError, SnapshotError, SnapshotPolicyError,
 };
 use ashlar_types::DiskState;
 
@@ -39,6 +39,7 @@ const fn codes(error: &ControlError) -> &'static [ErrorCode] {
         ControlError::Session(error) => session(error),
         // The administrative commands alone meet these.
         ControlError::Account(_) => &[UnsupportedOperation],
+        ControlError::Money(MoneyError::InsufficientBalance { .. }) => &[InvalidAccountInsufficientBalance],
         ControlError::Job(error) => job(error.kind),
         ControlError::Db(_) => &[InternalError],
     }
@@ -53,13 +54,15 @@ const fn parameter(error: &ParameterError) -> &'static [ErrorCode] {
         ParameterError::UnknownFilter { .. } => &[InvalidFilter],
         ParameterError::NotOffered { .. } => &[UnsupportedOperation],
         ParameterError::ClientTokenReused { .. } => &[InvalidParameterInvalidClientToken],
-        ParameterError::ProjectNotFound(_) => &[InvalidParameterProjectIdNotExist, ResourceNotFoundNotFound],
+        ParameterError::ProjectNotFound(_) => {
+            &[InvalidParameterProjectIdNotExist, ResourceNotFoundNotFound, InvalidParameterValue]
+        }
     }
 }
 
 const fn disk(error: &DiskError) -> &'static [ErrorCode] {
     match error {
-        DiskError::NotFound(_) => &[InvalidDiskIdNotFound],
+        DiskError::NotFound(_) => &[InvalidDiskIdNotFound, ResourceNotFoundNotFound],
         DiskError::Busy { state: DiskState::Rollbacking, .. } => {
             &[ResourceInUseDiskRollbacking, ResourceBusy, InvalidDiskBusy, ResourceInUse]
         }
@@ -72,7 +75,9 @@ const fn disk(error: &DiskError) -> &'static [ErrorCode] {
             &[ResourceInUseDiskMigrating, ResourceBusy, InvalidDiskBusy, ResourceInUse]
         }
         // `ResourceUnavailable.Attached` would make clients wait for a detach that nobody asked for.
-        DiskError::AttachedTo { .. } | DiskError::NotSupported { .. } => &[ResourceUnavailableNotSupported],
+        DiskError::AttachedTo { .. } | DiskError::NotSupported { .. } => {
+            &[ResourceUnavailableNotSupported, InvalidDiskNotSupported]
+        }
         DiskError::NotPortable(_) => &[InvalidDiskNotPortable, InvalidDiskNotSupported],
     }
 }

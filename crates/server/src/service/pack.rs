@@ -48,6 +48,11 @@ pub(crate) fn date_time(time: UnixMillis) -> DateTime {
     DateTime::from_unix(time, ZONE)
 }
 
+/// The time that a plain text of a request means.
+pub(crate) fn unix_millis(time: DateTime) -> UnixMillis {
+    time.to_unix(ZONE)
+}
+
 /// Refuses a parameter that the wire knows and the rules have no word for.
 pub(crate) fn not_offered(
     parameter: &'static str,

@@ -19,6 +19,7 @@ mod resource;
 mod schema;
 pub mod signature;
 pub mod sts;
+pub mod tag;
 mod time;
 mod value;
 

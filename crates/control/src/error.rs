@@ -4,17 +4,22 @@
 //! the operator should read is [`source`](std::error::Error::source). Which wire code a reason becomes is
 //! decided in one table of the server.
 
+mod snapshot_policy;
+mod tag;
+
 use std::fmt;
 
 use ashlar_db::DbError;
 use ashlar_types::{
-    DiskId, DiskState, DiskType, InstanceId, Money, ProjectId, SnapshotId, SnapshotPolicyId, SnapshotState,
-    Zone,
+    DiskId, DiskState, DiskType, InstanceId, Money, ProjectId, SnapshotId, SnapshotState, Zone,
 };
 
 use crate::access::AccessError;
 use crate::account::AccountError;
 use crate::session::SessionError;
+
+pub use snapshot_policy::SnapshotPolicyError;
+pub use tag::TagError;
 
 /// Any reason why a call did not do what was asked. Nothing was changed, or what was begun was taken back.
 #[derive(Debug)]
@@ -27,6 +32,8 @@ pub enum ControlError {
     Snapshot(SnapshotError),
     /// A scheduled snapshot policy forbids it.
     SnapshotPolicy(SnapshotPolicyError),
+    /// A tag or its resource forbids it.
+    Tag(TagError),
     /// An instance forbids it.
     Instance(InstanceError),
     /// A quota forbids it.
@@ -194,33 +201,6 @@ pub enum SnapshotError {
         /// Why, and what to do about it.
         why: &'static str,
     },
-}
-
-/// A scheduled snapshot policy forbids it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SnapshotPolicyError {
-    /// The account has no such policy in this region.
-    NotFound(SnapshotPolicyId),
-    /// The operator has stopped it.
-    Isolated(SnapshotPolicyId),
-    /// The disk or instance is bound to it already.
-    AlreadyBound {
-        /// The policy.
-        policy: SnapshotPolicyId,
-        /// The disk or the instance.
-        bound: String,
-    },
-    /// It would be bound to more disks or instances than it may.
-    BindLimit {
-        /// The policy.
-        policy: SnapshotPolicyId,
-        /// How many there would be.
-        wanted: u64,
-        /// How many there may be.
-        at_most: u64,
-    },
-    /// No snapshots are taken of a disk in the recycle bin.
-    DiskInRecycle(DiskId),
 }
 
 /// An instance forbids it.
@@ -420,28 +400,6 @@ impl fmt::Display for SnapshotError {
     }
 }
 
-impl fmt::Display for SnapshotPolicyError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NotFound(policy) => write!(f, "The scheduled snapshot policy `{policy}` does not exist."),
-            Self::Isolated(policy) => write!(
-                f,
-                "The scheduled snapshot policy `{policy}` is isolated: it can be deleted, or the operator can release it."
-            ),
-            Self::AlreadyBound { policy, bound } => {
-                write!(f, "`{bound}` is bound to the scheduled snapshot policy `{policy}` already.")
-            }
-            Self::BindLimit { policy, wanted, at_most } => write!(
-                f,
-                "The scheduled snapshot policy `{policy}` would be bound to {wanted} of a kind; at most {at_most} can be."
-            ),
-            Self::DiskInRecycle(disk) => {
-                write!(f, "The disk `{disk}` is isolated (TORECYCLE): no snapshots are taken of it.")
-            }
-        }
-    }
-}
-
 impl fmt::Display for InstanceError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -522,6 +480,7 @@ impl fmt::Display for ControlError {
             Self::Disk(error) => error.fmt(f),
             Self::Snapshot(error) => error.fmt(f),
             Self::SnapshotPolicy(error) => error.fmt(f),
+            Self::Tag(error) => error.fmt(f),
             Self::Instance(error) => error.fmt(f),
             Self::Quota(error) => error.fmt(f),
             Self::Access(error) => error.fmt(f),
@@ -542,6 +501,7 @@ impl std::error::Error for ControlError {
             | Self::Disk(_)
             | Self::Snapshot(_)
             | Self::SnapshotPolicy(_)
+            | Self::Tag(_)
             | Self::Instance(_)
             | Self::Quota(_)
             | Self::Access(_)
@@ -568,6 +528,7 @@ family! {
     Disk(DiskError),
     Snapshot(SnapshotError),
     SnapshotPolicy(SnapshotPolicyError),
+    Tag(TagError),
     Instance(InstanceError),
     Quota(QuotaError),
     Access(AccessError),

@@ -83,6 +83,7 @@ impl Control {
             return Err(InstanceError::HasDisks { instance: id, disk_count }.into());
         }
         tx.instances().delete(account, id).await?;
+        tx.tags().delete(ashlar_db::Tagged::Instance(id)).await?;
         Ok(tx.commit().await?)
     }
 

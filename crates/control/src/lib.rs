@@ -27,6 +27,7 @@ mod session;
 mod settings;
 mod snapshot;
 mod snapshot_policy;
+mod tag;
 mod user;
 mod wire_time;
 
@@ -47,7 +48,7 @@ pub use disk::{
 };
 pub use error::{
     ControlError, DiskError, InstanceError, JobError, JobErrorKind, MoneyError, ParameterError, QuotaError,
-    SnapshotError, SnapshotPolicyError,
+    SnapshotError, SnapshotPolicyError, TagError,
 };
 pub use expectation::{PoolExpectation, pool_expectation};
 pub use filter::Filter;
@@ -71,6 +72,10 @@ pub use snapshot_policy::{
     BoundBy, CreateSnapshotPolicy, DescribeSnapshotPolicies, ModifySnapshotPolicy, NewRule,
     NewSnapshotPolicy, RetentionWish, SnapshotPolicyView, next_trigger,
 };
+pub use tag::{
+    DescribeProjects, DescribeResourceTags, GetResources, ModifyResourceTags, ProjectView, ResourceTags,
+    TaggedResources,
+};
 pub use user::{NewRole, PolicyHolder};
 pub use wire_time::{wire_time, wire_time_iso};
 
@@ -78,5 +83,5 @@ pub use wire_time::{wire_time, wire_time_iso};
 pub use ashlar_db::{
     Account, ApiKey, AttachedPolicy, AutoMount, Disk, Instance, InstanceListing, LatestOperation,
     LedgerEntry, LedgerKind, Listed, MfaDevice, NetworkEffect, OperationState, Role, Snapshot,
-    SnapshotPolicy, Tag, User,
+    SnapshotPolicy, Tag, TagCondition, Tagged, User,
 };

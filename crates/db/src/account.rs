@@ -2,10 +2,10 @@
 
 use ashlar_types::{AccountUin, AppId, ProjectId, SecretId, UnixMillis, UserUin};
 
-use crate::DbError;
 use crate::column::{Columns, signed};
 use crate::connect::Connection;
-use crate::listing::Builder;
+use crate::listing::{Builder, push_page};
+use crate::{DbError, Listed, Page};
 
 /// An owner of resources.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -192,6 +192,38 @@ impl Accounts<'_> {
             .execute(&mut *self.0)
             .await?;
         Ok(())
+    }
+
+    /// A page of the account's projects, by number; only those of a number or a name, where one is given.
+    pub async fn projects(
+        &mut self,
+        account: AccountUin,
+        project: Option<ProjectId>,
+        name: Option<&str>,
+        page: Page,
+    ) -> Result<Listed<(ProjectId, String)>, DbError> {
+        let push_where = |query: &mut Builder| {
+            query.push(" FROM projects WHERE uin = ").push_bind(signed(account.0));
+            if let Some(project) = project {
+                query.push(" AND project_id = ").push_bind(signed(project.0));
+            }
+            if let Some(name) = name {
+                query.push(" AND name = ").push_bind(name.to_owned());
+            }
+        };
+        let mut count = Builder::new("SELECT COUNT(*) AS count");
+        push_where(&mut count);
+        let total_count = Columns(&count.build().fetch_one(&mut *self.0).await?).number("count")?;
+        let mut list = Builder::new("SELECT project_id, name");
+        push_where(&mut list);
+        list.push(" ORDER BY project_id");
+        push_page(&mut list, page);
+        let rows = list.build().fetch_all(&mut *self.0).await?;
+        let item = |row| {
+            let columns = Columns(row);
+            Ok((ProjectId(columns.number("project_id")?), columns.text("name")?))
+        };
+        Ok(Listed { total_count, items: rows.iter().map(item).collect::<Result<_, DbError>>()? })
     }
 
     /// Whether the account has the project.

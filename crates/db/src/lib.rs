@@ -51,7 +51,7 @@ pub use snapshot::{Snapshot, SnapshotFilter, SnapshotListing, SnapshotQuery, Sna
 pub use snapshot_policy::{
     SnapshotPolicies, SnapshotPolicy, SnapshotPolicyFilter, SnapshotPolicyListing, SnapshotPolicyQuery,
 };
-pub use tag::{Tag, Tagged, Tags};
+pub use tag::{Tag, TagCondition, Tagged, Tags};
 pub use user::{AttachedPolicy, Holder, Role, User, Users};
 
 /// Turns "no row was changed" into `NotFound`.

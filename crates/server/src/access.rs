@@ -71,7 +71,7 @@ fn name_of(touched: &Touched, ask: &Ask<'_>) -> ResourceName {
     let (account, app_id) = (ask.account, Some(ask.app_id));
     let name = touched.name.as_deref().unwrap_or("*");
     let Some((service, word)) = touched.kind.prefix() else {
-        return whole_name(name).unwrap_or_else(|| ResourceName {
+        return whole_name(name, account).unwrap_or_else(|| ResourceName {
             service: String::new(),
             region: String::new(),
             account,
@@ -83,10 +83,14 @@ fn name_of(touched: &Touched, ask: &Ask<'_>) -> ResourceName {
     ResourceName { service: service.to_owned(), region, account, app_id, resource: format!("{word}/{name}") }
 }
 
-fn whole_name(text: &str) -> Option<ResourceName> {
+/// Real clients leave the account's number out of the names of their own resources.
+fn whole_name(text: &str, own: AccountUin) -> Option<ResourceName> {
     let parts: Vec<&str> = text.splitn(6, ':').collect();
     let ["qcs", "", service, region, account, resource] = parts[..] else { return None };
-    let account = AccountUin(account.strip_prefix("uin/")?.parse().ok()?);
+    let account = match account.strip_prefix("uin/").unwrap_or(account) {
+        "" => own,
+        number => AccountUin(number.parse().ok()?),
+    };
     Some(ResourceName {
         service: service.to_owned(),
         region: region.to_owned(),

@@ -23,6 +23,7 @@ mod serve;
 mod service;
 mod stop;
 mod sts;
+mod tag;
 mod unix_socket;
 
 use std::process::ExitCode;

@@ -35,6 +35,8 @@ macro_rules! wire_choice {
     )+ };
 }
 
+pub(crate) use wire_choice;
+
 wire_choice! {
     /// The direction of a list.
     pub enum Order {

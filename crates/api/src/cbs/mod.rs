@@ -18,6 +18,7 @@ mod tag;
 
 pub(crate) use actions::dispatch;
 pub use actions::{CbsAction, CbsApi};
+pub(crate) use choice::wire_choice;
 pub use choice::{
     AttachMode, BurstPerformanceOperation, DiskOrderField, EncryptFlag, EncryptType, FileSystemType,
     InquiryType, InstanceType, InstanceTypeHint, Order, SnapshotMode, SnapshotOrderField,

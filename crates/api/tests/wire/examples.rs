@@ -127,6 +127,19 @@ const EXAMPLES: &[(&str, &str, &[&str])] = &[
         r#"{"Filters": [{"Name": "auto-snapshot-policy-state", "Values": ["NORMAL"]}]}"#,
         &["Filter { name: \"auto-snapshot-policy-state\", values: [\"NORMAL\"] }"],
     ),
+    ("DescribeProjects", r#"{"Limit": 1000, "AllList": 0, "Offset": 0}"#, &["all_list: 0", "limit: 1000"]),
+    (
+        "ModifyResourceTags",
+        r#"{"DeleteTags": [{"TagKey": "testTagKey2"}, {"TagKey": "testTagKey1"}],
+            "Resource": "qcs::cvm:ap-beijing:uin/1234567:instance/ins-123"}"#,
+        &["TagKeyObject { tag_key: \"testTagKey1\" }", "replace_tags: None"],
+    ),
+    (
+        "GetResources",
+        r#"{"ResourceList": ["qcs::cvm:ap-beijing:uin/100000558920:instance/ins-123"],
+            "TagFilters": [{"TagKey": "11", "TagValue": ["11"]}, {"TagKey": "22", "TagValue": ["22"]}]}"#,
+        &["TagFilter { tag_key: \"22\", tag_value: Some([\"22\"]) }", "max_results: None"],
+    ),
     (
         "CopyAutoSnapshotPolicyCrossAccount",
         r#"{"AutoSnapshotPolicyIds": ["asp-ljylgbyo"], "TargetAccountUin": "597568700"}"#,
@@ -198,6 +211,16 @@ const QUERY_EXAMPLES: &[QueryExample] = &[
         &["disk_id: disk-lzrg2pwi", "snapshot_id: snap-gybrif0z"],
     ),
     ("GetSnapOverview", &[], &["GetSnapOverview"]),
+    (
+        "DescribeResourceTagsByResourceIds",
+        &[
+            ("ServiceType", "cvm"),
+            ("ResourcePrefix", "instance"),
+            ("ResourceRegion", "ap-beijing"),
+            ("ResourceIds.0", "ins-1234"),
+        ],
+        &["service_type: \"cvm\"", "resource_ids: [\"ins-1234\"]"],
+    ),
     (
         "BindAutoSnapshotPolicy",
         &[("AutoSnapshotPolicyId", "asp-mrsrn243"), ("DiskIds.0", "disk-dw0bbzws")],

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use ashlar_api::{ApiError, Caller, OrEmpty, cbs, sts};
+use ashlar_api::{ApiError, Caller, OrEmpty, cbs, sts, tag};
 use ashlar_types::AccountUin;
 
 /// What the API was called with: the caller's region, and the request as `Debug` shows it.
@@ -91,6 +91,18 @@ recorded! {
         get_federation_token: GetFederationToken -> GetFederationTokenResponse {
             credentials: credentials(), expired_time: 0, expiration: String::new()
         },
+    }
+}
+
+recorded! {
+    TagApi of tag {
+        describe_projects: DescribeProjects -> DescribeProjectsResponse { total: 0, projects: Vec::new() },
+        describe_resource_tags_by_resource_ids: DescribeResourceTagsByResourceIds
+            -> DescribeResourceTagsByResourceIdsResponse { total_count: 0, offset: 0, limit: 0, tags: Vec::new() },
+        get_resources: GetResources -> GetResourcesResponse {
+            pagination_token: String::new(), resource_tag_mapping_list: Vec::new()
+        },
+        modify_resource_tags: ModifyResourceTags -> ModifyResourceTagsResponse {},
     }
 }
 

@@ -10,7 +10,7 @@ use ashlar_api::ErrorCode::{self, *};
 use ashlar_api::{Action, ApiError};
 use ashlar_control::{
     AccessError, ControlError, DiskError, InstanceError, JobErrorKind, MoneyError, ParameterError,
-    QuotaError, SessionError, SnapshotError, SnapshotPolicyError,
+    QuotaError, SessionError, SnapshotError, SnapshotPolicyError, TagError,
 };
 use ashlar_types::DiskState;
 
@@ -33,6 +33,7 @@ const fn codes(error: &ControlError) -> &'static [ErrorCode] {
         ControlError::Disk(error) => disk(error),
         ControlError::Snapshot(error) => snapshot(error),
         ControlError::SnapshotPolicy(error) => snapshot_policy(error),
+        ControlError::Tag(error) => tag(error),
         ControlError::Instance(error) => instance(error),
         ControlError::Quota(error) => quota(error),
         ControlError::Access(error) => access(error),
@@ -108,6 +109,24 @@ const fn snapshot_policy(error: &SnapshotPolicyError) -> &'static [ErrorCode] {
     }
 }
 
+const fn tag(error: &TagError) -> &'static [ErrorCode] {
+    match error {
+        TagError::ResourceName { .. } | TagError::NoSuchResource { .. } => {
+            &[InvalidParameterValueResourceDescriptionError]
+        }
+        TagError::Service { .. } => &[InvalidParameterValueServiceTypeInvalid],
+        TagError::Prefix { .. } => &[InvalidParameterValueResourcePrefixInvalid],
+        TagError::ResourceId { .. } => &[InvalidParameterValueResourceIdInvalid],
+        TagError::Region { .. } => &[InvalidParameterValueRegionInvalid],
+        TagError::Token { .. } => &[InvalidParameterPaginationTokenInvalid],
+        TagError::KeyEmpty { .. } => &[InvalidParameterValueTagKeyEmpty],
+        TagError::KeyTooLong { .. } => &[InvalidParameterValueTagKeyLengthExceeded],
+        TagError::ValueTooLong { .. } => &[InvalidParameterValueTagValueLengthExceeded],
+        TagError::KeyTwice { .. } => &[InvalidParameterValueTagKeyDuplicate, InvalidParameterTag],
+        TagError::KeyInBoth { .. } => &[InvalidParameterValueDeleteTagsParamError],
+    }
+}
+
 const fn instance(error: &InstanceError) -> &'static [ErrorCode] {
     match error {
         InstanceError::NotFound(_) => &[InvalidInstanceIdNotFound, ResourceNotFoundNotFound],
@@ -127,7 +146,9 @@ const fn quota(error: &QuotaError) -> &'static [ErrorCode] {
         QuotaError::SnapshotPolicies { .. } => {
             &[LimitExceededAutoSnapshotPolicyOutOfQuota, ResourceInsufficientOverQuota]
         }
-        QuotaError::Tags { .. } => &[LimitExceededTagQuotaLimitExceeded, LimitExceeded],
+        QuotaError::Tags { .. } => {
+            &[LimitExceededTagQuotaLimitExceeded, LimitExceededResourceAttachedTags, LimitExceeded]
+        }
     }
 }
 

@@ -1,0 +1,36 @@
+"""The official Python SDK's clients of the products around block storage."""
+
+import importlib
+
+from tencentcloud.common import credential
+from tencentcloud.common.profile.client_profile import ClientProfile
+from tencentcloud.common.profile.http_profile import HttpProfile
+
+from harness.cloud import Cloud
+from harness.server import REGION
+
+# The module and the class of each product's client.
+PRODUCTS = {
+    "cvm": ("tencentcloud.cvm.v20170312.cvm_client", "CvmClient"),
+    "cwp": ("tencentcloud.cwp.v20180228.cwp_client", "CwpClient"),
+    "lighthouse": ("tencentcloud.lighthouse.v20200324.lighthouse_client", "LighthouseClient"),
+    "sts": ("tencentcloud.sts.v20180813.sts_client", "StsClient"),
+    "tag": ("tencentcloud.tag.v20180813.tag_client", "TagClient"),
+}
+
+
+class Sibling(Cloud):
+    """Calls to another product of the same server; `call` and `refused` as of `Cloud`."""
+
+    def __init__(self, server, product, region=REGION, secret=None):
+        super().__init__(server, region=region, secret=secret)
+        module, name = PRODUCTS[product]
+        environment = server.admin_environment()
+        secret_id, secret_key = secret or (
+            environment["TENCENTCLOUD_SECRET_ID"],
+            environment["TENCENTCLOUD_SECRET_KEY"],
+        )
+        http = HttpProfile(protocol="http", endpoint=f"{server.host}:{server.port}", reqTimeout=60)
+        client = getattr(importlib.import_module(module), name)
+        profile = ClientProfile(httpProfile=http, language="en-US")
+        self.client = client(credential.Credential(secret_id, secret_key), region, profile)

@@ -59,8 +59,8 @@ def many_disks(number):
 # Why a code cannot be met today. One line for each reason, then the codes of each action.
 
 ORDERS = "what is bought is bought at once: there are no orders, certificates and payment rights"
-PERMISSION = "there are no users, roles and policies beside the account's key"
-MFA = "there is no multi-factor authentication"
+PERMISSION = "policies refuse with AuthFailure.UnauthorizedOperation, and no action needs a role: test_accounts.py"
+MFA = "needs a caller with a device for one-time codes: test_accounts.py has it"
 BROKEN = "needs storage that fails: the engine's and the rules' own tests have it"
 FULL = "needs a full medium: test_disk_full.py has it"
 SYSTEM_DISK = "there are no system disks and no disks that are not elastic"

@@ -3,6 +3,7 @@
 //! One line of JSON goes each way over the unix socket in the data directory, then the connection ends. Who
 //! may open the socket may administrate: it belongs to the user who runs the server, with mode 0600.
 
+pub(crate) mod access;
 pub(crate) mod client;
 pub(crate) mod disk;
 pub(crate) mod listener;

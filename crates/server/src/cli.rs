@@ -1,5 +1,6 @@
 //! The command line: words only, no meaning. Others script against it.
 
+mod access;
 mod disk;
 mod money;
 
@@ -8,6 +9,10 @@ use std::path::PathBuf;
 use ashlar_types::{InstanceId, Zone};
 use clap::{Args, Parser, Subcommand};
 
+pub(crate) use access::{
+    AccountCommand, AccountFlag, HolderFlags, KeyArguments, KeyCommand, MfaCommand, NetworkArguments,
+    NetworkCommand, PolicyCommand, RoleCommand, UserCommand,
+};
 pub(crate) use disk::DiskCommand;
 pub(crate) use money::{BalanceCommand, LimitCommand};
 
@@ -37,6 +42,27 @@ pub(crate) enum Command {
     /// Look at disks.
     #[command(subcommand)]
     Disk(DiskCommand),
+    /// Add, list, disable and enable accounts.
+    #[command(subcommand)]
+    Account(AccountCommand),
+    /// Add, list and remove users of an account.
+    #[command(subcommand)]
+    User(UserCommand),
+    /// Add, list, disable and remove the keys that sign calls.
+    #[command(subcommand)]
+    Key(KeyCommand),
+    /// Attach, detach and list policies.
+    #[command(subcommand)]
+    Policy(PolicyCommand),
+    /// Add, list and remove roles.
+    #[command(subcommand)]
+    Role(RoleCommand),
+    /// Ask for one-time codes before what cannot be taken back.
+    #[command(subcommand)]
+    Mfa(MfaCommand),
+    /// Say from which networks an account's calls may come.
+    #[command(subcommand)]
+    Network(NetworkCommand),
     /// Prove the invariants of a data directory whose server is stopped.
     ///
     /// Exit 0: clean. Exit 1: something is broken, and the list says what.
@@ -138,11 +164,43 @@ mod tests {
             "ashlar limit set disks_per_instance 30 --account 100000000001",
             "ashlar limit reset disks_per_instance --account 100000000001",
             "ashlar disk show disk-00000001 --data-dir d --json",
+            "ashlar account add dev --json",
+            "ashlar account list --data-dir d",
+            "ashlar account disable 100000000002",
+            "ashlar account enable 100000000002",
+            "ashlar user add alice --account 100000000001 --json",
+            "ashlar user list",
+            "ashlar user remove alice",
+            "ashlar key add --account 100000000001 --user alice --json",
+            "ashlar key list --user alice",
+            "ashlar key disable AKID0 --account 100000000001",
+            "ashlar key enable AKID0",
+            "ashlar key remove AKID0",
+            "ashlar policy attach --user alice --file read.json --name read",
+            "ashlar policy detach --user alice --file read.json",
+            "ashlar policy detach --role auditor --name read",
+            "ashlar policy list --role auditor --json",
+            "ashlar role add auditor --trust trust.json --max-session 3600",
+            "ashlar role list",
+            "ashlar role remove auditor",
+            "ashlar mfa enrol --user alice",
+            "ashlar mfa remove --account 100000000001",
+            "ashlar network allow 10.0.0.0/8",
+            "ashlar network deny 10.1.0.0/16 --account 100000000001",
+            "ashlar network list --json",
+            "ashlar network remove 10.0.0.0/8",
             "ashlar check --data-dir d --json",
         ] {
             Cli::try_parse_from(line.split(' ')).unwrap_or_else(|error| panic!("{line}: {error}"));
         }
-        for line in ["ashlar", "ashlar instance add", "ashlar serve --nope", "ashlar instance remove"] {
+        for line in [
+            "ashlar",
+            "ashlar instance add",
+            "ashlar serve --nope",
+            "ashlar instance remove",
+            "ashlar policy list",
+            "ashlar policy detach --user a",
+        ] {
             assert!(Cli::try_parse_from(line.split(' ')).is_err(), "{line}");
         }
     }

@@ -30,7 +30,9 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::cli::{Cli, Command};
+use crate::admin::access::AccessCommand;
+use crate::admin::protocol::AdminCommand;
+use crate::cli::{AdminFlags, Cli, Command};
 use crate::config::process_environment;
 use crate::failure::Failure;
 
@@ -62,6 +64,19 @@ fn run(command: Command) -> Result<(), Failure> {
             let (command, flags) = admin::disk::request(command);
             admin::client::exchange(command, flags, &process_environment)
         }
+        Command::Account(command) => access(Ok(admin::access::account(command))),
+        Command::User(command) => access(Ok(admin::access::user(command))),
+        Command::Key(command) => access(Ok(admin::access::key(command))),
+        Command::Policy(command) => access(admin::access::policy(command)),
+        Command::Role(command) => access(admin::access::role(command)),
+        Command::Mfa(command) => access(Ok(admin::access::mfa(command))),
+        Command::Network(command) => access(Ok(admin::access::network(command))),
         Command::Check(flags) => check::run(flags, &process_environment),
     }
+}
+
+/// Sends a command about accounts and prints what is answered.
+fn access(request: Result<(AccessCommand, AdminFlags), Failure>) -> Result<(), Failure> {
+    let (command, flags) = request?;
+    admin::client::exchange(AdminCommand::Access(command), flags, &process_environment)
 }

@@ -22,14 +22,14 @@ SIGNATURES = {
 FINAL_DISK_STATES = {"UNATTACHED", "ATTACHED", "TORECYCLE"}
 
 
-def sdk_client(server, signature="TC3 POST", region=REGION, secret=None):
-    """A `CbsClient` of the official SDK for `server`; `secret` replaces (SecretId, SecretKey)."""
+def sdk_client(server, signature="TC3 POST", region=REGION, secret=None, client=CbsClient):
+    """A client of the official SDK for `server`; `secret` replaces (SecretId, SecretKey), a third part is a token."""
     sign_method, http_method = SIGNATURES[signature]
     environment = server.admin_environment()
-    secret_id, secret_key = secret or (environment["TENCENTCLOUD_SECRET_ID"], environment["TENCENTCLOUD_SECRET_KEY"])
+    secret = secret or (environment["TENCENTCLOUD_SECRET_ID"], environment["TENCENTCLOUD_SECRET_KEY"])
     http = HttpProfile(protocol="http", endpoint=f"{server.host}:{server.port}", reqMethod=http_method, reqTimeout=60)
     profile = ClientProfile(signMethod=sign_method, httpProfile=http, language="en-US")
-    return CbsClient(credential.Credential(secret_id, secret_key), region, profile)
+    return client(credential.Credential(*secret), region, profile)
 
 
 class Cloud:

@@ -51,7 +51,18 @@ fn the_earlier_check_answers() {
     // The rate before the action.
     assert_eq!(code(&bench, Tc3::json("NoSuchAction", "{}").sign()), "RequestLimitExceeded");
     assert_eq!(code(&bench, Tc3::json("CreateDisks", "{}").sign()), "RequestLimitExceeded");
+    // The network before the rate.
+    let request = RawRequest { address: Some([10, 0, 0, 1].into()), ..Tc3::json("CreateDisks", "{}").sign() };
+    assert_eq!(code(&bench, request), "IpInBlacklist");
     let bench = Bench::new();
+    // The parameters before the right, and the right before the call.
+    let denied = |more: &str| {
+        let body = format!(r#"{{"DiskId":"disk-denied00"{more}}}"#);
+        code(&bench, Tc3::json("ResizeDisk", body).sign())
+    };
+    assert_eq!(denied(""), "MissingParameter");
+    assert_eq!(denied(r#","DiskSize":20"#), "AuthFailure.UnauthorizedOperation");
+    assert_eq!(bench.take_calls(), []);
     // The action before the region.
     let request = Tc3 { region: Some("mars"), ..Tc3::json("NoSuchAction", "{}") }.sign();
     assert_eq!(code(&bench, request), "InvalidAction");

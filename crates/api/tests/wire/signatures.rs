@@ -3,7 +3,7 @@
 use ashlar_api::RawRequest;
 use ashlar_types::UnixMillis;
 
-use crate::support::{Bench, NOW_SECONDS, SECRET_ID, SECRET_KEY, Tc3, V1};
+use crate::support::{Bench, NOW_SECONDS, SECRET_ID, SECRET_KEY, TEMPORARY_ID, TOKEN, Tc3, V1};
 
 fn code(bench: &Bench, request: RawRequest) -> String {
     bench.outcome(request).0
@@ -261,4 +261,29 @@ fn a_v1_request_works_once() {
     // TC3 requests carry no nonce; the library's own retries repeat them byte for byte.
     let request = Tc3::json("DescribeDisks", "{}").sign();
     assert_eq!((code(&bench, request.clone()), code(&bench, request)), ("ok".to_owned(), "ok".to_owned()));
+}
+
+#[test]
+fn a_temporary_key_works_with_its_token_until_it_ends() {
+    let bench = Bench::new();
+    let tc3 = || Tc3::json("DescribeDisks", "{}").sign_with(TEMPORARY_ID, SECRET_KEY);
+    let v1 = |token: Option<&str>, nonce: &str| {
+        let request = V1::new("GET", "DescribeDisks", &[]).with("SecretId", Some(TEMPORARY_ID));
+        request.with("Nonce", Some(nonce)).with("Token", token).sign()
+    };
+    assert_eq!(code(&bench, with_header(tc3(), "X-TC-Token", Some(TOKEN))), "ok");
+    assert_eq!(code(&bench, v1(Some(TOKEN), "1")), "ok");
+    for token in [None, Some(""), Some("token"), Some("TOKEN0123456789")] {
+        assert_eq!(code(&bench, with_header(tc3(), "X-TC-Token", token)), "AuthFailure.TokenFailure");
+        assert_eq!(code(&bench, v1(token, "2")), "AuthFailure.TokenFailure");
+    }
+    // Who has not the key learns nothing about its token.
+    let forged = Tc3::json("DescribeDisks", "{}").sign_with(TEMPORARY_ID, "another key");
+    assert_eq!(code(&bench, forged), "AuthFailure.SignatureFailure");
+    bench.take_calls();
+    bench.clock.advance_ms(60_000);
+    let (code, message) = bench.outcome(with_header(tc3(), "X-TC-Token", Some(TOKEN)));
+    assert_eq!(code, "AuthFailure.TokenFailure");
+    assert!(message.contains("expired"), "{message}");
+    assert_eq!(bench.take_calls(), []);
 }

@@ -67,6 +67,7 @@ fn ask(data_dir: &Path, command: AdminCommand) -> Result<Answer, Failure> {
 
 fn to_json(answer: &Answer) -> Result<String, Failure> {
     match answer {
+        Answer::Access(answer) => answer.to_json(),
         Answer::Instance(instance) => serde_json::to_string(instance),
         Answer::Money(answer) => serde_json::to_string(answer),
         Answer::Disk(disk) => serde_json::to_string(disk),
@@ -81,6 +82,7 @@ fn to_json(answer: &Answer) -> Result<String, Failure> {
 
 fn to_text(answer: &Answer) -> String {
     match answer {
+        Answer::Access(answer) => super::access::to_text(answer),
         Answer::Instance(instance) => instance.instance_id.clone(),
         Answer::Money(answer) => super::money::to_text(answer),
         Answer::Disk(disk) => super::disk::to_text(disk),

@@ -11,6 +11,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+use super::access::Refusal;
 use super::protocol::{AdminCommand, Answer, InstanceRecord, REQUEST_BYTES_MAX, Request, VERSION};
 use crate::stop::Stop;
 
@@ -101,6 +102,11 @@ impl Administrator {
     /// Does what is asked; a refusal is a line for people.
     async fn obey(&self, command: AdminCommand) -> Result<Answer, String> {
         match command {
+            AdminCommand::Access(command) => match command.obey(&self.control, self.account).await {
+                Ok(answer) => Ok(Answer::Access(answer)),
+                Err(Refusal::Control(error)) => Err(refusal(error)),
+                Err(Refusal::Words(message)) => Err(message),
+            },
             AdminCommand::AddInstance { zone, name, id } => {
                 let id = id.as_deref().map(parsed).transpose()?;
                 let wanted = NewInstance { zone: parsed(&zone)?, name, id, ip_address: None };

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::access::{AccessAnswer, AccessCommand};
 use super::disk::DiskRecord;
 use super::money::{MoneyAnswer, MoneyCommand};
 
@@ -28,6 +29,8 @@ pub(crate) struct Request {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub(crate) enum AdminCommand {
+    /// Accounts and what belongs to them.
+    Access(AccessCommand),
     /// Register an instance.
     AddInstance {
         /// The zone it stands in.
@@ -57,6 +60,8 @@ pub(crate) enum AdminCommand {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Answer {
+    /// About accounts and what belongs to them.
+    Access(AccessAnswer),
     /// The instance that was registered.
     Instance(InstanceRecord),
     /// About the money or the limits of an account.

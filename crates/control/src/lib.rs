@@ -77,7 +77,7 @@ pub use tag::{
     TaggedResources,
 };
 pub use user::{NewRole, PolicyHolder};
-pub use wire_time::{wire_time, wire_time_iso};
+pub use wire_time::{parse_iso, wire_time, wire_time_iso};
 
 // The rows that calls hand out are those of the database.
 pub use ashlar_db::{

@@ -111,6 +111,11 @@ impl Control {
         self.due.notify_one();
     }
 
+    /// Returns when no job runs here.
+    pub async fn jobs_idle(&self) {
+        self.runner.idle().await;
+    }
+
     async fn resume_jobs(&self) -> Result<Reconciled, ControlError> {
         let unfinished = self.db.read().await?.jobs().unfinished().await?;
         let items = unfinished.len() as u64;

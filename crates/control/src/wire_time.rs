@@ -27,7 +27,8 @@ pub fn wire_time_iso(time: UnixMillis) -> String {
 }
 
 /// Reads an ISO 8601 time with an offset, `2022-01-08T09:47:55+00:00` or `...Z`.
-pub(crate) fn parse_iso(text: &str) -> Option<UnixMillis> {
+#[must_use]
+pub fn parse_iso(text: &str) -> Option<UnixMillis> {
     text.parse::<Timestamp>().ok().map(|timestamp| UnixMillis(timestamp.as_millisecond()))
 }
 

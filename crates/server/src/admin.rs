@@ -5,7 +5,9 @@
 
 pub(crate) mod access;
 pub(crate) mod client;
+pub(crate) mod clock;
 pub(crate) mod disk;
 pub(crate) mod listener;
 pub(crate) mod money;
 pub(crate) mod protocol;
+pub(crate) mod status;

@@ -1,6 +1,7 @@
 //! The command line: words only, no meaning. Others script against it.
 
 mod access;
+mod clock;
 mod disk;
 mod money;
 
@@ -13,6 +14,7 @@ pub(crate) use access::{
     AccountCommand, AccountFlag, HolderFlags, KeyArguments, KeyCommand, MfaCommand, NetworkArguments,
     NetworkCommand, PolicyCommand, RoleCommand, UserCommand,
 };
+pub(crate) use clock::ClockCommand;
 pub(crate) use disk::DiskCommand;
 pub(crate) use money::{BalanceCommand, LimitCommand};
 
@@ -63,6 +65,11 @@ pub(crate) enum Command {
     /// Say from which networks an account's calls may come.
     #[command(subcommand)]
     Network(NetworkCommand),
+    /// Show how the running server fares.
+    Status(AdminFlags),
+    /// Show and move the clock of a server that runs with --test-clock.
+    #[command(subcommand)]
+    Clock(ClockCommand),
     /// Prove the invariants of a data directory whose server is stopped.
     ///
     /// Exit 0: clean. Exit 1: something is broken, and the list says what.
@@ -88,6 +95,9 @@ pub(crate) struct ServeFlags {
     /// separated] [default: unix:DIR/nbd.sock and 127.0.0.1:10809]
     #[arg(long, value_name = "unix:PATH|HOST:PORT")]
     pub(crate) nbd_listen: Vec<String>,
+    /// Go by a clock that `ashlar clock` can move, to test what happens later; all addresses must be of this machine
+    #[arg(long)]
+    pub(crate) test_clock: bool,
     /// Log in JSON, one object a line [variable ASHLAR_JSON_LOG]
     #[arg(long)]
     pub(crate) json_log: bool,
@@ -189,6 +199,12 @@ mod tests {
             "ashlar network deny 10.1.0.0/16 --account 100000000001",
             "ashlar network list --json",
             "ashlar network remove 10.0.0.0/8",
+            "ashlar status --data-dir d --json",
+            "ashlar serve --test-clock",
+            "ashlar clock show --data-dir d --json",
+            "ashlar clock advance 45d --data-dir d",
+            "ashlar clock advance -3h --json",
+            "ashlar clock set 2027-01-01T03:00:00+08:00",
             "ashlar check --data-dir d --json",
         ] {
             Cli::try_parse_from(line.split(' ')).unwrap_or_else(|error| panic!("{line}: {error}"));

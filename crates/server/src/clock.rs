@@ -1,5 +1,6 @@
 //! The one place that reads the machine's clocks.
 
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use ashlar_types::{Clock, UnixMillis};
@@ -17,6 +18,30 @@ impl Clock for SystemClock {
             Err(before) => i64::try_from(before.duration().as_millis()).map_or(i64::MIN, |millis| -millis),
         };
         UnixMillis(millis)
+    }
+}
+
+/// The system's clock, moved by as much as a tester wants. It goes on by itself.
+#[derive(Debug, Default)]
+pub(crate) struct TestClock {
+    moved_ms: AtomicI64,
+}
+
+impl TestClock {
+    /// Moves it, backwards too.
+    pub(crate) fn advance_ms(&self, duration_ms: i64) {
+        self.moved_ms.fetch_add(duration_ms, Ordering::SeqCst);
+    }
+
+    /// Sets it.
+    pub(crate) fn set(&self, time: UnixMillis) {
+        self.moved_ms.store(time.0.saturating_sub(SystemClock.now().0), Ordering::SeqCst);
+    }
+}
+
+impl Clock for TestClock {
+    fn now(&self) -> UnixMillis {
+        SystemClock.now().plus_ms(self.moved_ms.load(Ordering::SeqCst))
     }
 }
 

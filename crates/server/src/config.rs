@@ -47,6 +47,8 @@ pub(crate) struct Settings {
     pub(crate) api_listen: HostPort,
     /// Where NBD listens; at least one.
     pub(crate) nbd_listen: Vec<NbdListen>,
+    /// Whether the rules go by a clock that can be moved.
+    pub(crate) test_clock: bool,
     /// Log lines in JSON instead of text.
     pub(crate) json_log: bool,
     /// Which log lines are written: `info`, or directives such as `info,ashlar=debug`.
@@ -105,6 +107,7 @@ impl Settings {
             api_listen: HostPort::parse("api_listen", &api_listen)?,
             nbd_listen: nbd_addresses(nbd_listen, &data_dir)?,
             data_dir,
+            test_clock: flags.test_clock,
             json_log,
             log: log
                 .parse()

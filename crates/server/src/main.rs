@@ -71,6 +71,14 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Role(command) => access(admin::access::role(command)),
         Command::Mfa(command) => access(Ok(admin::access::mfa(command))),
         Command::Network(command) => access(Ok(admin::access::network(command))),
+        Command::Status(flags) => {
+            let command = admin::protocol::AdminCommand::ShowStatus;
+            admin::client::exchange(command, flags, &process_environment)
+        }
+        Command::Clock(command) => {
+            let (command, flags) = admin::clock::request(command);
+            admin::client::exchange(command, flags, &process_environment)
+        }
         Command::Check(flags) => check::run(flags, &process_environment),
     }
 }

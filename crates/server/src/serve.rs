@@ -6,9 +6,9 @@
 mod greeting;
 mod listeners;
 mod nbd;
+pub(crate) mod reconcilers;
 
 use std::collections::BTreeSet;
-use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use ashlar_api::{Gateway, GatewayConfig};
 use ashlar_attach::ExportTable;
 use ashlar_control::{Control, ControlError, ControlParts, FirstKey, pool_expectation};
 use ashlar_db::Db;
-use ashlar_types::Region;
+use ashlar_types::{Clock, Region};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::task::JoinSet;
@@ -25,7 +25,7 @@ use tokio::time::timeout;
 use crate::access::ControlKeys;
 use crate::admin::listener::Administrator;
 use crate::cli::ServeFlags;
-use crate::clock::SystemClock;
+use crate::clock::{SystemClock, TestClock};
 use crate::config::{Environment, Settings};
 use crate::data_dir::{AdminEnv, DataDir};
 use crate::exports::NbdExports;
@@ -34,8 +34,9 @@ use crate::pools::Pools;
 use crate::random::OsRandom;
 use crate::serve::listeners::{Listeners, nbd_addresses};
 use crate::serve::nbd::NbdServer;
+use crate::serve::reconcilers::Reconcilers;
 use crate::service::Service;
-use crate::stop::{Signals, Stop, StopSender};
+use crate::stop::{Signals, StopSender};
 use crate::unix_socket::SocketFile;
 use crate::{admin, http, logging, output, stop};
 
@@ -47,9 +48,6 @@ const BLOCKING_THREADS_MAX: usize = 32;
 
 /// No code of ours recurses; the deepest stack is that of decoding a request.
 const THREAD_STACK_BYTES: usize = 1 << 20;
-
-/// How often the reconciler looks for what is due.
-const RECONCILE_INTERVAL: Duration = Duration::from_secs(5);
 
 /// How long calls under way may take after a signal.
 const CALLS_TIMEOUT: Duration = Duration::from_secs(4);
@@ -66,6 +64,9 @@ pub(crate) fn run(flags: ServeFlags, environment: Environment<'_>) -> Result<(),
     let nbd = nbd_addresses(&settings.nbd_listen)?;
     let data_dir = DataDir::create_or_lock(&settings.data_dir)?;
     let listeners = Listeners::bind(&settings, nbd, &data_dir)?;
+    if settings.test_clock {
+        listeners.refuse_other_machines("--test-clock")?;
+    }
     logging::start(settings.json_log, settings.log.clone())?;
     raise_descriptor_limit();
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -132,7 +133,12 @@ impl Running {
         let pools = Arc::new(Pools::new(data_dir.pools(), settings.faults.clone()));
         open_present_pools(&pools, data_dir).await?;
         let exports = ExportTable::new();
-        let (clock, random) = (Arc::new(SystemClock), Arc::new(OsRandom::open()?));
+        let random = Arc::new(OsRandom::open()?);
+        let test_clock = settings.test_clock.then(|| Arc::new(TestClock::default()));
+        let clock: Arc<dyn Clock> = match &test_clock {
+            Some(clock) => clock.clone(),
+            None => Arc::new(SystemClock),
+        };
         let db = Db::open(&data_dir.database())
             .await
             .map_err(|error| Failure::internal("cannot open the records", error))?;
@@ -154,16 +160,30 @@ impl Running {
         control.start().await.map_err(start_failed)?;
 
         let config = GatewayConfig { regions, default_region, rate_limits: settings.rate_limits };
+        let reconcilers = Reconcilers::new(control.clone(), clock);
+        // Signatures and rates go by the system's clock whatever the rules go by: clients sign with theirs.
         let keys = ControlKeys(control.clone());
-        let gateway = Arc::new(Gateway::new(Service::new(control.clone()), keys, config, clock, random));
-        let administrator = Administrator { control: control.clone(), account: first.account.uin };
+        let gateway = Arc::new(Gateway::new(
+            Service::new(control.clone()),
+            keys,
+            config,
+            Arc::new(SystemClock),
+            random,
+        ));
+        let administrator = Administrator {
+            control: control.clone(),
+            account: first.account.uin,
+            reconcilers: reconcilers.clone(),
+            test_clock,
+        };
+
         let Listeners { api, endpoint, nbd, admin, socket_files } = listeners;
         let (nbd_text, nbd_uri) = (nbd.to_text(), nbd.example_uri());
         let (stop, stopped) = stop::channel();
         let mut doors = JoinSet::new();
         doors.spawn(http::serve(async_tcp(api)?, gateway, stopped.clone()));
         doors.spawn(admin::listener::run(async_unix(admin)?, administrator, stopped.clone()));
-        doors.spawn(reconcile(control.clone(), stopped));
+        doors.spawn(reconcilers.run(stopped));
         let nbd = NbdServer::start(NbdExports { table: exports, faults: settings.faults }, nbd)?;
 
         tracing::info!(endpoint, nbd = nbd_text, data_dir = %data_dir.path().display(), "ready");
@@ -192,19 +212,6 @@ impl Running {
             }
             Ok(Err(error)) => Err(Failure::internal("a pool did not close cleanly", error)),
             Err(error) => Err(Failure::internal("a pool did not close", error)),
-        }
-    }
-}
-
-async fn reconcile(control: Control, mut stop: Stop) {
-    loop {
-        tokio::select! {
-            biased;
-            () = stop.wanted() => return,
-            () = control.reconcile_wanted(RECONCILE_INTERVAL) => {}
-        }
-        if let Err(error) = control.reconcile().await {
-            tracing::warn!(%error, cause = error.source().map(ToString::to_string), "looking for due work failed; it is tried again");
         }
     }
 }

@@ -79,7 +79,6 @@ impl Runner {
     }
 
     /// Waits until nobody runs a job here.
-    #[cfg(test)]
     pub(crate) async fn idle(&self) {
         let _ = self.running_count.subscribe().wait_for(|count| *count == 0).await;
     }

@@ -71,6 +71,8 @@ fn to_json(answer: &Answer) -> Result<String, Failure> {
         Answer::Instance(instance) => serde_json::to_string(instance),
         Answer::Money(answer) => serde_json::to_string(answer),
         Answer::Disk(disk) => serde_json::to_string(disk),
+        Answer::Status(status) => serde_json::to_string(status),
+        Answer::Clock(clock) => serde_json::to_string(clock),
         Answer::Instances(instances) => serde_json::to_string(instances),
         Answer::Removed { instance_id } => {
             serde_json::to_string(&serde_json::json!({ "instance_id": instance_id }))
@@ -86,6 +88,8 @@ fn to_text(answer: &Answer) -> String {
         Answer::Instance(instance) => instance.instance_id.clone(),
         Answer::Money(answer) => super::money::to_text(answer),
         Answer::Disk(disk) => super::disk::to_text(disk),
+        Answer::Status(status) => super::status::to_text(status),
+        Answer::Clock(clock) => clock.to_text(),
         Answer::Instances(instances) => table(instances),
         Answer::Removed { instance_id } => format!("{instance_id} removed"),
         Answer::Refused { message } => message.clone(),

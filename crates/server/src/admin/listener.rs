@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ashlar_control::{Control, ControlError, Instance, NewInstance};
@@ -13,6 +14,8 @@ use tokio::time::timeout;
 
 use super::access::Refusal;
 use super::protocol::{AdminCommand, Answer, InstanceRecord, REQUEST_BYTES_MAX, Request, VERSION};
+use crate::clock::TestClock;
+use crate::serve::reconcilers::Reconcilers;
 use crate::stop::Stop;
 
 /// How long one exchange may take.
@@ -28,6 +31,10 @@ pub(crate) struct Administrator {
     pub(crate) control: Control,
     /// Whose instances these are.
     pub(crate) account: AccountUin,
+    /// What runs by the clock.
+    pub(crate) reconcilers: Reconcilers,
+    /// The clock, where it can be moved.
+    pub(crate) test_clock: Option<Arc<TestClock>>,
 }
 
 /// Answers administrative commands until `stop`, then finishes those under way.
@@ -116,6 +123,10 @@ impl Administrator {
             AdminCommand::Money(command) => super::money::obey(&self.control, command).await.map_err(refusal),
             AdminCommand::ShowDisk { id } => {
                 super::disk::show(&self.control, parsed(&id)?).await.map_err(refusal)
+            }
+            AdminCommand::ShowStatus => Ok(super::status::show(self)),
+            AdminCommand::Clock(order) => {
+                super::clock::obey(self.test_clock.as_ref(), &self.control, &self.reconcilers, order).await
             }
             AdminCommand::ListInstances => {
                 let listed = self.control.list_instances(self.account).await.map_err(refusal)?;

@@ -3,8 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::access::{AccessAnswer, AccessCommand};
+use super::clock::{ClockOrder, ClockRecord};
 use super::disk::DiskRecord;
 use super::money::{MoneyAnswer, MoneyCommand};
+use super::status::StatusRecord;
 
 /// The version of this protocol. A command line and a server of different versions refuse each other.
 pub(crate) const VERSION: u32 = 1;
@@ -47,6 +49,10 @@ pub(crate) enum AdminCommand {
         /// The disk.
         id: String,
     },
+    /// How the server fares.
+    ShowStatus,
+    /// The clock of the rules.
+    Clock(ClockOrder),
     /// All instances.
     ListInstances,
     /// Remove an instance that has no disks.
@@ -68,6 +74,10 @@ pub(crate) enum Answer {
     Money(MoneyAnswer),
     /// A disk.
     Disk(Box<DiskRecord>),
+    /// How the server fares.
+    Status(StatusRecord),
+    /// The clock of the rules.
+    Clock(ClockRecord),
     /// All instances.
     Instances(Vec<InstanceRecord>),
     /// The instance is gone.

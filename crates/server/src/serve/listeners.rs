@@ -92,6 +92,19 @@ impl Listeners {
     }
 }
 
+impl Listeners {
+    /// Refuses a flag that is for tests when other machines can reach the server.
+    pub(super) fn refuse_other_machines(&self, flag: &str) -> Result<(), Failure> {
+        let nbd = self.nbd.tcp.iter().map(|(_, address)| *address);
+        match nbd.chain([local_address(&self.api)?]).find(|address| !address.ip().is_loopback()) {
+            Some(address) => Err(Failure::setup(format!(
+                "{flag} is for tests on one machine, and {address} is open to others: listen on 127.0.0.1 alone"
+            ))),
+            None => Ok(()),
+        }
+    }
+}
+
 impl NbdListeners {
     /// Where NBD is reached, for people: `unix:PATH and HOST:PORT`.
     pub(super) fn to_text(&self) -> String {

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "in a test, what cannot be is a failure")]
 
 mod call;
+mod clock;
 mod configured;
 mod faults;
 mod first_start;

@@ -1,0 +1,84 @@
+//! `ashlar status`: how a running server fares.
+
+use ashlar_control::{Reconciler, wire_time_iso};
+use serde::{Deserialize, Serialize};
+
+use super::listener::Administrator;
+use super::protocol::Answer;
+use crate::serve::reconcilers::History;
+
+/// How the server fares, as `--json` shows it.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct StatusRecord {
+    /// What runs by the clock.
+    reconcilers: Vec<ReconcilerRecord>,
+}
+
+/// How a reconciler has fared since the server started.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct ReconcilerRecord {
+    /// Its name.
+    name: String,
+    /// When it ran last, ISO 8601; null before the first run.
+    last_run: Option<String>,
+    /// How long that took.
+    last_duration_ms: u64,
+    /// What it brought on its way then.
+    last_items: u64,
+    /// What it could not bring on its way then.
+    last_failures: u64,
+    /// Why it broke off then, if it did.
+    last_error: Option<String>,
+    /// How often it has run.
+    runs: u64,
+    /// What it has brought on its way in all runs.
+    items: u64,
+    /// What it could not bring on its way in all runs.
+    failures: u64,
+}
+
+impl ReconcilerRecord {
+    fn new(reconciler: Reconciler, history: History) -> Self {
+        let History { last_run, last_duration, last, last_error, runs, total } = history;
+        Self {
+            name: reconciler.name().to_owned(),
+            last_run: last_run.map(wire_time_iso),
+            last_duration_ms: u64::try_from(last_duration.as_millis()).unwrap_or(u64::MAX),
+            last_items: last.items,
+            last_failures: last.failures,
+            last_error,
+            runs,
+            items: total.items,
+            failures: total.failures,
+        }
+    }
+}
+
+/// Does what is asked.
+pub(crate) fn show(administrator: &Administrator) -> Answer {
+    let histories = administrator.reconcilers.histories();
+    let reconcilers = histories.into_iter().map(|(one, history)| ReconcilerRecord::new(one, history));
+    Answer::Status(StatusRecord { reconcilers: reconcilers.collect() })
+}
+
+/// A table for people.
+pub(crate) fn to_text(status: &StatusRecord) -> String {
+    let width = status.reconcilers.iter().map(|one| one.name.len()).max().unwrap_or(0);
+    let mut lines = vec![format!(
+        "{:<width$}  {:<25}  {:>8}  {:>8}  {:>8}  {:>8}  LAST ERROR",
+        "RECONCILER", "LAST RUN", "MS", "RUNS", "ITEMS", "FAILURES"
+    )];
+    lines.extend(status.reconcilers.iter().map(|one| {
+        format!(
+            "{:<width$}  {:<25}  {:>8}  {:>8}  {:>8}  {:>8}  {}",
+            one.name,
+            one.last_run.as_deref().unwrap_or("-"),
+            one.last_duration_ms,
+            one.runs,
+            one.items,
+            one.failures,
+            one.last_error.as_deref().unwrap_or("-"),
+        )
+    }));
+    lines.join("\n")
+}

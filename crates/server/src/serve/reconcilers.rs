@@ -1,0 +1,113 @@
+//! Runs the reconcilers, by signal and by timer, and remembers how each fared.
+
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ashlar_control::{Control, ControlError, Leadership, Reconciled, Reconciler};
+use ashlar_types::{Clock, UnixMillis};
+use parking_lot::Mutex;
+
+use crate::clock::steady_now;
+use crate::stop::Stop;
+
+/// How long nobody has to ask before the reconcilers look by themselves for what is due.
+const INTERVAL: Duration = Duration::from_secs(5);
+
+/// How a reconciler has fared since the server started.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct History {
+    /// When it ran last.
+    pub(crate) last_run: Option<UnixMillis>,
+    /// How long that took.
+    pub(crate) last_duration: Duration,
+    /// What it brought on its way then.
+    pub(crate) last: Reconciled,
+    /// Why it broke off then, if it did.
+    pub(crate) last_error: Option<String>,
+    /// How often it has run.
+    pub(crate) runs: u64,
+    /// What it has brought on its way in all runs.
+    pub(crate) total: Reconciled,
+}
+
+/// The reconcilers of a server and their histories. Cheap to clone; all clones are one.
+#[derive(Clone)]
+pub(crate) struct Reconcilers {
+    control: Control,
+    clock: Arc<dyn Clock>,
+    histories: Arc<Mutex<BTreeMap<Reconciler, History>>>,
+    /// One round at a time.
+    round: Arc<tokio::sync::Mutex<()>>,
+}
+
+impl Reconcilers {
+    /// The reconcilers of these rules; none has run.
+    pub(crate) fn new(control: Control, clock: Arc<dyn Clock>) -> Self {
+        Self { control, clock, histories: Arc::default(), round: Arc::default() }
+    }
+
+    /// How each has fared, in the order in which they run. One that has not run has an empty history.
+    pub(crate) fn histories(&self) -> Vec<(Reconciler, History)> {
+        let histories = self.histories.lock();
+        let of =
+            |reconciler: &Reconciler| (*reconciler, histories.get(reconciler).cloned().unwrap_or_default());
+        Reconciler::ALL.iter().map(of).collect()
+    }
+
+    /// Runs them until `stop`.
+    pub(crate) async fn run(self, mut stop: Stop) {
+        loop {
+            tokio::select! {
+                biased;
+                () = stop.wanted() => return,
+                () = self.control.reconcile_wanted(INTERVAL) => {}
+            }
+            self.round().await;
+        }
+    }
+
+    /// Runs each once, if this server leads. Gives how many things were brought on their way.
+    pub(crate) async fn round(&self) -> u64 {
+        let _alone = self.round.lock().await;
+        let leader = match self.control.lead().await {
+            Ok(Some(leader)) => leader,
+            Ok(None) => return 0,
+            Err(error) => {
+                warn("lead", &error);
+                return 0;
+            }
+        };
+        let mut items = 0;
+        for reconciler in Reconciler::ALL {
+            items += self.one(*reconciler, leader).await.items;
+        }
+        items
+    }
+
+    async fn one(&self, reconciler: Reconciler, leader: Leadership) -> Reconciled {
+        let begun = steady_now();
+        let outcome = self.control.run_reconciler(reconciler, leader).await;
+        let mut histories = self.histories.lock();
+        let history = histories.entry(reconciler).or_default();
+        history.last_run = Some(self.clock.now());
+        history.last_duration = steady_now() - begun;
+        history.runs += 1;
+        (history.last, history.last_error) = match outcome {
+            Ok(done) => (done, None),
+            Err(error) => {
+                warn(reconciler.name(), &error);
+                (Reconciled { items: 0, failures: 1 }, Some(error.to_string()))
+            }
+        };
+        history.total.items += history.last.items;
+        history.total.failures += history.last.failures;
+        history.last
+    }
+}
+
+fn warn(reconciler: &str, error: &ControlError) {
+    let cause = error.source().map(ToString::to_string);
+    tracing::warn!(reconciler, %error, cause, "looking for due work failed; it is tried again");
+}

@@ -16,6 +16,7 @@ mod error_code;
 mod gateway;
 mod model;
 mod resource;
+pub mod sample;
 mod schema;
 pub mod signature;
 pub mod sts;

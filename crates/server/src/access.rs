@@ -1,5 +1,8 @@
 //! Keys and rights of the records, as the gateway asks for them.
 
+#[cfg(test)]
+mod tests;
+
 use std::net::IpAddr;
 use std::sync::Arc;
 

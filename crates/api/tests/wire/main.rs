@@ -6,6 +6,7 @@
 // Helpers of tests are tests.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod cases;
 mod encodings;
 mod examples;
 mod malformed;

@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use ashlar_types::{DiskId, InstanceId, SnapshotId};
 use ashlar_volume::VolumeStore;
+use ashlar_volume::limit::{Limits, Pace};
 use parking_lot::RwLock;
 
+use crate::limit_table::LimitTable;
 use crate::slot::Slot;
 use crate::{AttachError, AttachErrorKind, ExportName, Lease, Withdrawal};
 
@@ -16,6 +18,7 @@ use crate::{AttachError, AttachErrorKind, ExportName, Lease, Withdrawal};
 #[derive(Clone, Default)]
 pub struct ExportTable {
     slots: Arc<RwLock<BTreeMap<ExportName, Arc<Slot>>>>,
+    limits: Option<Arc<LimitTable>>,
 }
 
 impl ExportTable {
@@ -23,6 +26,26 @@ impl ExportTable {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// A table whose disks are no faster than [`limit`](Self::limit) says.
+    #[must_use]
+    pub fn with_limits(pace: Arc<dyn Pace>) -> Self {
+        Self { limits: Some(Arc::new(LimitTable::new(pace))), ..Self::default() }
+    }
+
+    /// Says how fast `disk` may be from now on, for whoever has it open and whoever opens it. A disk that is opened
+    /// before anything was said of it has no limit. Without effect in a table without limits.
+    pub fn limit(&self, disk: DiskId, limits: Limits) {
+        if let Some(table) = &self.limits {
+            table.set(disk, limits);
+        }
+    }
+
+    /// How fast `disk` may be, if anything was said.
+    #[must_use]
+    pub fn limits(&self, disk: DiskId) -> Option<Limits> {
+        self.limits.as_ref().and_then(|table| table.get(disk))
     }
 
     /// Lets the volume of `disk` in `store` be opened, for `instance`. Publishing it again for the same instance
@@ -76,7 +99,7 @@ impl ExportTable {
             Some(_) => return Ok(()),
             None => {}
         }
-        slots.insert(name, Slot::new(name, instance, store));
+        slots.insert(name, Slot::new(name, instance, store, self.limits.clone()));
         Ok(())
     }
 

@@ -7,6 +7,7 @@
 mod error;
 mod export_name;
 mod export_table;
+mod limit_table;
 mod slot;
 #[cfg(test)]
 mod tests;

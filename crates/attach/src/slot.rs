@@ -8,6 +8,7 @@ use ashlar_types::InstanceId;
 use ashlar_volume::{BlockDevice, VolumeStore};
 use parking_lot::{Condvar, Mutex};
 
+use crate::limit_table::LimitTable;
 use crate::{AttachError, AttachErrorKind, ExportName};
 
 /// How a session is told to end. Both are called from other threads, `finish` first; neither may block.
@@ -37,6 +38,7 @@ pub(crate) struct Slot {
     /// The machine that a disk is for; nobody for a snapshot.
     instance: Option<InstanceId>,
     store: Arc<dyn VolumeStore>,
+    limits: Option<Arc<LimitTable>>,
     state: Mutex<SlotState>,
     session_ended: Condvar,
 }
@@ -56,9 +58,10 @@ impl Slot {
         name: ExportName,
         instance: Option<InstanceId>,
         store: Arc<dyn VolumeStore>,
+        limits: Option<Arc<LimitTable>>,
     ) -> Arc<Self> {
         let (state, session_ended) = (Mutex::default(), Condvar::new());
-        Arc::new(Self { name, instance, store, state, session_ended })
+        Arc::new(Self { name, instance, store, limits, state, session_ended })
     }
 
     pub(crate) const fn instance(&self) -> Option<InstanceId> {
@@ -98,7 +101,12 @@ impl Slot {
             ExportName::Disk(disk) => self.store.open_volume(&disk.into()),
             ExportName::Snapshot(snapshot) => self.store.open_snapshot(&snapshot.into()),
         };
-        opened.map_err(|error| AttachError::store(format!("cannot open export `{}`", self.name), error))
+        let opened = opened
+            .map_err(|error| AttachError::store(format!("cannot open export `{}`", self.name), error))?;
+        Ok(match (&self.limits, self.name) {
+            (Some(limits), ExportName::Disk(disk)) => limits.wrap(disk, opened),
+            (Some(_), ExportName::Snapshot(_)) | (None, _) => opened,
+        })
     }
 
     /// Refuses new leases and ends the sessions of the old ones. Three quarters of `timeout` are for ending

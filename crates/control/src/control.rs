@@ -115,6 +115,8 @@ impl Control {
             let page = self.db.read().await?.disks().in_instances(after, PAGE).await?;
             let Some(last) = page.last() else { break };
             after = Some(last.disk);
+            let ids: Vec<DiskId> = page.iter().map(|found| found.disk).collect();
+            self.tell_recorded_performance(&ids).await?;
             let this = self.clone();
             self.blocking(move || {
                 let mut exported = page.iter().filter(|found| crate::disk::is_exported(found.state));

@@ -27,6 +27,7 @@ mod session;
 mod settings;
 mod snapshot;
 mod snapshot_policy;
+mod speed;
 mod tag;
 mod user;
 mod wire_time;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use ashlar_attach::{AttachError, AttachErrorKind, ExportTable, Withdrawal};
 use ashlar_types::{DiskId, InstanceId, Region, SnapshotId};
+use ashlar_volume::limit::Limits;
 use ashlar_volume::{ErrorKind, VolumeError, VolumeStore};
 
 /// Where the pools are. A region is a pool.
@@ -28,6 +29,9 @@ pub trait Exports: Send + Sync {
     /// success.
     fn withdraw(&self, disk: DiskId, wait: Duration) -> Result<(), VolumeError>;
 
+    /// Says how fast the disk may be, from now on and for whoever has it open. To be said before it is published.
+    fn limit(&self, disk: DiskId, limits: Limits);
+
     /// Lets the snapshot be opened for reading.
     fn publish_snapshot(&self, snapshot: SnapshotId, store: Arc<dyn VolumeStore>) -> Result<(), VolumeError>;
 
@@ -36,6 +40,10 @@ pub trait Exports: Send + Sync {
 }
 
 impl Exports for ExportTable {
+    fn limit(&self, disk: DiskId, limits: Limits) {
+        ExportTable::limit(self, disk, limits);
+    }
+
     fn publish(
         &self,
         disk: DiskId,

@@ -20,6 +20,8 @@ pub struct Settings {
     pub schedule: ScheduleSettings,
     /// What disks cost.
     pub prices: PriceBook,
+    /// Whether disks are no faster than their type promises.
+    pub enforce_performance: bool,
 }
 
 /// Numbers that calls may not exceed.
@@ -70,6 +72,8 @@ pub struct Limits {
     pub tag_value_chars: u64,
     /// Snapshot bytes that cost nothing, in GiB.
     pub free_snapshot_gib: u64,
+    /// How long an idle disk saves credit for bursts above its baseline, in seconds.
+    pub burst_credit_seconds: u64,
     /// How long a call waits for its own work before it answers, in milliseconds.
     pub answer_wait_ms: u64,
     /// How long a detach waits for machines to let go of the disk, in milliseconds.
@@ -103,6 +107,7 @@ impl Default for Limits {
             tag_key_chars: 127,
             tag_value_chars: 255,
             free_snapshot_gib: 80,
+            burst_credit_seconds: 1_800,
             answer_wait_ms: 20_000,
             withdraw_wait_ms: 5_000,
             jobs_at_once: 4,
@@ -125,6 +130,20 @@ pub struct DiskTypeSettings {
     pub extra_performance_above_gib: Option<u64>,
     /// The most extra throughput, in MiB/s.
     pub extra_performance_max_mib: u64,
+    /// Requests a second of a disk of no size.
+    pub iops_base: u64,
+    /// Requests a second for each GiB.
+    pub iops_per_gib: u64,
+    /// Requests a second at most, without extra performance.
+    pub iops_max: u64,
+    /// Requests a second with the most extra performance; less of it gives its share.
+    pub extra_iops_max: u64,
+    /// MiB/s of a disk of no size.
+    pub throughput_base_mib: u64,
+    /// MiB/s for each 100 GiB.
+    pub throughput_per_100_gib_mib: u64,
+    /// MiB/s at most, without extra performance.
+    pub throughput_max_mib: u64,
 }
 
 impl Default for DiskTypeSettings {
@@ -136,7 +155,23 @@ impl Default for DiskTypeSettings {
             step_gib: 1,
             extra_performance_above_gib: None,
             extra_performance_max_mib: 0,
+            iops_base: 1_800,
+            iops_per_gib: 30,
+            iops_max: 26_000,
+            extra_iops_max: 0,
+            throughput_base_mib: 120,
+            throughput_per_100_gib_mib: 20,
+            throughput_max_mib: 260,
         }
+    }
+}
+
+impl DiskTypeSettings {
+    /// The same with this performance: requests and MiB a second, each from a base by a slope to a maximum.
+    const fn with_speed(mut self, iops: [u64; 3], mib: [u64; 3]) -> Self {
+        [self.iops_base, self.iops_per_gib, self.iops_max] = iops;
+        [self.throughput_base_mib, self.throughput_per_100_gib_mib, self.throughput_max_mib] = mib;
+        self
     }
 }
 
@@ -160,20 +195,23 @@ pub struct DiskTypeTable {
 
 impl Default for DiskTypeTable {
     fn default() -> Self {
-        let plain = DiskTypeSettings::default();
-        let extra = |max_mib| DiskTypeSettings {
+        let plain = DiskTypeSettings::default;
+        let extra = |max_mib, extra_iops_max| DiskTypeSettings {
             extra_performance_above_gib: Some(460),
             extra_performance_max_mib: max_mib,
-            ..DiskTypeSettings::default()
+            extra_iops_max,
+            ..plain()
         };
         Self {
-            cloud_basic: DiskTypeSettings { min_gib: 10, max_gib: 16_000, ..plain.clone() },
-            cloud_premium: DiskTypeSettings { min_gib: 10, ..plain.clone() },
-            cloud_bssd: plain.clone(),
-            cloud_ssd: plain,
+            cloud_basic: DiskTypeSettings { min_gib: 10, max_gib: 16_000, ..plain() }
+                .with_speed([100, 2, 1_000], [40, 10, 100]),
+            cloud_premium: DiskTypeSettings { min_gib: 10, ..plain() }
+                .with_speed([1_800, 8, 6_000], [100, 15, 150]),
+            cloud_bssd: plain().with_speed([1_800, 15, 10_000], [100, 15, 190]),
+            cloud_ssd: plain(),
             // The maxima of `disk-types` less the largest baseline of 350 MiB/s.
-            cloud_hssd: extra(650),
-            cloud_tssd: extra(3_650),
+            cloud_hssd: extra(650, 100_000).with_speed([1_800, 50, 50_000], [120, 50, 350]),
+            cloud_tssd: extra(3_650, 1_100_000).with_speed([4_000, 100, 50_000], [120, 50, 350]),
         }
     }
 }
@@ -203,6 +241,13 @@ struct TypeOverlay {
     step_gib: Option<u64>,
     extra_performance_above_gib: Option<u64>,
     extra_performance_max_mib: Option<u64>,
+    iops_base: Option<u64>,
+    iops_per_gib: Option<u64>,
+    iops_max: Option<u64>,
+    extra_iops_max: Option<u64>,
+    throughput_base_mib: Option<u64>,
+    throughput_per_100_gib_mib: Option<u64>,
+    throughput_max_mib: Option<u64>,
 }
 
 impl TypeOverlay {
@@ -218,6 +263,15 @@ impl TypeOverlay {
             extra_performance_max_mib: self
                 .extra_performance_max_mib
                 .unwrap_or(under.extra_performance_max_mib),
+            iops_base: self.iops_base.unwrap_or(under.iops_base),
+            iops_per_gib: self.iops_per_gib.unwrap_or(under.iops_per_gib),
+            iops_max: self.iops_max.unwrap_or(under.iops_max),
+            extra_iops_max: self.extra_iops_max.unwrap_or(under.extra_iops_max),
+            throughput_base_mib: self.throughput_base_mib.unwrap_or(under.throughput_base_mib),
+            throughput_per_100_gib_mib: self
+                .throughput_per_100_gib_mib
+                .unwrap_or(under.throughput_per_100_gib_mib),
+            throughput_max_mib: self.throughput_max_mib.unwrap_or(under.throughput_max_mib),
         }
     }
 }
@@ -326,6 +380,11 @@ impl DiskTypeSettings {
         }
         if !(1..=self.max_gib).contains(&self.min_gib) {
             return refuse("min_gib", self.min_gib, format!("1 to max_gib, {}", self.max_gib));
+        }
+        for (key, value) in [("iops_max", self.iops_max), ("throughput_max_mib", self.throughput_max_mib)] {
+            if value == 0 {
+                return refuse(key, value, "1 or more".to_owned());
+            }
         }
         Ok(())
     }

@@ -12,4 +12,5 @@ mod schedule;
 mod slow_pool;
 mod snapshot;
 mod snapshot_policy;
+mod speed;
 mod year;

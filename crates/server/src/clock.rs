@@ -1,9 +1,11 @@
 //! The one place that reads the machine's clocks.
 
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use ashlar_types::{Clock, UnixMillis};
+use ashlar_volume::limit::Pace;
+use parking_lot::{Condvar, Mutex};
 
 /// The system's wall clock.
 #[derive(Debug, Clone, Copy, Default)]
@@ -42,6 +44,34 @@ impl TestClock {
 impl Clock for TestClock {
     fn now(&self) -> UnixMillis {
         SystemClock.now().plus_ms(self.moved_ms.load(Ordering::SeqCst))
+    }
+}
+
+/// The steady clock, as limits wait for it.
+#[derive(Debug)]
+pub(crate) struct SteadyPace {
+    began: Instant,
+    nobody: (Mutex<()>, Condvar),
+}
+
+impl SteadyPace {
+    /// A pace that begins now.
+    pub(crate) fn new() -> Self {
+        Self { began: steady_now(), nobody: (Mutex::new(()), Condvar::new()) }
+    }
+}
+
+impl Pace for SteadyPace {
+    fn now_ns(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_nanos()).unwrap_or(u64::MAX)
+    }
+
+    /// Nobody notifies: this is a wait for a point in time, and there is no other event to wait for.
+    fn wait_until(&self, at_ns: u64) {
+        let until = self.began + Duration::from_nanos(at_ns);
+        let (lock, condvar) = &self.nobody;
+        let mut guard = lock.lock();
+        while !condvar.wait_until(&mut guard, until).timed_out() {}
     }
 }
 

@@ -96,6 +96,7 @@ impl Settings {
             disk_types: file.disk_types,
             schedule: file.schedule,
             prices: file.prices,
+            enforce_performance: file.enforce_performance.unwrap_or(false),
         };
         control.check().map_err(|error| Failure::setup("configuration file").because(error))?;
         #[cfg(debug_assertions)]

@@ -25,7 +25,7 @@ use tokio::time::timeout;
 use crate::access::ControlKeys;
 use crate::admin::listener::Administrator;
 use crate::cli::ServeFlags;
-use crate::clock::{SystemClock, TestClock};
+use crate::clock::{SteadyPace, SystemClock, TestClock};
 use crate::config::{Environment, Settings};
 use crate::data_dir::{AdminEnv, DataDir};
 use crate::exports::NbdExports;
@@ -132,7 +132,10 @@ impl Running {
     async fn start(settings: Settings, data_dir: &DataDir, listeners: Listeners) -> Result<Self, Failure> {
         let pools = Arc::new(Pools::new(data_dir.pools(), settings.faults.clone()));
         open_present_pools(&pools, data_dir).await?;
-        let exports = ExportTable::new();
+        let exports = match settings.control.enforce_performance {
+            true => ExportTable::with_limits(Arc::new(SteadyPace::new())),
+            false => ExportTable::new(),
+        };
         let random = Arc::new(OsRandom::open()?);
         let test_clock = settings.test_clock.then(|| Arc::new(TestClock::default()));
         let clock: Arc<dyn Clock> = match &test_clock {

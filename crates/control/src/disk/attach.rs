@@ -47,6 +47,7 @@ impl Control {
         if count > at_most {
             return Err(InstanceError::DiskLimit { instance: wanted.instance, wanted: count, at_most }.into());
         }
+        self.tell_performance(&attaching);
         let work = Work::AttachDisks { disks: wanted.disks, instance: wanted.instance };
         self.commit_and_wait(tx, caller, attaching, &work, "AttachDisks").await
     }

@@ -42,12 +42,16 @@ impl Control {
         {
             return Err(ParameterError::ProjectNotFound(project).into());
         }
+        let mut changed = Vec::with_capacity(disks.len());
         for disk in disks {
-            let id = Tagged::Disk(disk.id);
-            tx.disks().save(&modified(disk, wanted)?).await?;
-            self.log_operation(&mut tx, caller, id, "ModifyDiskAttributes", None).await?;
+            let disk = modified(disk, wanted)?;
+            tx.disks().save(&disk).await?;
+            self.log_operation(&mut tx, caller, Tagged::Disk(disk.id), "ModifyDiskAttributes", None).await?;
+            changed.push(disk);
         }
-        Ok(tx.commit().await?)
+        tx.commit().await?;
+        self.tell_performance(&changed);
+        Ok(())
     }
 
     async fn change_disk_type(

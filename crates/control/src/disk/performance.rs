@@ -34,7 +34,9 @@ impl Control {
         tx.disks().save(&after).await?;
         let operation = "ModifyDiskExtraPerformance";
         self.log_operation(&mut tx, caller, Tagged::Disk(id), operation, None).await?;
-        Ok(tx.commit().await?)
+        tx.commit().await?;
+        self.tell_performance([&after]);
+        Ok(())
     }
 
     /// Lets a disk have so many backup points, not fewer than it has. A prepaid disk pays for the rest of its

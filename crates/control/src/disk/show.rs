@@ -2,6 +2,7 @@
 
 use ashlar_db::AutoMount;
 use ashlar_types::{AccountUin, DiskId, Money, Region};
+use ashlar_volume::limit::Limits;
 
 use super::{DescribeDisks, DiskView};
 use crate::caller::{Caller, RequestId};
@@ -17,6 +18,10 @@ pub struct DiskReport {
     pub auto_mount: Option<AutoMount>,
     /// What was paid in advance for time that still lies ahead.
     pub paid_ahead: Money,
+    /// How fast it may be.
+    pub performance: Limits,
+    /// Whether anything keeps it from being faster.
+    pub enforced: bool,
 }
 
 impl Control {
@@ -43,6 +48,8 @@ impl Control {
         };
         let listed = self.describe_disks(&caller, wanted).await?;
         let view = listed.items.into_iter().next().ok_or(DiskError::NotFound(id))?;
-        Ok(DiskReport { view, auto_mount, paid_ahead })
+        let performance = self.settings.performance_of(&view.disk);
+        let enforced = self.settings.enforce_performance;
+        Ok(DiskReport { view, auto_mount, paid_ahead, performance, enforced })
     }
 }

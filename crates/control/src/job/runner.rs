@@ -341,6 +341,9 @@ impl Control {
             Err(error)
         };
         tx.commit().await?;
+        if matches!(work, Work::ResizeDisk { .. } | Work::ChangeDiskType { .. }) {
+            self.tell_recorded_performance(&work.disks()).await?;
+        }
         if fault == Fault::HaltAfter {
             match self.halt().await {}
         }

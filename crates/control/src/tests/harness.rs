@@ -10,6 +10,7 @@ use ashlar_types::{
     Clock as _, DiskChargeType, DiskId, DiskState, DiskType, InstanceId, ManualClock, Region, SeededRandom,
     SnapshotId, SnapshotState, UnixMillis,
 };
+use ashlar_volume::limit::Pace;
 use ashlar_volume::model::ModelStore;
 use ashlar_volume::{BlockDevice, ErrorKind, VolumeError, VolumeStore};
 use parking_lot::Mutex;
@@ -66,7 +67,7 @@ impl World {
         let stores = Arc::new(TestStores::default());
         let clock = Arc::new(ManualClock::new(BEGIN));
         let random = Arc::new(SeededRandom::new(seed));
-        let exports = ExportTable::new();
+        let exports = exports(&settings);
         let db = Db::open(&directory.path().join("control.db")).await.unwrap();
         let parts = ControlParts {
             db,
@@ -86,7 +87,7 @@ impl World {
     /// The same after the death of the server: a new one on the same database and pool. Every job that the old
     /// one left has ended when this returns.
     pub(crate) async fn restarted(self) -> Self {
-        let exports = ExportTable::new();
+        let exports = exports(&self.settings);
         let parts = ControlParts {
             db: Db::open(&self.directory.path().join("control.db")).await.unwrap(),
             stores: self.stores.clone(),
@@ -248,6 +249,21 @@ impl World {
 /// These tests end processes, not machines: where files can lie in memory, no sync has to wait for a disk.
 fn in_memory_if_possible() -> tempfile::TempDir {
     tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
+}
+
+/// Time that nobody waits for.
+struct NoTime;
+
+impl Pace for NoTime {
+    fn now_ns(&self) -> u64 {
+        0
+    }
+
+    fn wait_until(&self, _at_ns: u64) {}
+}
+
+fn exports(settings: &Settings) -> ExportTable {
+    if settings.enforce_performance { ExportTable::with_limits(Arc::new(NoTime)) } else { ExportTable::new() }
 }
 
 fn names<T: ToString>(ids: impl IntoIterator<Item = T>) -> BTreeSet<String> {

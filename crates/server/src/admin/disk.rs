@@ -27,6 +27,7 @@ pub(crate) struct DiskRecord {
     paid_ahead: String,
     throughput_performance_mib: u64,
     burst_performance: bool,
+    performance: PerformanceRecord,
     backup_quota: u64,
     snapshot_count: u64,
     snapshot_bytes: u64,
@@ -34,6 +35,17 @@ pub(crate) struct DiskRecord {
     error_prompt: String,
     tags: Vec<(String, String)>,
     auto_mount: Option<AutoMountRecord>,
+}
+
+/// How fast the disk is.
+#[derive(Debug, Serialize, Deserialize)]
+struct PerformanceRecord {
+    /// Whether anything keeps it from being faster.
+    enforced: bool,
+    iops: u64,
+    bytes_per_second: u64,
+    burst_iops: Option<u64>,
+    burst_bytes_per_second: Option<u64>,
 }
 
 /// What CreateDisks was told to mount.
@@ -58,7 +70,14 @@ pub(crate) async fn show(control: &Control, id: DiskId) -> Result<Answer, Contro
 }
 
 fn record(report: DiskReport) -> DiskRecord {
-    let DiskReport { view, auto_mount, paid_ahead } = report;
+    let DiskReport { view, auto_mount, paid_ahead, performance, enforced } = report;
+    let performance = PerformanceRecord {
+        enforced,
+        iops: performance.baseline.iops,
+        bytes_per_second: performance.baseline.bytes_per_second,
+        burst_iops: performance.burst.map(|burst| burst.iops),
+        burst_bytes_per_second: performance.burst.map(|burst| burst.bytes_per_second),
+    };
     let disk = view.disk;
     DiskRecord {
         disk_id: disk.id.to_string(),
@@ -77,6 +96,7 @@ fn record(report: DiskReport) -> DiskRecord {
         paid_ahead: paid_ahead.to_string(),
         throughput_performance_mib: disk.throughput_performance_mib,
         burst_performance: disk.burst_performance,
+        performance,
         backup_quota: disk.backup_quota,
         snapshot_count: view.snapshot_count,
         snapshot_bytes: view.snapshot_bytes,
@@ -102,6 +122,9 @@ pub(crate) fn to_text(disk: &DiskRecord) -> String {
         format!("created      {}", disk.created),
         format!("snapshots    {} ({} bytes)", disk.snapshot_count, disk.snapshot_bytes),
     ];
+    let (speed, mib) = (&disk.performance, disk.performance.bytes_per_second >> 20);
+    let kept = if speed.enforced { "enforced" } else { "not enforced" };
+    lines.push(format!("performance  {} IOPS, {mib} MiB/s, {kept}", speed.iops));
     if let Some(instance) = &disk.instance_id {
         lines.push(format!("instance     {instance}"));
     }

@@ -38,6 +38,8 @@ pub(super) struct ConfigFile {
     /// How scheduled snapshots are taken.
     #[serde(default)]
     pub(super) schedule: ashlar_control::ScheduleSettings,
+    /// Whether disks are no faster than their type promises.
+    pub(super) enforce_performance: Option<bool>,
     /// What disks cost.
     #[serde(default)]
     pub(super) prices: ashlar_control::PriceBook,

@@ -4,6 +4,7 @@
 mod attach;
 mod auto_mount;
 mod create;
+mod encryption;
 mod list;
 mod modify;
 mod pay;
@@ -12,7 +13,7 @@ mod show;
 pub(crate) mod state;
 mod terminate;
 
-use ashlar_db::{Disk, LatestOperation, Tag, Transaction};
+use ashlar_db::{Disk, EncryptType, LatestOperation, Tag, Transaction};
 use ashlar_types::{
     DiskChargeType, DiskId, DiskType, InstanceId, ProjectId, RenewFlag, SnapshotId, SnapshotPolicyId,
     SnapshotState, UnixMillis, Zone,
@@ -81,12 +82,13 @@ pub struct CreateDisks {
     pub shareable: Option<bool>,
     /// At most 64 ASCII characters; the same call again gives the same disks.
     pub client_token: Option<String>,
-    /// Refused unless it says no: nothing is encrypted yet.
-    pub encrypt: Option<String>,
-    /// Refused unless empty.
+    /// Whether the disks are encrypted. Default: as the snapshot, else no. Excludes `shareable` and `auto_mount`.
+    pub encrypt: Option<bool>,
+    /// The name of the key that encrypts them, as disks show it. There is one. Needs `encrypt`.
     pub kms_key_id: Option<String>,
-    /// Refused unless empty.
-    pub encrypt_type: Option<String>,
+    /// The generation of the encryption. Default: as the snapshot, else the second. Both are AES-256-XTS here; which one was
+    /// wanted is kept and shown. For encrypted disks only.
+    pub encrypt_type: Option<EncryptType>,
     /// For prepaid disks, and only for them.
     pub prepaid: Option<DiskChargePrepaid>,
     /// Whether the disk's snapshots go with it. Default: no.
@@ -164,6 +166,8 @@ pub struct DiskView {
     pub latest_operation: Option<LatestOperation>,
     /// Whole days until its paid time ends, negative afterwards; prepaid disks only.
     pub days_to_deadline: Option<i64>,
+    /// The name of the key that it is encrypted with, if it is.
+    pub encryption_key: Option<String>,
     /// Why it cannot be given back against money.
     pub return_fail: ReturnFail,
     /// The policies bound to it, if they were asked for.

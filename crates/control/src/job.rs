@@ -37,6 +37,9 @@ pub(crate) enum Work {
         size_gib: u64,
         #[serde(with = "text::option")]
         from: Option<SnapshotId>,
+        /// Whether disks that are made empty are encrypted; others are as their snapshot.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        encrypts: bool,
     },
     AttachDisks {
         #[serde(with = "text::list")]

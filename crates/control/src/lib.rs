@@ -82,7 +82,7 @@ pub use wire_time::{parse_iso, wire_time, wire_time_iso};
 
 // The rows that calls hand out are those of the database.
 pub use ashlar_db::{
-    Account, ApiKey, AttachedPolicy, AutoMount, Disk, Instance, InstanceListing, LatestOperation,
-    LedgerEntry, LedgerKind, Listed, MfaDevice, NetworkEffect, OperationState, Role, Snapshot,
-    SnapshotPolicy, Tag, TagCondition, Tagged, User,
+    Account, ApiKey, AttachedPolicy, AutoMount, Disk, EncryptType, Instance, InstanceListing,
+    LatestOperation, LedgerEntry, LedgerKind, Listed, MfaDevice, NetworkEffect, OperationState, Role,
+    Snapshot, SnapshotPolicy, Tag, TagCondition, Tagged, User,
 };

@@ -12,6 +12,10 @@ use ashlar_volume::{ErrorKind, VolumeError, VolumeStore};
 pub trait Stores: Send + Sync {
     /// The pool of a region, opened now if it is not open yet. May block.
     fn store(&self, region: &Region) -> Result<Arc<dyn VolumeStore>, VolumeError>;
+
+    /// The name of the master key that protects new encrypted disks; none if there is no such key, and disks cannot be
+    /// encrypted.
+    fn encryption_key(&self) -> Option<String>;
 }
 
 /// Where disks are put into machines. Every call may be repeated. May block.

@@ -179,6 +179,7 @@ impl Control {
             size_gib: disk.size_gib,
             held_bytes: 0,
             usage,
+            encrypt_type: disk.encrypt_type,
             policy,
             deadline,
             promise,

@@ -2,6 +2,7 @@
 
 mod account;
 mod disk;
+mod encryption;
 pub(crate) mod harness;
 mod instance;
 mod leader;

@@ -23,6 +23,16 @@ stored_enum! {
     }
 }
 
+stored_enum! {
+    /// The generation of a disk's encryption.
+    pub enum EncryptType {
+        /// The first.
+        V1 = "ENCRYPT_V1",
+        /// The second.
+        V2 = "ENCRYPT_V2",
+    }
+}
+
 /// A cloud disk.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Disk {
@@ -66,6 +76,8 @@ pub struct Disk {
     pub delete_snapshot: bool,
     /// The snapshot it was made from.
     pub source_snapshot: Option<SnapshotId>,
+    /// How it is encrypted, if it is. Never changes.
+    pub encrypt_type: Option<EncryptType>,
     /// Throughput beyond the baseline in MiB/s.
     pub throughput_performance_mib: u64,
     /// Whether it may go beyond its baseline on saved credit.
@@ -190,11 +202,12 @@ impl Disks<'_> {
         let sequence = next_sequence(self.0).await?;
         sqlx::query(
             "INSERT INTO disks (disk_id, sequence, uin, region, zone, disk_usage, source_snapshot_id, created_ms,
+                encrypt_type,
                 project_id, name, disk_type, charge_type, renew_flag, period_months, deadline_ms, size_gib,
                 lifecycle, state, instance_id, last_instance_id, portable, delete_with_instance,
                 delete_snapshot, throughput_performance_mib, burst_performance, backup_quota, migrating,
                 migrate_percent, rollback_percent, error_prompt, job_id)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0, '', '', '', NULL, NULL, NULL, 0, '', '', NULL, NULL,
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, '', '', '', NULL, NULL, NULL, 0, '', '', NULL, NULL,
                 FALSE, FALSE, FALSE, 0, FALSE, 0, FALSE, 0, 0, '', NULL)",
         )
         .bind(disk.id.to_string())
@@ -205,6 +218,7 @@ impl Disks<'_> {
         .bind(disk.usage.as_str())
         .bind(text_if_any(disk.source_snapshot.as_ref()))
         .bind(disk.created.0)
+        .bind(disk.encrypt_type.map(EncryptType::as_str))
         .execute(&mut *self.0)
         .await?;
         // One list of the changeable columns, in `save`.
@@ -477,6 +491,7 @@ fn disk_of(columns: &Columns<'_>) -> Result<Disk, DbError> {
         delete_with_instance: columns.flag("delete_with_instance")?,
         delete_snapshot: columns.flag("delete_snapshot")?,
         source_snapshot: columns.word_if_any("source_snapshot_id")?,
+        encrypt_type: columns.word_if_any("encrypt_type")?,
         throughput_performance_mib: columns.number("throughput_performance_mib")?,
         burst_performance: columns.flag("burst_performance")?,
         backup_quota: columns.number("backup_quota")?,

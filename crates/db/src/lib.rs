@@ -36,7 +36,9 @@ pub use account::{Account, Accounts, ApiKey};
 pub use auto_mount::{AutoMount, AutoMounts};
 pub use client_token::{ClientToken, ClientTokens};
 pub use connect::{Db, Transaction};
-pub use disk::{Disk, DiskFilter, DiskInInstance, DiskListing, DiskOrderField, DiskQuery, Disks, Lifecycle};
+pub use disk::{
+    Disk, DiskFilter, DiskInInstance, DiskListing, DiskOrderField, DiskQuery, Disks, EncryptType, Lifecycle,
+};
 pub use error::{DbError, DbErrorKind};
 pub use instance::{Instance, InstanceListing, Instances};
 pub use job::{JobId, JobPhase, JobRecord, Jobs, NewJob};

@@ -9,7 +9,7 @@ use sqlx::Row as _;
 use crate::column::{Columns, signed, text_if_any};
 use crate::connect::{Connection, Row, next_sequence};
 use crate::listing::{Builder, push_in, push_in_numbers, push_page};
-use crate::{DbError, JobId, Lifecycle, Listed, Order, Page};
+use crate::{DbError, EncryptType, JobId, Lifecycle, Listed, Order, Page};
 
 /// A snapshot of a cloud disk. It outlives its disk.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +38,8 @@ pub struct Snapshot {
     pub held_bytes: u64,
     /// System or data disk.
     pub usage: DiskUsage,
+    /// How its bytes are encrypted, if they are: as its disk's.
+    pub encrypt_type: Option<EncryptType>,
     /// The policy that took it, which may be gone; none if a person did.
     pub policy: Option<SnapshotPolicyId>,
     /// When it is deleted by itself; none is kept for ever, unless there is a promise.
@@ -86,7 +88,7 @@ pub enum SnapshotFilter {
     Disk(Vec<DiskId>),
     /// `zone`.
     Zone(Vec<Zone>),
-    /// `encrypt`. No snapshot of this build is encrypted.
+    /// `encrypt`: whether its disk is encrypted.
     Encrypt(Vec<bool>),
     /// `snapshot-type`. All snapshots of this build are private.
     Type(Vec<SnapshotType>),
@@ -137,8 +139,8 @@ impl Snapshots<'_> {
         let sequence = next_sequence(self.0).await?;
         sqlx::query(
             "INSERT INTO snapshots (snapshot_id, sequence, uin, region, zone, disk_id, size_gib, disk_usage,
-                created_ms, snapshot_policy_id, project_id, name, lifecycle, state, percent, held_bytes, deadline_ms, job_id, modified_ms)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0, '', '', '', 0, 0, NULL, NULL, 0)",
+                created_ms, snapshot_policy_id, encrypt_type, project_id, name, lifecycle, state, percent, held_bytes, deadline_ms, job_id, modified_ms)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 0, '', '', '', 0, 0, NULL, NULL, 0)",
         )
         .bind(snapshot.id.to_string())
         .bind(sequence)
@@ -150,6 +152,7 @@ impl Snapshots<'_> {
         .bind(snapshot.usage.as_str())
         .bind(snapshot.created.0)
         .bind(text_if_any(snapshot.policy.as_ref()))
+        .bind(snapshot.encrypt_type.map(EncryptType::as_str))
         .execute(&mut *self.0)
         .await?;
         // One list of the changeable columns, in `save`.
@@ -331,7 +334,10 @@ fn push_filter(builder: &mut Builder, filter: &SnapshotFilter) {
         }
         SnapshotFilter::Disk(values) => push_in(builder, "s.disk_id", values, ToString::to_string),
         SnapshotFilter::Zone(values) => push_in(builder, "s.zone", values, ToString::to_string),
-        SnapshotFilter::Encrypt(values) => push_in_numbers(builder, "0", values, |value| i64::from(*value)),
+        SnapshotFilter::Encrypt(values) => {
+            let truth = "CASE WHEN s.encrypt_type IS NULL THEN 0 ELSE 1 END";
+            push_in_numbers(builder, truth, values, |value| i64::from(*value));
+        }
         SnapshotFilter::Type(values) => push_in(builder, "'PRIVATE_SNAPSHOT'", values, ToString::to_string),
         SnapshotFilter::TagKey(values) => push_tag(builder, None, "t.tag_key", values),
         SnapshotFilter::TagValue(values) => push_tag(builder, None, "t.tag_value", values),
@@ -367,6 +373,7 @@ fn snapshot_of(columns: &Columns<'_>) -> Result<Snapshot, DbError> {
         size_gib: columns.number("size_gib")?,
         held_bytes: columns.number("held_bytes")?,
         usage: columns.word("disk_usage")?,
+        encrypt_type: columns.word_if_any("encrypt_type")?,
         policy: columns.word_if_any("snapshot_policy_id")?,
         deadline: columns.time_if_any("deadline_ms")?,
         promise: columns.word_if_any("promise")?,

@@ -56,6 +56,7 @@ fn disk(random: &SeededRandom) -> Disk {
         portable: random.below(2) == 0,
         delete_with_instance: random.below(2) == 0,
         delete_snapshot: random.below(2) == 0,
+        encrypt_type: Some(EncryptType::V2),
         source_snapshot: Some("snap-00000001".parse().unwrap()),
         throughput_performance_mib: random.below(9),
         burst_performance: random.below(2) == 0,

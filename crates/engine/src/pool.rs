@@ -122,6 +122,12 @@ impl Inner {
         let map = Map::open(recovery::open_file(&*directory, FileRole::Map)?, options.map_cache_bytes)?;
         let durable = recovery::read(&*directory, &map)?;
         let is_clean = recovery::was_clean(&durable);
+        // Before anything is changed: a wrong master key must leave the pool as it was.
+        let keys = Keys::open(
+            recovery::open_file(&*directory, FileRole::Keys)?,
+            options.key_wrapper.clone(),
+            &durable.contents.names.data_keys(),
+        )?;
         let superblock = recovery::settle(&*directory, &map, &durable)?;
         if !is_clean {
             tracing::info!(
@@ -154,11 +160,6 @@ impl Inner {
             superblock.generation,
             superblock.applied_sequence,
         );
-        let keys = Keys::open(
-            recovery::open_file(&*directory, FileRole::Keys)?,
-            options.key_wrapper.clone(),
-            &names.data_keys(),
-        )?;
         let core = Core {
             keys,
             data: recovery::open_file(&*directory, FileRole::Data)?,

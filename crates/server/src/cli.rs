@@ -50,9 +50,9 @@ pub(crate) enum Command {
     /// Add, list and remove users of an account.
     #[command(subcommand)]
     User(UserCommand),
-    /// Add, list, disable and remove the keys that sign calls.
+    /// Add, list, disable and remove the keys that sign calls; exchange the master key of encrypted disks.
     #[command(subcommand)]
-    Key(KeyCommand),
+    Key(AnyKeyCommand),
     /// Attach, detach and list policies.
     #[command(subcommand)]
     Policy(PolicyCommand),
@@ -98,6 +98,11 @@ pub(crate) struct ServeFlags {
     /// Go by a clock that `ashlar clock` can move, to test what happens later; all addresses must be of this machine
     #[arg(long)]
     pub(crate) test_clock: bool,
+    /// The master key of encrypted disks, 64 hexadecimal digits, in a file outside the data directory; the variable
+    /// ASHLAR_MASTER_KEY holds the key itself [variable ASHLAR_MASTER_KEY_FILE] [default: made by the first start in
+    /// the user's configuration folder]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) master_key_file: Option<PathBuf>,
     /// Log in JSON, one object a line [variable ASHLAR_JSON_LOG]
     #[arg(long)]
     pub(crate) json_log: bool,
@@ -150,6 +155,20 @@ pub(crate) enum InstanceCommand {
         #[command(flatten)]
         admin: AdminFlags,
     },
+}
+
+/// What can be done with keys: those that sign calls, and the master key.
+#[derive(Debug, Subcommand)]
+pub(crate) enum AnyKeyCommand {
+    /// Keys that sign calls.
+    #[command(flatten)]
+    Signing(KeyCommand),
+    /// Give the encrypted disks of a running server another master key. No data is touched.
+    ///
+    /// Where the key comes from a file, the server makes the new one and writes it there; back the file up afterwards.
+    /// Where it comes from a variable or a command, put the new key in front of the old one, restart the server, and call
+    /// this. Broken off at any point, call it again: until it is done the old and the new key both open.
+    RotateMaster(AdminFlags),
 }
 
 #[cfg(test)]
@@ -206,6 +225,8 @@ mod tests {
             "ashlar clock advance -3h --json",
             "ashlar clock set 2027-01-01T03:00:00+08:00",
             "ashlar check --data-dir d --json",
+            "ashlar serve --master-key-file k",
+            "ashlar key rotate-master --data-dir d --json",
         ] {
             Cli::try_parse_from(line.split(' ')).unwrap_or_else(|error| panic!("{line}: {error}"));
         }

@@ -19,6 +19,7 @@ use file::ConfigFile;
 use crate::cli::ServeFlags;
 use crate::failure::Failure;
 use crate::faults::Faults;
+use crate::master_key::{KeyText, MasterKeySource};
 
 /// Where everything is kept when nobody says otherwise.
 const DATA_DIR_DEFAULT: &str = "./ashlar-data";
@@ -49,6 +50,8 @@ pub(crate) struct Settings {
     pub(crate) nbd_listen: Vec<NbdListen>,
     /// Whether the rules go by a clock that can be moved.
     pub(crate) test_clock: bool,
+    /// Where the master key of encrypted disks comes from.
+    pub(crate) master_key: MasterKeySource,
     /// Log lines in JSON instead of text.
     pub(crate) json_log: bool,
     /// Which log lines are written: `info`, or directives such as `info,ashlar=debug`.
@@ -89,6 +92,12 @@ impl Settings {
             Some(text) => parse_bool("ASHLAR_JSON_LOG", &text)?,
             None => file.json_log.unwrap_or(false),
         };
+        let master_key = master_key_source(
+            flags.master_key_file,
+            environment,
+            file.master_key_file,
+            file.master_key_command,
+        )?;
         let log = environment("ASHLAR_LOG").or(file.log).unwrap_or_else(|| "info".into());
         let default_region = file.default_region.unwrap_or_else(|| REGION_DEFAULT.into());
         let control = ashlar_control::Settings {
@@ -109,6 +118,7 @@ impl Settings {
             nbd_listen: nbd_addresses(nbd_listen, &data_dir)?,
             data_dir,
             test_clock: flags.test_clock,
+            master_key,
             json_log,
             log: log
                 .parse()
@@ -126,6 +136,37 @@ impl Settings {
 pub(crate) fn admin_data_dir(flag: Option<PathBuf>, environment: Environment<'_>) -> PathBuf {
     flag.or_else(|| environment("ASHLAR_DATA_DIR").map(PathBuf::from))
         .unwrap_or_else(|| DATA_DIR_DEFAULT.into())
+}
+
+fn master_key_source(
+    flag: Option<PathBuf>,
+    environment: Environment<'_>,
+    file: Option<PathBuf>,
+    command: Option<Vec<String>>,
+) -> Result<MasterKeySource, Failure> {
+    let one_of = |one: &str, other: &str| {
+        Err(Failure::setup(format!("{one} and {other} are both set: say in one way where the master key is")))
+    };
+    if let Some(path) = flag {
+        return Ok(MasterKeySource::File(path));
+    }
+    match (environment("ASHLAR_MASTER_KEY"), environment("ASHLAR_MASTER_KEY_FILE")) {
+        (Some(_), Some(_)) => return one_of("ASHLAR_MASTER_KEY", "ASHLAR_MASTER_KEY_FILE"),
+        (Some(text), None) => return Ok(MasterKeySource::Variable(KeyText::new(text))),
+        (None, Some(path)) => return Ok(MasterKeySource::File(path.into())),
+        (None, None) => {}
+    }
+    match (file, command) {
+        (Some(_), Some(_)) => one_of("master_key_file", "master_key_command"),
+        (Some(path), None) => Ok(MasterKeySource::File(path)),
+        (None, Some(words)) => Ok(MasterKeySource::Command(words)),
+        (None, None) => {
+            let absolute = |path: String| Some(PathBuf::from(path)).filter(|path| path.is_absolute());
+            let of_home = || environment("HOME").and_then(absolute).map(|home| home.join(".config"));
+            let folder = environment("XDG_CONFIG_HOME").and_then(absolute).or_else(of_home);
+            Ok(MasterKeySource::UserFolder(folder))
+        }
+    }
 }
 
 fn nbd_addresses(given: Option<Vec<String>>, data_dir: &Path) -> Result<Vec<NbdListen>, Failure> {

@@ -10,7 +10,7 @@ use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use ashlar_types::{Region, SecretId};
+use ashlar_types::{RandomSource, Region, SecretId};
 
 use crate::failure::Failure;
 
@@ -103,6 +103,34 @@ impl DataDir {
         }
         regions.sort();
         Ok(regions)
+    }
+
+    /// The lasting name of the master key of this data directory, `kms-` and eight characters; made when there is none
+    /// yet. The key itself is never here.
+    pub(crate) fn key_id(&self, random: &dyn RandomSource) -> Result<String, Failure> {
+        let path = self.path.join("key-id");
+        let failed =
+            |what: &str, error| Failure::internal(format!("cannot {what} {}", path.display()), error);
+        match std::fs::read_to_string(&path) {
+            Ok(text) => {
+                let id = text.trim();
+                let tail = id.strip_prefix("kms-").unwrap_or_default();
+                if tail.len() == 8
+                    && tail.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
+                {
+                    return Ok(id.to_owned());
+                }
+                Err(Failure::setup(format!("{} holds no key id: put back what was in it", path.display())))
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                const LETTERS: &[u8; 36] = b"0123456789abcdefghijklmnopqrstuvwxyz";
+                let letter = |_| char::from(LETTERS[random.below(LETTERS.len() as u64) as usize]);
+                let id = format!("kms-{}", (0..8).map(letter).collect::<String>());
+                replace_file(&path, format!("{id}\n").as_bytes()).map_err(|error| failed("write", error))?;
+                Ok(id)
+            }
+            Err(error) => Err(failed("read", error)),
+        }
     }
 
     /// Where administrative commands reach the server.

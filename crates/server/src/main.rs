@@ -1,7 +1,7 @@
 //! The binary `ashlar`: configuration, listeners, the API's handlers, shutdown, the administrative commands.
 //!
 //! The order of reading: `cli` and `config` (what was asked for), `serve` (how the parts are put together and
-//! taken apart), `http`, `service` and `cbs` (the way of a call), `admin` and `check` (the operator's commands).
+//! taken apart), `http`, `service` and `cbs` (the way of a call), `admin` and `check` (the operator's commands), `master_key` (what encrypted disks need).
 
 mod access;
 mod admin;
@@ -16,6 +16,7 @@ mod failure;
 mod faults;
 mod http;
 mod logging;
+mod master_key;
 mod output;
 mod pools;
 mod random;
@@ -32,7 +33,7 @@ use clap::Parser;
 
 use crate::admin::access::AccessCommand;
 use crate::admin::protocol::AdminCommand;
-use crate::cli::{AdminFlags, Cli, Command};
+use crate::cli::{AdminFlags, AnyKeyCommand, Cli, Command};
 use crate::config::process_environment;
 use crate::failure::Failure;
 
@@ -66,7 +67,10 @@ fn run(command: Command) -> Result<(), Failure> {
         }
         Command::Account(command) => access(Ok(admin::access::account(command))),
         Command::User(command) => access(Ok(admin::access::user(command))),
-        Command::Key(command) => access(Ok(admin::access::key(command))),
+        Command::Key(AnyKeyCommand::Signing(command)) => access(Ok(admin::access::key(command))),
+        Command::Key(AnyKeyCommand::RotateMaster(flags)) => {
+            admin::client::exchange(AdminCommand::RotateMasterKey, flags, &process_environment)
+        }
         Command::Policy(command) => access(admin::access::policy(command)),
         Command::Role(command) => access(admin::access::role(command)),
         Command::Mfa(command) => access(Ok(admin::access::mfa(command))),

@@ -10,11 +10,13 @@ use ashlar_volume::{ErrorKind, VolumeError, VolumeStore};
 use parking_lot::Mutex;
 
 use crate::faults::Faults;
+use crate::master_key::MasterKeys;
 
 /// The pools under `pools/` of a data directory.
 pub(crate) struct Pools {
     directory: PathBuf,
     faults: Faults,
+    master_keys: Arc<MasterKeys>,
     state: Mutex<PoolsState>,
 }
 
@@ -27,13 +29,21 @@ struct PoolsState {
 
 impl Pools {
     /// Pools in `directory`, none of them open yet.
-    pub(crate) fn new(directory: PathBuf, faults: Faults) -> Self {
-        Self { directory, faults, state: Mutex::default() }
+    pub(crate) fn new(directory: PathBuf, faults: Faults, master_keys: Arc<MasterKeys>) -> Self {
+        Self { directory, faults, master_keys, state: Mutex::default() }
+    }
+
+    /// Wraps the data keys of all pools with the master key that wraps now; gives how many were not yet. Every pool of
+    /// the data directory is open since the start.
+    pub(crate) fn rewrap_keys(&self) -> Result<u64, VolumeError> {
+        let open: Vec<_> = self.state.lock().open.values().cloned().collect();
+        open.iter().map(|pool| pool.rewrap_keys()).sum()
     }
 
     /// The pool of a region, made and opened if need be. May block.
     ///
-    /// `Latched` after [`close`](Self::close), `NoSpace`, `Io`, `Corrupt`.
+    /// `Latched` after [`close`](Self::close), `InvalidArgument` if its encrypted disks need another master key, `NoSpace`,
+    /// `Io`, `Corrupt`.
     pub(crate) fn pool(&self, region: &Region) -> Result<Arc<Pool>, VolumeError> {
         // Held while opening: a second caller must wait for the pool, not open it again.
         let mut state = self.state.lock();
@@ -46,7 +56,8 @@ impl Pools {
         let path = self.directory.join(region.as_str());
         std::fs::create_dir_all(&path)
             .map_err(|error| VolumeError::io(format!("cannot make the pool {}", path.display()), error))?;
-        let options = PoolOptions::default();
+        let key_wrapper = Some(self.master_keys.for_pool(region.as_str()));
+        let options = PoolOptions { key_wrapper, ..PoolOptions::default() };
         let pool = Arc::new(match self.faults.files() {
             Some(faults) => Pool::open_with_faults(&path, options, faults)?,
             None => Pool::open(&path, options)?,
@@ -77,5 +88,9 @@ impl Pools {
 impl ashlar_control::Stores for Pools {
     fn store(&self, region: &Region) -> Result<Arc<dyn VolumeStore>, VolumeError> {
         self.pool(region).map(|pool| pool as Arc<dyn VolumeStore>)
+    }
+
+    fn encryption_key(&self) -> Option<String> {
+        self.master_keys.key_id().map(str::to_owned)
     }
 }

@@ -3,6 +3,7 @@
 //! The order of starting: addresses, pools and records, exports and unfinished jobs, then the doors open. The
 //! order of stopping is the other way round, so that nothing is called that is gone already.
 
+mod encryption;
 mod greeting;
 mod listeners;
 mod nbd;
@@ -32,6 +33,7 @@ use crate::exports::NbdExports;
 use crate::failure::Failure;
 use crate::pools::Pools;
 use crate::random::OsRandom;
+use crate::serve::encryption::Encryption;
 use crate::serve::listeners::{Listeners, nbd_addresses};
 use crate::serve::nbd::NbdServer;
 use crate::serve::reconcilers::Reconcilers;
@@ -130,13 +132,16 @@ struct Running {
 
 impl Running {
     async fn start(settings: Settings, data_dir: &DataDir, listeners: Listeners) -> Result<Self, Failure> {
-        let pools = Arc::new(Pools::new(data_dir.pools(), settings.faults.clone()));
-        open_present_pools(&pools, data_dir).await?;
+        let random = Arc::new(OsRandom::open()?);
+        let encryption = Arc::new(Encryption::load(settings.master_key, data_dir, random.clone())?);
+        let keys = Arc::clone(&encryption.keys);
+        let pools = Arc::new(Pools::new(data_dir.pools(), settings.faults.clone(), keys));
+        open_present_pools(&pools, data_dir, &encryption).await?;
+        let first_master_key = encryption.make_first_key();
         let exports = match settings.control.enforce_performance {
             true => ExportTable::with_limits(Arc::new(SteadyPace::new())),
             false => ExportTable::new(),
         };
-        let random = Arc::new(OsRandom::open()?);
         let test_clock = settings.test_clock.then(|| Arc::new(TestClock::default()));
         let clock: Arc<dyn Clock> = match &test_clock {
             Some(clock) => clock.clone(),
@@ -178,6 +183,7 @@ impl Running {
             account: first.account.uin,
             reconcilers: reconcilers.clone(),
             test_clock,
+            rotation: Arc::new(encryption.rotation(data_dir, &pools)),
         };
 
         let Listeners { api, endpoint, nbd, admin, socket_files } = listeners;
@@ -194,6 +200,7 @@ impl Running {
         if first.created {
             greeting::first_steps(data_dir.path(), &nbd_uri).iter().for_each(|line| output::line(line));
         }
+        first_master_key.iter().flatten().for_each(|line| output::line(line));
         Ok(Self { stop, doors, nbd, control, pools, _socket_files: socket_files })
     }
 
@@ -220,13 +227,16 @@ impl Running {
 }
 
 /// Recovers the pools that are there, so that the first call does not wait for it.
-async fn open_present_pools(pools: &Arc<Pools>, data_dir: &DataDir) -> Result<(), Failure> {
+async fn open_present_pools(
+    pools: &Arc<Pools>,
+    data_dir: &DataDir,
+    encryption: &Arc<Encryption>,
+) -> Result<(), Failure> {
     let regions = data_dir.pool_regions()?;
-    let pools = pools.clone();
+    let (pools, encryption) = (Arc::clone(pools), Arc::clone(encryption));
     let opened = tokio::task::spawn_blocking(move || {
         regions.iter().try_for_each(|region| {
-            let failed = |error| Failure::internal(format!("cannot open the pool of {region}"), error);
-            pools.pool(region).map(drop).map_err(failed)
+            pools.pool(region).map(drop).map_err(|error| encryption.refusal(region, error))
         })
     });
     opened.await.unwrap_or_else(|error| Err(Failure::internal("opening the pools broke off", error)))

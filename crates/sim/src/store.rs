@@ -240,6 +240,10 @@ impl Stores for SimStores {
     fn store(&self, _region: &Region) -> Result<Arc<dyn VolumeStore>, VolumeError> {
         Ok(Arc::clone(&self.0) as Arc<dyn VolumeStore>)
     }
+
+    fn encryption_key(&self) -> Option<String> {
+        Some("kms-simulate".to_owned())
+    }
 }
 
 impl VolumeStore for SimStore {

@@ -46,7 +46,7 @@ def run_ashlar(*arguments, env=None, cwd=None, timeout_s=60):
 
 def _clean_environment():
     """The environment without settings of `ashlar` or credentials that the caller may have."""
-    foreign = ("ASHLAR_", "TENCENTCLOUD_")
+    foreign = ("ASHLAR_", "TENCENTCLOUD_", "XDG_CONFIG_HOME")
     return {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
 
 
@@ -89,7 +89,7 @@ class Server:
                     "--nbd-listen",
                     "127.0.0.1:0",
                 ],
-                env=_clean_environment(),
+                env=_clean_environment() | {"XDG_CONFIG_HOME": str(self.directory / "config")},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

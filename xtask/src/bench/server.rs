@@ -147,6 +147,7 @@ impl Ashlar {
         std::fs::write(&configuration, CONFIGURATION)
             .context(ErrorKind::Io, || configuration.display().to_string())?;
         let mut command = workspace.command(&binary);
+        command.env("XDG_CONFIG_HOME", folder.join("config"));
         command.arg("serve").arg("--config").arg(&configuration).arg("--data-dir").arg(&data_dir);
         command.args(["--api-listen", "127.0.0.1:0", "--nbd-listen"]);
         command.arg(format!("unix:{}", data_dir.join("nbd.sock").display()));

@@ -1,11 +1,12 @@
 //! CreateDisks: from a wish to checked plans, then rows and a job in one transaction.
 
-use ashlar_db::{ClientToken, Disk, LedgerKind, Lifecycle, Tagged, Transaction};
+use ashlar_db::{ClientToken, Disk, EncryptType, LedgerKind, Lifecycle, Snapshot, Tagged, Transaction};
 use ashlar_types::{DiskId, DiskState, DiskUsage, ProjectId, RenewFlag, SnapshotId, UnixMillis};
 
 use super::auto_mount::AutoMountOfDisk;
 use super::{
-    CreateDisks, check_backup_quota, check_count, check_extra, check_payment, named, prepaid_deadline, state,
+    CreateDisks, check_backup_quota, check_count, check_extra, check_payment, encryption, named,
+    prepaid_deadline, state,
 };
 use crate::caller::Caller;
 use crate::control::Control;
@@ -45,12 +46,14 @@ impl Control {
             drop(tx);
             return self.answer_again(&wanted, used).await;
         }
-        let size_gib = self.check_against_records(&mut tx, caller, &wanted).await?;
+        let (size_gib, encrypt_type) = self.check_against_records(&mut tx, caller, &wanted).await?;
         let mounts = self.check_auto_mount(&mut tx, caller, &wanted).await?;
-        let work = Work::CreateDisks { disks: ids.clone(), size_gib, from: wanted.snapshot };
+        let encrypts = encrypt_type.is_some();
+        let work = Work::CreateDisks { disks: ids.clone(), size_gib, from: wanted.snapshot, encrypts };
         let job = self.write_job(&mut tx, &caller.region, &work).await?;
         for (at, id) in ids.iter().enumerate() {
             let disk = new_disk(caller, &wanted, *id, size_gib, job, self.now())?;
+            let disk = Disk { encrypt_type, ..disk };
             tx.disks().insert(&disk).await?;
             self.charge_new(&mut tx, caller, &disk, &wanted).await?;
             if let Some(mount) = mounts.get(at) {
@@ -86,13 +89,13 @@ impl Control {
         Ok(used.disks)
     }
 
-    /// Everything that only the records can tell; gives the size.
+    /// Everything that only the records can tell; gives the size and how the disks are encrypted.
     async fn check_against_records(
         &self,
         tx: &mut Transaction,
         caller: &Caller,
         wanted: &CreateDisks,
-    ) -> Result<u64, ControlError> {
+    ) -> Result<(u64, Option<EncryptType>), ControlError> {
         let zone = &wanted.placement.zone;
         if zone.region() != caller.region || !tx.places().has_zone(zone).await? {
             let expected = format!("a zone of the region {}", caller.region);
@@ -106,16 +109,18 @@ impl Control {
         if !offered.available {
             return Err(config(wanted, "the operator does not offer this type"));
         }
-        let snapshot_gib = match wanted.snapshot {
-            Some(id) => Some(snapshot_size(tx, caller, id).await?),
+        let source = match wanted.snapshot {
+            Some(id) => Some(source_snapshot(tx, caller, id).await?),
             None => None,
         };
-        let size_gib = check_size(wanted, snapshot_gib, offered)?;
+        let size_gib = check_size(wanted, source.as_ref().map(|snapshot| snapshot.size_gib), offered)?;
+        let key = self.stores.encryption_key();
+        let encrypt_type = encryption::of_new_disks(wanted, source.as_ref(), key.as_deref())?;
         check_extra(wanted.throughput_performance_mib.unwrap_or(0), size_gib, offered)?;
         if let Some(policy) = wanted.policy {
             self.check_policy_for_new_disks(tx, caller, policy, wanted.count.unwrap_or(1)).await?;
         }
-        Ok(size_gib)
+        Ok((size_gib, encrypt_type))
     }
 }
 
@@ -174,13 +179,17 @@ fn config(wanted: &CreateDisks, why: &'static str) -> ControlError {
     QuotaError::DiskConfig { disk_type: wanted.disk_type, why }.into()
 }
 
-/// The size of the snapshot that disks shall be made from.
-async fn snapshot_size(tx: &mut Transaction, caller: &Caller, id: SnapshotId) -> Result<u64, ControlError> {
+/// The snapshot that disks shall be made from.
+async fn source_snapshot(
+    tx: &mut Transaction,
+    caller: &Caller,
+    id: SnapshotId,
+) -> Result<Snapshot, ControlError> {
     let found = tx.snapshots().find(caller.account, &caller.region, id).await?;
     let snapshot = found.ok_or(SnapshotError::NotFound(id))?;
     state::snapshot_ready(&snapshot)?;
     match snapshot.usage {
-        DiskUsage::DataDisk => Ok(snapshot.size_gib),
+        DiskUsage::DataDisk => Ok(snapshot),
         DiskUsage::SystemDisk => {
             let why = "disks can be created from snapshots of data disks only";
             Err(SnapshotError::NotSupported { snapshot: id, why }.into())
@@ -190,6 +199,7 @@ async fn snapshot_size(tx: &mut Transaction, caller: &Caller, id: SnapshotId) ->
 
 /// Everything that the request alone can tell.
 fn check_request(wanted: &CreateDisks, limits: &Limits) -> Result<(), ControlError> {
+    encryption::check_request(wanted)?;
     check_not_offered(wanted)?;
     if let Some(mount) = &wanted.auto_mount {
         mount.check(wanted.count.unwrap_or(1))?;
@@ -221,17 +231,6 @@ fn check_not_offered(wanted: &CreateDisks) -> Result<(), ParameterError> {
         Err(ParameterError::NotOffered { parameter, value: value.to_owned(), why })
     };
     let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
-    let encrypts =
-        |text: &String| !matches!(text.to_ascii_lowercase().as_str(), "false" | "0" | "no" | "none");
-    if let Some(value) = given(&wanted.encrypt).filter(encrypts) {
-        return refuse("Encrypt", &value, "disks cannot be encrypted yet; leave it out");
-    }
-    if let Some(value) = given(&wanted.kms_key_id) {
-        return refuse("KmsKeyId", &value, "disks cannot be encrypted yet; leave it out");
-    }
-    if let Some(value) = given(&wanted.encrypt_type) {
-        return refuse("EncryptType", &value, "disks cannot be encrypted yet; leave it out");
-    }
     if wanted.shareable == Some(true) {
         return refuse("Shareable", "true", "a disk can be in one instance at a time");
     }
@@ -313,6 +312,7 @@ fn new_disk(
         delete_with_instance: false,
         delete_snapshot: wanted.delete_snapshot.unwrap_or(false),
         source_snapshot: wanted.snapshot,
+        encrypt_type: None,
         throughput_performance_mib: wanted.throughput_performance_mib.unwrap_or(0),
         burst_performance: wanted.burst_performance.unwrap_or(false),
         backup_quota: wanted.backup_quota.unwrap_or(0),
@@ -345,6 +345,9 @@ fn canonical(wanted: &CreateDisks) -> String {
         "period_months": request.prepaid.as_ref().map(|prepaid| prepaid.period_months),
         "instance_deadline": request.prepaid.as_ref().and_then(|prepaid| prepaid.cur_instance_deadline).map(|at| at.0),
         "renew_flag": request.prepaid.and_then(|prepaid| prepaid.renew_flag).map(RenewFlag::as_str),
+        "encrypt": request.encrypt.unwrap_or(false),
+        "encrypt_type": request.encrypt_type.map(EncryptType::as_str),
+        "kms_key_id": request.kms_key_id.unwrap_or_default(),
         "delete_snapshot": request.delete_snapshot.unwrap_or(false),
         "backup_quota": request.backup_quota.unwrap_or(0),
         "auto_mount": request.auto_mount.map(|mount| {

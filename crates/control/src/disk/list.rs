@@ -35,13 +35,16 @@ impl Control {
             false => None,
         };
 
+        let encryption_key = self.stores.encryption_key();
         let now = self.now();
         let view = |listing: DiskListing| {
             let id = Tagged::Disk(listing.disk.id);
             let tags = tags.remove(&id).unwrap_or_default();
             let policies =
                 policies.as_mut().map(|policies| policies.remove(&listing.disk.id).unwrap_or_default());
-            view_of(listing, tags, latest.remove(&id), policies, now)
+            let mut view = view_of(listing, tags, latest.remove(&id), policies, now);
+            view.encryption_key = view.disk.encrypt_type.and_then(|_| encryption_key.clone());
+            view
         };
         let items = listed.items.into_iter().map(view).collect();
         Ok(Listed { total_count: listed.total_count, items })
@@ -106,6 +109,7 @@ fn view_of(
         snapshot_bytes,
         latest_operation,
         days_to_deadline,
+        encryption_key: None,
         return_fail,
         snapshot_policies,
     }

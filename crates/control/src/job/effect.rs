@@ -96,7 +96,7 @@ pub(crate) fn survey(
 }
 
 fn make_volumes(store: &dyn VolumeStore, work: &Work) -> Result<(), VolumeError> {
-    let Work::CreateDisks { disks, size_gib, from } = work else {
+    let Work::CreateDisks { disks, size_gib, from, encrypts } = work else {
         return Err(misplaced(work, Step::MakeVolumes));
     };
     let size_bytes = size_gib * GIB_BYTES;
@@ -104,6 +104,7 @@ fn make_volumes(store: &dyn VolumeStore, work: &Work) -> Result<(), VolumeError>
         // The id was free in the pool when the job was written: a volume of this name is this job's own.
         made(match from {
             Some(snapshot) => store.clone_volume(&(*disk).into(), &(*snapshot).into(), size_bytes),
+            None if *encrypts => store.create_encrypted_volume(&(*disk).into(), size_bytes),
             None => store.create_volume(&(*disk).into(), size_bytes),
         })?;
     }

@@ -192,7 +192,7 @@ fn steps(call: Call) -> (Vec<Step>, Vec<Step>) {
     let instance: InstanceId = "ins-00000000".parse().unwrap();
     let snapshot: SnapshotId = "snap-00000000".parse().unwrap();
     let work = match call {
-        Call::Create => Work::CreateDisks { disks: vec![], size_gib: 1, from: None },
+        Call::Create => Work::CreateDisks { disks: vec![], size_gib: 1, from: None, encrypts: false },
         Call::Attach => Work::AttachDisks { disks: vec![], instance },
         Call::Detach => Work::DetachDisks { disks: vec![], instance },
         Call::Resize => Work::ResizeDisk { disk, size_gib: 1 },
@@ -349,6 +349,7 @@ fn the_journal_reads_back_what_it_was_given() {
         disks: vec!["disk-00000001".parse().unwrap()],
         size_gib: 7,
         from: Some("snap-00000002".parse().unwrap()),
+        encrypts: false,
     };
     let text = serde_json::to_string(&work).unwrap();
     // Journals outlive builds: this spelling must stay readable.

@@ -101,10 +101,8 @@ fn wrong_requests() -> Vec<(CreateDisks, &'static str)> {
         (CreateDisks { client_token: text("é"), ..good() }, "ClientToken"),
         (CreateDisks { tags: vec![tag("a", "1"), tag("a", "2")], ..good() }, "Tags.Key"),
         (CreateDisks { tags: vec![tag("", "1")], ..good() }, "Tags.Key"),
-        (CreateDisks { encrypt: text("ENCRYPT"), ..good() }, "Encrypt"),
-        (CreateDisks { encrypt: text("true"), ..good() }, "Encrypt"),
         (CreateDisks { kms_key_id: text("k"), ..good() }, "KmsKeyId"),
-        (CreateDisks { encrypt_type: text("ENCRYPT_V2"), ..good() }, "EncryptType"),
+        (CreateDisks { encrypt: Some(true), kms_key_id: text("k"), ..good() }, "KmsKeyId"),
         (CreateDisks { shareable: Some(true), ..good() }, "Shareable"),
         (
             CreateDisks {
@@ -152,8 +150,8 @@ async fn every_wrong_parameter_is_named_and_changes_nothing() {
     }
     assert_eq!(world.disks().await.total_count, 0);
     let harmless = CreateDisks {
-        encrypt: Some("false".to_owned()),
-        encrypt_type: Some(String::new()),
+        encrypt: Some(false),
+        kms_key_id: Some(String::new()),
         throughput_performance_mib: Some(0),
         shareable: Some(false),
         ..new_disks()

@@ -27,6 +27,8 @@ pub(crate) struct TestStores {
     store: ModelStore,
     /// Every call for a pool is refused with this kind while it is set.
     pub(crate) refusal: Mutex<Option<ErrorKind>>,
+    /// Disks cannot be encrypted while it is set.
+    pub(crate) has_no_master_key: Mutex<bool>,
     /// Every call for a pool waits until the other end is dropped, while it is set.
     pub(crate) gate: Mutex<Option<Receiver<()>>>,
 }
@@ -43,6 +45,10 @@ impl Stores for TestStores {
             Some(kind) => Err(VolumeError::new(kind, format!("the pool of {region} refuses"))),
             None => Ok(Arc::new(self.store.clone())),
         }
+    }
+
+    fn encryption_key(&self) -> Option<String> {
+        (!*self.has_no_master_key.lock()).then(|| "kms-testtest".to_owned())
     }
 }
 

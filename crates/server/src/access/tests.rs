@@ -32,6 +32,10 @@ impl Stores for OnePool {
     fn store(&self, _: &Region) -> Result<Arc<dyn VolumeStore>, VolumeError> {
         Ok(Arc::new(self.0.clone()))
     }
+
+    fn encryption_key(&self) -> Option<String> {
+        None
+    }
 }
 
 /// A key as a client has it.

@@ -5,7 +5,9 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
 
-use super::protocol::{ANSWER_BYTES_MAX, AdminCommand, Answer, InstanceRecord, Request, VERSION};
+use super::protocol::{
+    ANSWER_BYTES_MAX, AdminCommand, Answer, InstanceRecord, Request, RotationRecord, VERSION,
+};
 use crate::cli::{AdminFlags, InstanceCommand};
 use crate::config::{Environment, admin_data_dir};
 use crate::data_dir::admin_socket_in;
@@ -77,6 +79,7 @@ fn to_json(answer: &Answer) -> Result<String, Failure> {
         Answer::Removed { instance_id } => {
             serde_json::to_string(&serde_json::json!({ "instance_id": instance_id }))
         }
+        Answer::MasterKeyRotated(rotation) => serde_json::to_string(rotation),
         Answer::Refused { message } => serde_json::to_string(message),
     }
     .map_err(|error| Failure::internal("cannot write JSON", error))
@@ -92,6 +95,13 @@ fn to_text(answer: &Answer) -> String {
         Answer::Clock(clock) => clock.to_text(),
         Answer::Instances(instances) => table(instances),
         Answer::Removed { instance_id } => format!("{instance_id} removed"),
+        Answer::MasterKeyRotated(RotationRecord { fingerprint, data_keys, file }) => {
+            let now = match file {
+                Some(file) => format!("It is in {file}: back it up now, and destroy copies of the old one"),
+                None => "The old key is not needed any more where the new one comes from".to_owned(),
+            };
+            format!("the master key is {fingerprint} now; {data_keys} data keys were wrapped anew\n{now}")
+        }
         Answer::Refused { message } => message.clone(),
     }
 }

@@ -13,8 +13,11 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::access::Refusal;
-use super::protocol::{AdminCommand, Answer, InstanceRecord, REQUEST_BYTES_MAX, Request, VERSION};
+use super::protocol::{
+    AdminCommand, Answer, InstanceRecord, REQUEST_BYTES_MAX, Request, RotationRecord, VERSION,
+};
 use crate::clock::TestClock;
+use crate::master_key::{MasterKeyRotation, Rotated};
 use crate::serve::reconcilers::Reconcilers;
 use crate::stop::Stop;
 
@@ -35,6 +38,8 @@ pub(crate) struct Administrator {
     pub(crate) reconcilers: Reconcilers,
     /// The clock, where it can be moved.
     pub(crate) test_clock: Option<Arc<TestClock>>,
+    /// How the master key is exchanged.
+    pub(crate) rotation: Arc<MasterKeyRotation>,
 }
 
 /// Answers administrative commands until `stop`, then finishes those under way.
@@ -128,6 +133,7 @@ impl Administrator {
             AdminCommand::Clock(order) => {
                 super::clock::obey(self.test_clock.as_ref(), &self.control, &self.reconcilers, order).await
             }
+            AdminCommand::RotateMasterKey => self.rotate_master_key().await,
             AdminCommand::ListInstances => {
                 let listed = self.control.list_instances(self.account).await.map_err(refusal)?;
                 Ok(Answer::Instances(listed.into_iter().map(|listing| record(listing.instance)).collect()))
@@ -137,6 +143,16 @@ impl Administrator {
                 Ok(Answer::Removed { instance_id: id })
             }
         }
+    }
+}
+
+impl Administrator {
+    async fn rotate_master_key(&self) -> Result<Answer, String> {
+        let rotation = Arc::clone(&self.rotation);
+        let rotated = tokio::task::spawn_blocking(move || rotation.run()).await;
+        let Rotated { fingerprint, data_keys, file } = rotated.map_err(|error| error.to_string())??;
+        let file = file.map(|file| file.display().to_string());
+        Ok(Answer::MasterKeyRotated(RotationRecord { fingerprint, data_keys, file }))
     }
 }
 

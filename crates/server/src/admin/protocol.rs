@@ -55,6 +55,8 @@ pub(crate) enum AdminCommand {
     Clock(ClockOrder),
     /// All instances.
     ListInstances,
+    /// Exchange the master key of encrypted disks.
+    RotateMasterKey,
     /// Remove an instance that has no disks.
     RemoveInstance {
         /// The instance.
@@ -85,6 +87,8 @@ pub(crate) enum Answer {
         /// The instance.
         instance_id: String,
     },
+    /// The master key was exchanged.
+    MasterKeyRotated(RotationRecord),
     /// Nothing was done, and why.
     Refused {
         /// One line for people.
@@ -101,4 +105,15 @@ pub(crate) struct InstanceRecord {
     pub(crate) name: String,
     /// The zone it stands in.
     pub(crate) zone: String,
+}
+
+/// What an exchange of the master key did, as `--json` shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct RotationRecord {
+    /// What tells the new key from others; says nothing about it.
+    pub(crate) fingerprint: String,
+    /// How many data keys were wrapped anew.
+    pub(crate) data_keys: u64,
+    /// The file that holds the new key; none where it comes from elsewhere.
+    pub(crate) file: Option<String>,
 }

@@ -36,13 +36,12 @@ fn wanted_disks(request: CreateDisks) -> Result<ashlar_control::CreateDisks, Con
         size_gib: request.disk_size,
         shareable: request.shareable,
         client_token: request.client_token,
-        encrypt: request.encrypt.filter(|EncryptFlag(wanted)| *wanted).map(|_| "ENCRYPT".to_owned()),
+        encrypt: request.encrypt.map(|EncryptFlag(wanted)| wanted),
         kms_key_id: request.kms_key_id,
-        encrypt_type: request
-            .encrypt_type
-            .and_then(|choice| choice.0)
-            .map(EncryptType::as_str)
-            .map(str::to_owned),
+        encrypt_type: request.encrypt_type.and_then(|choice| choice.0).map(|generation| match generation {
+            EncryptType::V1 => ashlar_control::EncryptType::V1,
+            EncryptType::V2 => ashlar_control::EncryptType::V2,
+        }),
         prepaid: request.disk_charge_prepaid.map(super::pay::prepaid),
         delete_snapshot: request.delete_snapshot.map(|IntegerFlag(delete)| delete),
         auto_mount: request.auto_mount_configuration.map(auto_mount),

@@ -68,7 +68,7 @@ fn shown(view: SnapshotView) -> Snapshot {
         disk_size: snapshot.size_gib,
         disk_id: OrEmpty(Some(snapshot.disk)),
         copying_to_regions: Vec::new(),
-        encrypt: false,
+        encrypt: snapshot.encrypt_type.is_some(),
         create_time: pack::date_time(snapshot.created),
         image_count: 0,
         disk_usage: snapshot.usage,

@@ -20,6 +20,10 @@ pub(super) struct ConfigFile {
     pub(super) api_listen: Option<String>,
     /// As `--nbd-listen`.
     pub(super) nbd_listen: Option<Vec<String>>,
+    /// As `--master-key-file`.
+    pub(super) master_key_file: Option<PathBuf>,
+    /// A program that prints the master key: its path, then its arguments.
+    pub(super) master_key_command: Option<Vec<String>>,
     /// As `--json-log`.
     pub(super) json_log: Option<bool>,
     /// Which log lines are written.

@@ -36,6 +36,7 @@ impl Home {
     /// The command line with the data directory as `--data-dir`.
     pub(crate) fn ashlar(&self, arguments: &[&str]) -> Command {
         let mut command = ashlar(arguments);
+        command.env("XDG_CONFIG_HOME", self.path("config"));
         command.arg("--data-dir").arg(self.data_dir());
         command
     }
@@ -65,7 +66,9 @@ impl Home {
 
 fn ashlar(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ashlar"));
-    for name in ["CONFIG", "DATA_DIR", "API_LISTEN", "NBD_LISTEN", "JSON_LOG", "LOG"] {
+    for name in
+        ["CONFIG", "DATA_DIR", "API_LISTEN", "NBD_LISTEN", "JSON_LOG", "LOG", "MASTER_KEY", "MASTER_KEY_FILE"]
+    {
         command.env_remove(format!("ASHLAR_{name}"));
     }
     command.args(arguments);

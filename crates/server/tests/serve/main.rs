@@ -6,6 +6,7 @@
 mod call;
 mod clock;
 mod configured;
+mod encryption;
 mod faults;
 mod first_start;
 mod harness;

@@ -1,7 +1,7 @@
 //! How a disk is shown. What is null and what is empty follows recorded answers: reference `clients`,
 //! section 6.
 
-use ashlar_api::cbs::{Disk, InstanceType};
+use ashlar_api::cbs::{Disk, EncryptType, InstanceType};
 use ashlar_api::{IntegerFlag, OrEmpty};
 use ashlar_control::{DiskView, ReturnFail};
 use ashlar_types::{DiskState, InstanceId, MIB_BYTES};
@@ -26,7 +26,7 @@ pub(super) fn disk(view: DiskView) -> Disk {
         rollbacking: disk.state == DiskState::Rollbacking,
         // The instances of a shareable disk, which there are none of.
         instance_id_list: Vec::new(),
-        encrypt: false,
+        encrypt: disk.encrypt_type.is_some(),
         disk_name: disk.name,
         backup_disk: false,
         tags: pack::tags_shown(tags),
@@ -60,8 +60,11 @@ pub(super) fn disk(view: DiskView) -> Disk {
         last_attach_ins_id: disk.last_instance,
         error_prompt: disk.error_prompt,
         burst_performance: disk.burst_performance,
-        encrypt_type: OrEmpty(None),
-        kms_key_id: String::new(),
+        encrypt_type: OrEmpty(disk.encrypt_type.map(|generation| match generation {
+            ashlar_control::EncryptType::V1 => EncryptType::V1,
+            ashlar_control::EncryptType::V2 => EncryptType::V2,
+        })),
+        kms_key_id: view.encryption_key.unwrap_or_default(),
         latest_operation,
         latest_operation_state,
         latest_operation_request_id,

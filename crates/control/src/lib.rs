@@ -18,6 +18,7 @@ mod job;
 mod leader;
 mod limit;
 mod money;
+mod old_records;
 mod price;
 mod quota;
 mod reconcile;

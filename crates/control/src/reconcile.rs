@@ -24,7 +24,7 @@ pub enum Reconciler {
     SnapshotRetention,
     /// Renews or isolates prepaid disks whose paid time is over.
     PrepaidDisks,
-    /// Forgets jobs that ended long ago.
+    /// Forgets jobs, client tokens, temporary keys and log entries of long ago.
     OldRecords,
 }
 
@@ -84,7 +84,7 @@ impl Control {
             Reconciler::ScheduledSnapshots => self.take_scheduled(leader).await,
             Reconciler::SnapshotRetention => self.sweep_promises(leader).await,
             Reconciler::PrepaidDisks => self.expire_disks(leader).await,
-            Reconciler::OldRecords => self.forget_old_jobs(leader).await,
+            Reconciler::OldRecords => self.forget_old_records(leader).await,
         }
     }
 
@@ -122,15 +122,6 @@ impl Control {
         for job in unfinished {
             self.start_job(job);
         }
-        Ok(Reconciled { items, failures: 0 })
-    }
-
-    /// Jobs that ended are kept for a while: a waiting call and a curious operator look at them.
-    async fn forget_old_jobs(&self, leader: Leadership) -> Result<Reconciled, ControlError> {
-        const KEPT_MS: i64 = 7 * 24 * 3600 * 1000;
-        let Some(mut tx) = self.write_as(leader).await? else { return Ok(Reconciled::default()) };
-        let items = tx.jobs().forget_ended(self.now().plus_ms(-KEPT_MS)).await?;
-        tx.commit().await?;
         Ok(Reconciled { items, failures: 0 })
     }
 }

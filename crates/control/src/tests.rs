@@ -8,6 +8,7 @@ mod instance;
 mod leader;
 mod limit;
 mod money;
+mod old_records;
 mod random_calls;
 mod schedule;
 mod slow_pool;

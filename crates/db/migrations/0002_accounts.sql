@@ -71,3 +71,7 @@ CREATE TABLE mfa_devices (
     last_step BIGINT NOT NULL,
     created_ms BIGINT NOT NULL
 );
+
+-- For forgetting what is old.
+CREATE INDEX client_tokens_by_time ON client_tokens (created_ms);
+CREATE INDEX operations_by_start ON operations (started_ms);

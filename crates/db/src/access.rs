@@ -150,13 +150,13 @@ impl Access<'_> {
         Ok(())
     }
 
-    /// Forgets temporary keys that ended before this time.
-    pub async fn forget_temporary_keys(&mut self, before: UnixMillis) -> Result<(), DbError> {
-        sqlx::query("DELETE FROM temporary_keys WHERE expires_ms < $1")
+    /// Forgets temporary keys that ended before this time, and tells how many.
+    pub async fn forget_temporary_keys(&mut self, before: UnixMillis) -> Result<u64, DbError> {
+        let done = sqlx::query("DELETE FROM temporary_keys WHERE expires_ms < $1")
             .bind(before.0)
             .execute(&mut *self.0)
             .await?;
-        Ok(())
+        Ok(done.rows_affected())
     }
 
     /// Adds a rule. `Conflict` if it is there.

@@ -81,4 +81,13 @@ impl ClientTokens<'_> {
             .await?;
         Ok(())
     }
+
+    /// Forgets the tokens that were made before this time, and tells how many.
+    pub async fn forget(&mut self, before: UnixMillis) -> Result<u64, DbError> {
+        let done = sqlx::query("DELETE FROM client_tokens WHERE created_ms < $1")
+            .bind(before.0)
+            .execute(&mut *self.0)
+            .await?;
+        Ok(done.rows_affected())
+    }
 }

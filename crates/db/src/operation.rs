@@ -98,6 +98,25 @@ impl Operations<'_> {
         Ok(())
     }
 
+    /// Forgets ended entries from before this time, at most so many, and tells how many. The newest one of a disk
+    /// or a snapshot that exists stays.
+    pub async fn forget(&mut self, before: UnixMillis, at_most: u64) -> Result<u64, DbError> {
+        let done = sqlx::query(
+            "DELETE FROM operations WHERE sequence IN (
+                SELECT o.sequence FROM operations o WHERE o.started_ms < $1 AND o.ended_ms IS NOT NULL AND (
+                    EXISTS (SELECT 1 FROM operations n
+                        WHERE n.resource_id = o.resource_id AND n.sequence > o.sequence)
+                    OR NOT EXISTS (SELECT 1 FROM disks d WHERE d.disk_id = o.resource_id
+                        UNION ALL SELECT 1 FROM snapshots s WHERE s.snapshot_id = o.resource_id))
+                ORDER BY o.started_ms LIMIT $2)",
+        )
+        .bind(before.0)
+        .bind(signed(at_most))
+        .execute(&mut *self.0)
+        .await?;
+        Ok(done.rows_affected())
+    }
+
     /// The newest entry of each of these resources; those without one are left out.
     pub async fn latest(
         &mut self,

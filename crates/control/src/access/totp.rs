@@ -74,10 +74,15 @@ fn decode(text: &str) -> Option<Vec<u8>> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use ashlar_types::SeededRandom;
 
     use super::*;
+
+    /// What a device with this secret shows.
+    pub(in crate::access) fn current(secret: &str, now: UnixMillis) -> String {
+        code(&decode(secret).unwrap(), u64::try_from(now.seconds()).unwrap() / STEP_SECONDS).unwrap()
+    }
 
     /// RFC 6238, appendix B, SHA-1: the last six of its eight digits.
     #[test]

@@ -262,6 +262,22 @@ def test_commands_without_a_server_or_with_wrong_words(server, tmp_path):
     assert {account["name"] for account in admin(server, "account", "list")} >= {"first"}
 
 
+def test_instances_belong_to_an_account(server, cloud):
+    account = str(admin(server, "account", "add", "machines")["uin"])
+    other = Cloud(server, secret=new_key(server, "--account", account))
+    instance = admin(server, "instance", "add", "--zone", ZONE, "--account", account)["instance_id"]
+    assert [one["instance_id"] for one in admin(server, "instance", "list", "--account", account)] == [instance]
+    assert instance not in [one["instance_id"] for one in admin(server, "instance", "list")]
+    disk = other.create_disk()
+    other.attach(instance, disk)
+    mine = cloud.create_disk()
+    with cloud.refused("InvalidInstanceId.NotFound"):
+        cloud.call("AttachDisks", InstanceId=instance, DiskIds=[mine])
+    other.detach(disk)
+    admin(server, "instance", "remove", instance, "--account", account)
+    assert "no account `7`" in admin(server, "instance", "list", "--account", "7", status=1)
+
+
 def test_no_secret_is_in_the_log(server):
     secret_id, secret_key = new_key(server, "--account", str(admin(server, "account", "add", "quiet")["uin"]))
     Cloud(server, secret=(secret_id, secret_key)).call("DescribeDisks")

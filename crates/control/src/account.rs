@@ -216,6 +216,12 @@ impl Control {
         Ok(account)
     }
 
+    /// Refuses an account that does not exist.
+    pub async fn require_account(&self, account: AccountUin) -> Result<(), ControlError> {
+        let mut tx = self.db.read().await?;
+        self.find_user(&mut tx, account, None).await.map(drop)
+    }
+
     /// All accounts, by number.
     pub async fn accounts(&self) -> Result<Vec<Account>, ControlError> {
         Ok(self.db.read().await?.accounts().list().await?)

@@ -33,8 +33,7 @@ pub(crate) enum Command {
     /// Run the server until SIGTERM or Ctrl-C.
     Serve(ServeFlags),
     /// Register, list and remove the machines that disks can be attached to.
-    #[command(subcommand)]
-    Instance(InstanceCommand),
+    Instance(InstanceArguments),
     /// Show what accounts have left and were charged, and limit what they may spend.
     #[command(subcommand)]
     Balance(BalanceCommand),
@@ -123,6 +122,17 @@ pub(crate) struct AdminFlags {
     pub(crate) json: bool,
 }
 
+/// What is done with instances, and whose they are.
+#[derive(Debug, Args)]
+pub(crate) struct InstanceArguments {
+    /// The account that has them [default: the first one]
+    #[arg(long, value_name = "UIN", global = true)]
+    pub(crate) account: Option<u64>,
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: InstanceCommand,
+}
+
 /// What can be done with instances.
 #[derive(Debug, Subcommand)]
 pub(crate) enum InstanceCommand {
@@ -183,6 +193,7 @@ mod tests {
             "ashlar instance add --zone ap-guangzhou-3",
             "ashlar instance add --zone ap-guangzhou-3 --name n --id ins-00000001 --data-dir d --json",
             "ashlar instance list --data-dir d --json",
+            "ashlar instance list --account 100000000002",
             "ashlar instance remove ins-00000001 --data-dir d --json",
             "ashlar balance show --account 100000000001 --json",
             "ashlar balance set 12.50 --account 100000000001",

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::protocol::{
     ANSWER_BYTES_MAX, AdminCommand, Answer, InstanceRecord, Request, RotationRecord, VERSION,
 };
-use crate::cli::{AdminFlags, InstanceCommand};
+use crate::cli::{AdminFlags, InstanceArguments, InstanceCommand};
 use crate::config::{Environment, admin_data_dir};
 use crate::data_dir::admin_socket_in;
 use crate::failure::Failure;
@@ -18,7 +18,8 @@ use crate::output;
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Runs one command against the server of a data directory.
-pub(crate) fn run(command: InstanceCommand, environment: Environment<'_>) -> Result<(), Failure> {
+pub(crate) fn run(arguments: InstanceArguments, environment: Environment<'_>) -> Result<(), Failure> {
+    let InstanceArguments { account, command } = arguments;
     let (command, AdminFlags { data_dir, json }) = match command {
         InstanceCommand::Add { zone, name, id, admin } => {
             let (zone, id) = (zone.to_string(), id.map(|id| id.to_string()));
@@ -26,6 +27,10 @@ pub(crate) fn run(command: InstanceCommand, environment: Environment<'_>) -> Res
         }
         InstanceCommand::List { admin } => (AdminCommand::ListInstances, admin),
         InstanceCommand::Remove { id, admin } => (AdminCommand::RemoveInstance { id: id.to_string() }, admin),
+    };
+    let command = match account {
+        Some(account) => AdminCommand::ForAccount { account, command: Box::new(command) },
+        None => command,
     };
     exchange(command, AdminFlags { data_dir, json }, environment)
 }

@@ -74,7 +74,7 @@ async fn exchange(stream: UnixStream, administrator: Administrator) {
         Ok(0) | Err(_) => return,
         Ok(_) => match parse(&line) {
             Ok(command) => {
-                administrator.obey(command).await.unwrap_or_else(|message| Answer::Refused { message })
+                administrator.answer(command).await.unwrap_or_else(|message| Answer::Refused { message })
             }
             Err(message) => Answer::Refused { message },
         },
@@ -111,6 +111,18 @@ fn parse(line: &[u8]) -> Result<AdminCommand, String> {
 }
 
 impl Administrator {
+    /// Does what is asked, for the account that is named.
+    async fn answer(self, command: AdminCommand) -> Result<Answer, String> {
+        match command {
+            AdminCommand::ForAccount { account, command } => {
+                let account = AccountUin(account);
+                self.control.require_account(account).await.map_err(refusal)?;
+                Self { account, ..self }.obey(*command).await
+            }
+            command => self.obey(command).await,
+        }
+    }
+
     /// Does what is asked; a refusal is a line for people.
     async fn obey(&self, command: AdminCommand) -> Result<Answer, String> {
         match command {
@@ -119,6 +131,7 @@ impl Administrator {
                 Err(Refusal::Control(error)) => Err(refusal(error)),
                 Err(Refusal::Words(message)) => Err(message),
             },
+            AdminCommand::ForAccount { .. } => Err("an account is named twice".to_owned()),
             AdminCommand::AddInstance { zone, name, id } => {
                 let id = id.as_deref().map(parsed).transpose()?;
                 let wanted = NewInstance { zone: parsed(&zone)?, name, id, ip_address: None };

@@ -33,6 +33,13 @@ pub(crate) struct Request {
 pub(crate) enum AdminCommand {
     /// Accounts and what belongs to them.
     Access(AccessCommand),
+    /// Another command, about another account than the first one.
+    ForAccount {
+        /// The account.
+        account: u64,
+        /// The command.
+        command: Box<AdminCommand>,
+    },
     /// Register an instance.
     AddInstance {
         /// The zone it stands in.

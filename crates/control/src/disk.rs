@@ -5,6 +5,7 @@ mod attach;
 mod auto_mount;
 mod create;
 mod encryption;
+mod expire;
 mod list;
 mod modify;
 mod pay;
@@ -170,6 +171,8 @@ pub struct DiskView {
     pub encryption_key: Option<String>,
     /// Why it cannot be given back against money.
     pub return_fail: ReturnFail,
+    /// Whether a last snapshot is taken before it is deleted because its paid time is over.
+    pub backup_disk: bool,
     /// The policies bound to it, if they were asked for.
     pub snapshot_policies: Option<Vec<SnapshotPolicyId>>,
 }

@@ -30,6 +30,7 @@ mod snapshot;
 mod snapshot_policy;
 mod speed;
 mod tag;
+mod usage;
 mod user;
 mod wire_time;
 
@@ -66,7 +67,9 @@ pub use quota::{DescribeDiskConfigQuota, DiskConfig};
 pub use reconcile::{Reconciled, Reconciler};
 pub use seams::{Exports, Stores};
 pub use session::{AssumeRole, Credentials, GetFederationToken, SessionError};
-pub use settings::{DiskTypeSettings, DiskTypeTable, Limits, ScheduleSettings, Settings, SettingsError};
+pub use settings::{
+    BillingSettings, DiskTypeSettings, DiskTypeTable, Limits, ScheduleSettings, Settings, SettingsError,
+};
 pub use snapshot::{
     ApplySnapshot, CreateSnapshot, DescribeSnapshots, ModifySnapshotAttribute, SnapshotOverview, SnapshotView,
 };
@@ -83,7 +86,7 @@ pub use wire_time::{parse_iso, wire_time, wire_time_iso};
 
 // The rows that calls hand out are those of the database.
 pub use ashlar_db::{
-    Account, ApiKey, AttachedPolicy, AutoMount, Disk, EncryptType, Instance, InstanceListing,
-    LatestOperation, LedgerEntry, LedgerKind, Listed, MfaDevice, NetworkEffect, OperationState, Role,
-    Snapshot, SnapshotPolicy, Tag, TagCondition, Tagged, User,
+    Account, ApiKey, AttachedPolicy, AutoMount, BillBy, BillLine, Disk, EncryptType, Instance,
+    InstanceListing, LatestOperation, LedgerEntry, LedgerKind, Listed, MfaDevice, NetworkEffect,
+    OperationState, Role, Snapshot, SnapshotPolicy, Tag, TagCondition, Tagged, User,
 };

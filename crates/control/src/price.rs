@@ -48,6 +48,8 @@ pub struct PriceBook {
     pub hourly_pay_percent: u64,
     /// How much of the original price is paid in advance, in percent.
     pub prepaid_pay_percent: u64,
+    /// A GiB of snapshots beyond the free tier for an hour.
+    pub snapshot_gib_hour: Rate,
     types: [TypePrices; DiskType::ALL.len()],
 }
 
@@ -61,6 +63,9 @@ const DEFAULTS: [(DiskType, [&str; 6]); DiskType::ALL.len()] = [
     (DiskType::CloudHssd, ["0.0018", "0.9", "0.006", "3", "0.00017", "0.08"]),
     (DiskType::CloudTssd, ["0.002", "1", "0.006", "3", "0.00017", "0.08"]),
 ];
+
+/// What a GiB of snapshots costs for an hour: assumed, 0.02 for a month.
+const SNAPSHOT_DEFAULT: &str = "0.000028";
 
 const fn position(disk_type: DiskType) -> usize {
     match disk_type {
@@ -88,7 +93,8 @@ impl Default for PriceBook {
                 backup_gib_month: rate(5),
             };
         }
-        Self { hourly_pay_percent: 100, prepaid_pay_percent: 100, types }
+        let snapshot_gib_hour = SNAPSHOT_DEFAULT.parse().unwrap_or_default();
+        Self { hourly_pay_percent: 100, prepaid_pay_percent: 100, snapshot_gib_hour, types }
     }
 }
 
@@ -312,6 +318,7 @@ struct PricesOverlay {
 struct BookOverlay {
     hourly_pay_percent: Option<u64>,
     prepaid_pay_percent: Option<u64>,
+    snapshot_gib_hour: Option<RateText>,
     #[serde(rename = "CLOUD_BASIC")]
     cloud_basic: PricesOverlay,
     #[serde(rename = "CLOUD_PREMIUM")]
@@ -331,6 +338,8 @@ impl From<BookOverlay> for PriceBook {
         let mut book = Self::default();
         book.hourly_pay_percent = overlay.hourly_pay_percent.unwrap_or(book.hourly_pay_percent);
         book.prepaid_pay_percent = overlay.prepaid_pay_percent.unwrap_or(book.prepaid_pay_percent);
+        book.snapshot_gib_hour =
+            overlay.snapshot_gib_hour.map_or(book.snapshot_gib_hour, |RateText(rate)| rate);
         let overlays = [
             overlay.cloud_basic,
             overlay.cloud_premium,

@@ -24,6 +24,12 @@ pub enum Reconciler {
     SnapshotRetention,
     /// Renews or isolates prepaid disks whose paid time is over.
     PrepaidDisks,
+    /// Deletes isolated disks that nobody has renewed in time.
+    RecycledDisks,
+    /// Writes the hours that are over into the ledger.
+    Usage,
+    /// Stops the policies of accounts that owe money.
+    Debtors,
     /// Forgets jobs, client tokens, temporary keys and log entries of long ago.
     OldRecords,
 }
@@ -37,6 +43,16 @@ pub struct Reconciled {
     pub failures: u64,
 }
 
+impl Reconciled {
+    /// Counts one more.
+    pub(crate) fn count(&mut self, done: Result<(), ()>) {
+        match done {
+            Ok(()) => self.items += 1,
+            Err(()) => self.failures += 1,
+        }
+    }
+}
+
 impl Reconciler {
     /// All of them, in the order in which they run: what was promised first.
     pub const ALL: &'static [Self] = &[
@@ -46,6 +62,9 @@ impl Reconciler {
         Self::SnapshotRetention,
         Self::SnapshotDeadlines,
         Self::PrepaidDisks,
+        Self::RecycledDisks,
+        Self::Usage,
+        Self::Debtors,
         Self::OldRecords,
     ];
 
@@ -59,6 +78,9 @@ impl Reconciler {
             Self::ScheduledSnapshots => "scheduled-snapshots",
             Self::SnapshotRetention => "snapshot-retention",
             Self::PrepaidDisks => "prepaid-disks",
+            Self::RecycledDisks => "recycled-disks",
+            Self::Usage => "usage",
+            Self::Debtors => "debtors",
             Self::OldRecords => "old-records",
         }
     }
@@ -84,6 +106,9 @@ impl Control {
             Reconciler::ScheduledSnapshots => self.take_scheduled(leader).await,
             Reconciler::SnapshotRetention => self.sweep_promises(leader).await,
             Reconciler::PrepaidDisks => self.expire_disks(leader).await,
+            Reconciler::RecycledDisks => self.delete_recycled(leader).await,
+            Reconciler::Usage => self.charge_usage(leader).await,
+            Reconciler::Debtors => self.isolate_policies(leader).await,
             Reconciler::OldRecords => self.forget_old_records(leader).await,
         }
     }

@@ -1,11 +1,13 @@
 //! What an operator can set. The defaults are those of the reference page `disk-types`.
 
+mod billing;
 mod schedule;
 
 use ashlar_types::DiskType;
 use serde::Deserialize;
 
 use crate::price::PriceBook;
+pub use billing::BillingSettings;
 pub use schedule::ScheduleSettings;
 
 /// Everything that can be set for the rules.
@@ -18,6 +20,8 @@ pub struct Settings {
     pub disk_types: DiskTypeTable,
     /// How scheduled snapshots are taken.
     pub schedule: ScheduleSettings,
+    /// What becomes of disks whose paid time is over, and how use is charged.
+    pub billing: BillingSettings,
     /// What disks cost.
     pub prices: PriceBook,
     /// Whether disks are no faster than their type promises.
@@ -326,6 +330,7 @@ impl Settings {
     pub fn check(&self) -> Result<(), SettingsError> {
         self.limits.check()?;
         self.schedule.check()?;
+        self.billing.check()?;
         self.prices.check()?;
         DiskType::ALL.iter().try_for_each(|disk_type| self.disk_types.of(*disk_type).check(*disk_type))
     }

@@ -51,6 +51,14 @@ pub(crate) struct NewSnapshot {
     pub(crate) tags: Vec<Tag>,
 }
 
+impl NewSnapshot {
+    /// A snapshot of a disk that is kept for ever.
+    pub(crate) fn of(disk: &ashlar_db::Disk, id: SnapshotId, name: String) -> Self {
+        let (policy, promise, tags) = (None, None, Vec::new());
+        Self { id, name, usage: disk.usage, deadline: None, policy, promise, tags }
+    }
+}
+
 /// What DescribeSnapshots asks for. Reference: `cbs/DescribeSnapshots`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct DescribeSnapshots {

@@ -6,6 +6,7 @@ mod encryption;
 pub(crate) mod harness;
 mod instance;
 mod leader;
+mod life;
 mod limit;
 mod money;
 mod old_records;

@@ -9,7 +9,7 @@ use sqlx::sqlite::{
 
 use crate::{
     Access, Accounts, AutoMounts, ClientTokens, DbError, Disks, Instances, Jobs, Leases, Ledger,
-    LimitOverrides, Operations, Places, Schedules, SnapshotPolicies, Snapshots, Tags, Users,
+    LimitOverrides, Operations, Places, Schedules, SnapshotPolicies, Snapshots, Tags, Usage, Users,
 };
 
 /// The one place that names the database in use.
@@ -154,6 +154,11 @@ impl Transaction {
     /// What scheduled snapshot policies have coming.
     pub fn schedules(&mut self) -> Schedules<'_> {
         Schedules(&mut self.0)
+    }
+
+    /// What is paid afterwards.
+    pub fn usage(&mut self) -> Usage<'_> {
+        Usage(&mut self.0)
     }
 
     /// What one server of several does alone.

@@ -233,7 +233,8 @@ impl Disks<'_> {
                 instance_id = $12, last_instance_id = $13, portable = $14, delete_with_instance = $15,
                 delete_snapshot = $16, throughput_performance_mib = $17, burst_performance = $18,
                 backup_quota = $19, migrating = $20, migrate_percent = $21, rollback_percent = $22,
-                error_prompt = $23, job_id = $24
+                error_prompt = $23, job_id = $24,
+                isolated_ms = CASE WHEN $11 = 'TORECYCLE' THEN isolated_ms END
              WHERE disk_id = $1",
         )
         .bind(disk.id.to_string())
@@ -362,14 +363,36 @@ impl Disks<'_> {
             .collect()
     }
 
-    /// The live, idle prepaid disks whose paid time has ended and for which something is to be done: those
-    /// outside of machines, and those that are renewed. Of all accounts.
+    /// The live, idle prepaid disks that are in use or could be and whose paid time has ended. Of all accounts.
     pub async fn expired(&mut self, now: UnixMillis) -> Result<Vec<Disk>, DbError> {
         let sql = "SELECT * FROM disks WHERE deadline_ms <= $1 AND lifecycle = 'LIVE' AND job_id IS NULL
-                AND (state = 'UNATTACHED' OR (state = 'ATTACHED' AND renew_flag = 'NOTIFY_AND_AUTO_RENEW'))
+                AND state IN ('UNATTACHED', 'ATTACHED')
              ORDER BY disk_id";
         let rows = sqlx::query(sql).bind(now.0).fetch_all(&mut *self.0).await?;
         rows.iter().map(|row| disk_of(&Columns(row))).collect()
+    }
+
+    /// Notes when a disk was isolated. Forgotten when it is saved in another state.
+    pub async fn note_isolated(&mut self, id: DiskId, now: UnixMillis) -> Result<(), DbError> {
+        sqlx::query("UPDATE disks SET isolated_ms = $2 WHERE disk_id = $1")
+            .bind(id.to_string())
+            .bind(now.0)
+            .execute(&mut *self.0)
+            .await?;
+        Ok(())
+    }
+
+    /// The live, idle disks that were isolated at a time or before, each with the time. Of all accounts.
+    pub async fn isolated_before(&mut self, time: UnixMillis) -> Result<Vec<(Disk, UnixMillis)>, DbError> {
+        let sql = "SELECT * FROM disks WHERE isolated_ms <= $1 AND lifecycle = 'LIVE' AND state = 'TORECYCLE'
+                AND job_id IS NULL ORDER BY disk_id";
+        let rows = sqlx::query(sql).bind(time.0).fetch_all(&mut *self.0).await?;
+        rows.iter()
+            .map(|row| {
+                let columns = Columns(row);
+                Ok((disk_of(&columns)?, columns.time("isolated_ms")?))
+            })
+            .collect()
     }
 
     /// The page of live disks that a query asks for.
@@ -469,7 +492,7 @@ fn listing_of(row: &Row) -> Result<DiskListing, DbError> {
     })
 }
 
-fn disk_of(columns: &Columns<'_>) -> Result<Disk, DbError> {
+pub(crate) fn disk_of(columns: &Columns<'_>) -> Result<Disk, DbError> {
     Ok(Disk {
         id: columns.word("disk_id")?,
         account: AccountUin(columns.number("uin")?),

@@ -24,6 +24,12 @@ stored_enum! {
         BackupQuota = "BACKUP_QUOTA",
         /// It was used for some time and is paid afterwards.
         Usage = "USAGE",
+        /// Its extra performance was had for some time and is paid afterwards.
+        ExtraPerformanceUsage = "EXTRA_PERFORMANCE_USAGE",
+        /// Its backup points beyond the first could be used for some time and are paid afterwards.
+        BackupQuotaUsage = "BACKUP_QUOTA_USAGE",
+        /// Snapshots beyond the free tier were kept for some time.
+        SnapshotUsage = "SNAPSHOT_USAGE",
         /// It was given back before its paid time was over.
         Refund = "REFUND",
         /// What was charged for an operation that failed.
@@ -80,6 +86,17 @@ impl Ledger<'_> {
         }
         self.insert(entry, false).await?;
         Ok(true)
+    }
+
+    /// Writes an entry and takes its amount from the balance, also below zero: for what was used already.
+    pub async fn owe(&mut self, entry: &LedgerEntry) -> Result<(), DbError> {
+        sqlx::query("UPDATE balances SET balance_micros = balance_micros - $2 WHERE uin = $1")
+            .bind(signed(entry.account.0))
+            .bind(entry.amount.0)
+            .execute(&mut *self.0)
+            .await?;
+        // Use is not paid back: no refund looks at it.
+        self.insert(entry, true).await
     }
 
     async fn insert(&mut self, entry: &LedgerEntry, closed: bool) -> Result<(), DbError> {

@@ -26,6 +26,7 @@ mod schedule;
 mod snapshot;
 mod snapshot_policy;
 mod tag;
+mod usage;
 mod user;
 
 #[cfg(test)]
@@ -54,6 +55,7 @@ pub use snapshot_policy::{
     SnapshotPolicies, SnapshotPolicy, SnapshotPolicyFilter, SnapshotPolicyListing, SnapshotPolicyQuery,
 };
 pub use tag::{Tag, TagCondition, Tagged, Tags};
+pub use usage::{BillBy, BillLine, Usage, UsedDisk, UsedSnapshots};
 pub use user::{AttachedPolicy, Holder, Role, User, Users};
 
 /// Turns "no row was changed" into `NotFound`.

@@ -4,6 +4,7 @@
 //! may open the socket may administrate: it belongs to the user who runs the server, with mode 0600.
 
 pub(crate) mod access;
+pub(crate) mod bill;
 pub(crate) mod client;
 pub(crate) mod clock;
 pub(crate) mod disk;

@@ -1,6 +1,7 @@
 //! The command line: words only, no meaning. Others script against it.
 
 mod access;
+mod bill;
 mod clock;
 mod disk;
 mod money;
@@ -14,6 +15,7 @@ pub(crate) use access::{
     AccountCommand, AccountFlag, HolderFlags, KeyArguments, KeyCommand, MfaCommand, NetworkArguments,
     NetworkCommand, PolicyCommand, RoleCommand, UserCommand,
 };
+pub(crate) use bill::BillFlags;
 pub(crate) use clock::ClockCommand;
 pub(crate) use disk::DiskCommand;
 pub(crate) use money::{BalanceCommand, LimitCommand};
@@ -64,6 +66,8 @@ pub(crate) enum Command {
     /// Say from which networks an account's calls may come.
     #[command(subcommand)]
     Network(NetworkCommand),
+    /// Sum up what accounts were charged and paid back.
+    Bill(BillFlags),
     /// Show how the running server fares.
     Status(AdminFlags),
     /// Show and move the clock of a server that runs with --test-clock.
@@ -229,6 +233,7 @@ mod tests {
             "ashlar network deny 10.1.0.0/16 --account 100000000001",
             "ashlar network list --json",
             "ashlar network remove 10.0.0.0/8",
+            "ashlar bill --from 2026-11-01T00:00:00+08:00 --to 2026-12-01T00:00:00+08:00 --by tag:team --account 100000000001 --json",
             "ashlar status --data-dir d --json",
             "ashlar serve --test-clock",
             "ashlar clock show --data-dir d --json",

@@ -104,6 +104,7 @@ impl Settings {
             limits: file.limits,
             disk_types: file.disk_types,
             schedule: file.schedule,
+            billing: file.billing,
             prices: file.prices,
             enforce_performance: file.enforce_performance.unwrap_or(false),
         };

@@ -75,6 +75,10 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Role(command) => access(admin::access::role(command)),
         Command::Mfa(command) => access(Ok(admin::access::mfa(command))),
         Command::Network(command) => access(Ok(admin::access::network(command))),
+        Command::Bill(flags) => {
+            let (command, flags) = admin::bill::request(flags);
+            admin::client::exchange(command, flags, &process_environment)
+        }
         Command::Status(flags) => {
             let command = admin::protocol::AdminCommand::ShowStatus;
             admin::client::exchange(command, flags, &process_environment)

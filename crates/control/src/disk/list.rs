@@ -37,12 +37,14 @@ impl Control {
 
         let encryption_key = self.stores.encryption_key();
         let now = self.now();
+        let final_snapshot = self.settings.billing.final_snapshot;
         let view = |listing: DiskListing| {
             let id = Tagged::Disk(listing.disk.id);
             let tags = tags.remove(&id).unwrap_or_default();
             let policies =
                 policies.as_mut().map(|policies| policies.remove(&listing.disk.id).unwrap_or_default());
             let mut view = view_of(listing, tags, latest.remove(&id), policies, now);
+            view.backup_disk = final_snapshot && view.disk.charge_type == DiskChargeType::Prepaid;
             view.encryption_key = view.disk.encrypt_type.and_then(|_| encryption_key.clone());
             view
         };
@@ -111,6 +113,7 @@ fn view_of(
         days_to_deadline,
         encryption_key: None,
         return_fail,
+        backup_disk: false,
         snapshot_policies,
     }
 }

@@ -65,7 +65,10 @@ impl Control {
             }
             check_not_recycled(&disk)?;
             let changed = match prepaid {
-                Some(prepaid) => self.to_prepaid(disk, prepaid)?,
+                Some(prepaid) => {
+                    self.charge_rest(&mut tx, &disk).await?;
+                    self.to_prepaid(disk, prepaid)?
+                }
                 None => to_postpaid(disk)?,
             };
             match (prepaid, changed.deadline) {
@@ -75,7 +78,11 @@ impl Control {
                     let charge = Charge { kind, disk: &changed, quote, period, job: None };
                     self.charge(&mut tx, &caller.request_id.0, charge).await?;
                 }
-                (Some(_) | None, _) => self.refund(&mut tx, caller, &changed).await?,
+                (Some(_) | None, _) => {
+                    self.refund(&mut tx, caller, &changed).await?;
+                    // Its use is charged from now on.
+                    tx.usage().set_charged(changed.id, self.now()).await?;
+                }
             }
             tx.disks().save(&changed).await?;
             let id = Tagged::Disk(changed.id);

@@ -1,7 +1,7 @@
-//! TerminateDisks, InitializeDisks, and what becomes of disks whose paid time is over.
+//! TerminateDisks and InitializeDisks.
 
-use ashlar_db::{Disk, LedgerKind, Lifecycle, Snapshot, Tagged, Transaction};
-use ashlar_types::{DiskId, DiskState, RenewFlag, UnixMillis};
+use ashlar_db::{Disk, Lifecycle, Snapshot, Tagged, Transaction};
+use ashlar_types::DiskId;
 
 use super::state::Termination;
 use super::{TerminateDisks, find_all, state, told_apart};
@@ -10,11 +10,6 @@ use crate::control::Control;
 use crate::error::{ControlError, SnapshotError};
 use crate::filter::check_ids;
 use crate::job::{Initialization, Work};
-use crate::leader::Leadership;
-use crate::money::Charge;
-use crate::price::Priced;
-use crate::reconcile::Reconciled;
-use crate::wire_time::plus_months;
 
 impl Control {
     /// Gives disks back: postpaid ones are gone at once; prepaid ones are isolated, and gone at the second
@@ -40,6 +35,7 @@ impl Control {
             // What was paid back is not owned any more.
             disk.deadline = disk.deadline.map(|deadline| deadline.min(self.now()));
             tx.disks().save(&disk).await?;
+            tx.disks().note_isolated(disk.id, self.now()).await?;
             self.log_operation(&mut tx, caller, Tagged::Disk(disk.id), "TerminateDisks", None).await?;
         }
         if deleted.is_empty() {
@@ -68,6 +64,7 @@ impl Control {
             self.log_operation(&mut tx, caller, id, "DeleteSnapshots", Some(job)).await?;
         }
         for disk in disks {
+            self.charge_rest(&mut tx, &disk).await?;
             let id = Tagged::Disk(disk.id);
             tx.disks().save(&Disk { job: Some(job), ..disk }).await?;
             self.log_operation(&mut tx, caller, id, "TerminateDisks", Some(job)).await?;
@@ -94,72 +91,6 @@ impl Control {
         }
         let work = Work::InitializeDisks { targets };
         self.commit_and_wait(tx, caller, disks, &work, "InitializeDisks").await
-    }
-
-    /// Renews or isolates prepaid disks whose paid time is over. A disk in a machine is left there until it is
-    /// detached: its data path is not cut by a date.
-    pub(crate) async fn expire_disks(&self, leader: Leadership) -> Result<Reconciled, ControlError> {
-        let now = self.now();
-        if self.db.read().await?.disks().expired(now).await?.is_empty() {
-            return Ok(Reconciled::default());
-        }
-        let Some(mut tx) = self.write_as(leader).await? else { return Ok(Reconciled::default()) };
-        let mut items = 0;
-        for mut disk in tx.disks().expired(now).await? {
-            let (Some(deadline), Some(period)) = (disk.deadline, disk.period_months) else { continue };
-            match (disk.renew_flag, disk.state) {
-                (Some(RenewFlag::NotifyAndAutoRenew), DiskState::Unattached | DiskState::Attached)
-                    if self.renews_itself(&mut tx, &disk, deadline, period).await? =>
-                {
-                    disk.deadline = Some(plus_months(deadline, period));
-                    tx.disks().save(&disk).await?;
-                    items += 1;
-                }
-                (_, DiskState::Unattached) => {
-                    disk.state = DiskState::ToRecycle;
-                    tx.disks().save(&disk).await?;
-                    items += 1;
-                }
-                (
-                    _,
-                    DiskState::Attaching
-                    | DiskState::Attached
-                    | DiskState::Detaching
-                    | DiskState::Expanding
-                    | DiskState::Rollbacking
-                    | DiskState::ToRecycle,
-                ) => {}
-            }
-        }
-        tx.commit().await?;
-        Ok(Reconciled { items, failures: 0 })
-    }
-}
-
-impl Control {
-    /// Charges the next period of a disk that renews itself. False when its account cannot pay it.
-    async fn renews_itself(
-        &self,
-        tx: &mut Transaction,
-        disk: &Disk,
-        deadline: UnixMillis,
-        months: u64,
-    ) -> Result<bool, ControlError> {
-        let charge = Charge {
-            kind: LedgerKind::Renewal,
-            disk,
-            quote: self.settings.prices.months(&Priced::of(disk), months),
-            period: (deadline, plus_months(deadline, months)),
-            job: None,
-        };
-        match self.charge(tx, "", charge).await {
-            Ok(()) => Ok(true),
-            Err(ControlError::Money(error)) => {
-                tracing::warn!(disk = %disk.id, %error, "a disk was not renewed");
-                Ok(false)
-            }
-            Err(error) => Err(error),
-        }
     }
 }
 

@@ -468,7 +468,7 @@ async fn a_stray_volume_never_becomes_somebodys_disk() {
 }
 
 #[tokio::test]
-async fn a_disk_whose_time_is_over_stays_in_its_machine_but_does_not_grow() {
+async fn a_disk_whose_time_is_over_does_not_grow_and_leaves_its_machine() {
     let world = World::new().await;
     let instance = world.instance("ap-guangzhou-3").await;
     let disk = world.prepaid_disk(None).await;
@@ -482,12 +482,12 @@ async fn a_disk_whose_time_is_over_stays_in_its_machine_but_does_not_grow() {
     world.attach(disk, instance).await.unwrap();
     world.control.resize_disk(&caller(), disk, 11).await.unwrap();
     world.clock.advance_ms(32 * DAY_MS);
-    world.control.reconcile().await.unwrap();
     let view = world.view(disk).await;
     assert_eq!((view.disk.state, view.return_fail.code()), (DiskState::Attached, 2));
     let refused = world.control.resize_disk(&caller(), disk, 12).await.unwrap_err();
     assert!(matches!(refused, ControlError::Disk(DiskError::Expired(id)) if id == disk), "{refused:?}");
-    world.detach(disk).await.unwrap();
+    // Out of the machine in one round, isolated in the next.
+    world.control.reconcile().await.unwrap();
     world.control.reconcile().await.unwrap();
     assert_eq!(world.view(disk).await.disk.state, DiskState::ToRecycle);
 }

@@ -189,6 +189,8 @@ async fn prepared(random: &SeededRandom, disks: u64, policies: u64) -> (World, O
         ..settings.limits
     };
     // Each look takes what is due, and what is busy then is not taken: the reference knows no waiting.
+    // Bills are another story.
+    settings.billing.usage_interval_hours = 744;
     settings.schedule = ScheduleSettings { spread_ms_max: 0, busy_wait_ms: 0, ..settings.schedule };
     let world = World::with(settings, None, 1).await;
     let instance = world.instance("ap-guangzhou-3").await;

@@ -142,6 +142,7 @@ impl Administrator {
             AdminCommand::ShowDisk { id } => {
                 super::disk::show(&self.control, parsed(&id)?).await.map_err(refusal)
             }
+            AdminCommand::Bill(request) => super::bill::obey(&self.control, request).await,
             AdminCommand::ShowStatus => Ok(super::status::show(self)),
             AdminCommand::Clock(order) => {
                 super::clock::obey(self.test_clock.as_ref(), &self.control, &self.reconcilers, order).await

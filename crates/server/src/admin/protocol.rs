@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::access::{AccessAnswer, AccessCommand};
+use super::bill::{BillRecord, BillRequest};
 use super::clock::{ClockOrder, ClockRecord};
 use super::disk::DiskRecord;
 use super::money::{MoneyAnswer, MoneyCommand};
@@ -56,6 +57,8 @@ pub(crate) enum AdminCommand {
         /// The disk.
         id: String,
     },
+    /// What accounts were charged.
+    Bill(BillRequest),
     /// How the server fares.
     ShowStatus,
     /// The clock of the rules.
@@ -83,6 +86,8 @@ pub(crate) enum Answer {
     Money(MoneyAnswer),
     /// A disk.
     Disk(Box<DiskRecord>),
+    /// What accounts were charged.
+    Bill(BillRecord),
     /// How the server fares.
     Status(StatusRecord),
     /// The clock of the rules.

@@ -103,6 +103,6 @@ pub(crate) enum LimitCommand {
     },
 }
 
-fn account(text: &str) -> Result<AccountUin, std::num::ParseIntError> {
+pub(super) fn account(text: &str) -> Result<AccountUin, std::num::ParseIntError> {
     text.parse().map(AccountUin)
 }

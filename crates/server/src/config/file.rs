@@ -44,6 +44,9 @@ pub(super) struct ConfigFile {
     pub(super) schedule: ashlar_control::ScheduleSettings,
     /// Whether disks are no faster than their type promises.
     pub(super) enforce_performance: Option<bool>,
+    /// What becomes of disks whose paid time is over, and how use is charged.
+    #[serde(default)]
+    pub(super) billing: ashlar_control::BillingSettings,
     /// What disks cost.
     #[serde(default)]
     pub(super) prices: ashlar_control::PriceBook,

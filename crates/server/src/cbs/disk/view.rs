@@ -28,7 +28,7 @@ pub(super) fn disk(view: DiskView) -> Disk {
         instance_id_list: Vec::new(),
         encrypt: disk.encrypt_type.is_some(),
         disk_name: disk.name,
-        backup_disk: false,
+        backup_disk: view.backup_disk,
         tags: pack::tags_shown(tags),
         instance_id: disk.instance.into(),
         attach_mode: OrEmpty(None),

@@ -15,4 +15,4 @@ mod tests;
 pub use error::{AttachError, AttachErrorKind};
 pub use export_name::ExportName;
 pub use export_table::ExportTable;
-pub use slot::{EndSession, Lease, Withdrawal};
+pub use slot::{ChangesSince, EndSession, Lease, Withdrawal};

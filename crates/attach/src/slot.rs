@@ -4,8 +4,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ashlar_types::InstanceId;
-use ashlar_volume::{BlockDevice, VolumeStore};
+use ashlar_types::{InstanceId, SnapshotId};
+use ashlar_volume::{
+    BlockDevice, ChangeExtent, ChangeQuery, ContentName, VolumeError, VolumeSnapshotId, VolumeStore,
+};
 use parking_lot::{Condvar, Mutex};
 
 use crate::limit_table::LimitTable;
@@ -96,6 +98,13 @@ impl Slot {
         Ok(Lease { device, seat: Seat { slot: Arc::clone(self), number } })
     }
 
+    fn content(&self) -> ContentName {
+        match self.name {
+            ExportName::Disk(disk) => ContentName::Volume(disk.into()),
+            ExportName::Snapshot(snapshot) => ContentName::Snapshot(snapshot.into()),
+        }
+    }
+
     fn open_device(&self) -> Result<Arc<dyn BlockDevice>, AttachError> {
         let opened = match self.name {
             ExportName::Disk(disk) => self.store.open_volume(&disk.into()),
@@ -157,6 +166,29 @@ impl Lease {
         self.seat.slot.name
     }
 
+    /// The machine that what was opened is for; nobody for a snapshot.
+    #[must_use]
+    pub fn instance(&self) -> Option<InstanceId> {
+        self.seat.slot.instance
+    }
+
+    /// The snapshots that what was opened can be compared with. A store that cannot tell has none; it says so when it
+    /// is asked for the data.
+    #[must_use]
+    pub fn ancestors(&self) -> Vec<SnapshotId> {
+        let slot = &self.seat.slot;
+        let names = slot.store.ancestors(&slot.content()).unwrap_or_default();
+        // A store may keep snapshots that are nobody's but its own.
+        names.iter().filter_map(|name| name.as_str().parse().ok()).collect()
+    }
+
+    /// What changed since a snapshot, for as long as the caller likes: the store is asked each time.
+    #[must_use]
+    pub fn changes_since(&self, since: SnapshotId) -> ChangesSince {
+        let slot = &self.seat.slot;
+        ChangesSince { store: Arc::clone(&slot.store), of: slot.content(), since: since.into() }
+    }
+
     /// Says how the session is ended when the export is withdrawn. When that has happened already, `session`
     /// is told to finish at once.
     pub fn on_withdraw(&self, session: Arc<dyn EndSession>) {
@@ -168,6 +200,26 @@ impl Lease {
         if withdrawn {
             session.finish();
         }
+    }
+}
+
+/// The way to ask what changed in an export since one snapshot.
+pub struct ChangesSince {
+    store: Arc<dyn VolumeStore>,
+    of: ContentName,
+    since: VolumeSnapshotId,
+}
+
+impl ChangesSince {
+    /// See [`VolumeStore::changes`].
+    pub fn changes(
+        &self,
+        offset_bytes: u64,
+        length_bytes: u64,
+        extents_max: usize,
+    ) -> Result<Vec<ChangeExtent>, VolumeError> {
+        let (of, since) = (self.of.clone(), Some(self.since.clone()));
+        self.store.changes(&ChangeQuery { of, since, offset_bytes, length_bytes, extents_max })
     }
 }
 

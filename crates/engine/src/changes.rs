@@ -4,10 +4,11 @@
 //! layer only moves entries to a younger layer that is above the same ancestors. So nothing has to be compared and
 //! no bytes are read.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use ashlar_volume::{
     BLOCK_BYTES, ChangeExtent, ChangeExtents, ChangeKind, ChangeQuery, ContentName, VolumeError,
+    VolumeSnapshotId,
 };
 
 use crate::format::{BLOCKS_PER_CHUNK, LEAF_BYTES, LayerId, LeafChunks, LeafIndex, NameRecord};
@@ -35,6 +36,19 @@ struct Shown {
 }
 
 impl Inner {
+    /// See [`VolumeStore::ancestors`](ashlar_volume::VolumeStore::ancestors).
+    pub(crate) fn ancestors(&self, of: &ContentName) -> Result<Vec<VolumeSnapshotId>, VolumeError> {
+        let catalog = self.catalog.lock();
+        let layer = match of {
+            ContentName::Volume(volume) => catalog.volume(volume)?.layer,
+            ContentName::Snapshot(snapshot) => catalog.snapshot(snapshot)?.layer,
+        };
+        let names: HashMap<LayerId, &VolumeSnapshotId> =
+            catalog.snapshots.iter().map(|(name, record)| (record.layer, name)).collect();
+        let older = catalog.chain(layer).into_iter().skip(1);
+        Ok(older.filter_map(|layer| names.get(&layer).map(|name| (*name).clone())).collect())
+    }
+
     /// See [`VolumeStore::changes`](ashlar_volume::VolumeStore::changes).
     pub(crate) fn changes(&self, query: &ChangeQuery) -> Result<Vec<ChangeExtent>, VolumeError> {
         loop {

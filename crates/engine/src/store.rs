@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use ashlar_volume::{
-    BLOCK_BYTES, BlockDevice, ChangeExtent, ChangeQuery, DamageReport, ErrorKind, SnapshotInfo, StoreUsage,
-    VolumeError, VolumeId, VolumeInfo, VolumeSnapshotId, VolumeStore,
+    BLOCK_BYTES, BlockDevice, ChangeExtent, ChangeQuery, ContentName, DamageReport, ErrorKind, SnapshotInfo,
+    StoreUsage, VolumeError, VolumeId, VolumeInfo, VolumeSnapshotId, VolumeStore,
 };
 
 use crate::catalog::{Base, Catalog, OpenEntry};
@@ -375,6 +375,10 @@ impl VolumeStore for Pool {
             open_count: catalog.open_snapshots.get(snapshot).map_or(0, |open| open.count),
             is_encrypted: catalog.data_key(record.layer).is_some(),
         })
+    }
+
+    fn ancestors(&self, of: &ContentName) -> Result<Vec<VolumeSnapshotId>, VolumeError> {
+        self.inner.ancestors(of)
     }
 
     fn changes(&self, query: &ChangeQuery) -> Result<Vec<ChangeExtent>, VolumeError> {

@@ -11,7 +11,7 @@ use std::os::unix::net::UnixListener;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ashlar_nbd::{Exports, Lease, NbdLimits, OpenError, OpenErrorKind, Server, SessionHandle};
+use ashlar_nbd::{Exports, Lease, NbdLimits, OpenError, OpenErrorKind, Peer, Server, SessionHandle};
 use ashlar_volume::{BlockDevice, ErrorKind, Extent, ExtentKind, ReadAttempt, VolumeError, ZeroMode};
 use rustix::io::{Errno, ReadWriteFlags, preadv2};
 
@@ -79,14 +79,14 @@ impl BlockDevice for FileDevice {
 struct OneFile(Arc<FileDevice>);
 
 impl Exports for OneFile {
-    fn open(&self, name: &str) -> Result<Box<dyn Lease>, OpenError> {
+    fn open(&self, name: &str, _: &Peer) -> Result<Box<dyn Lease>, OpenError> {
         if name == NAME || name.is_empty() {
             return Ok(Box::new(OneLease(Arc::clone(&self.0))));
         }
         Err(OpenError::new(OpenErrorKind::NotFound, format!("the only export is `{NAME}`")))
     }
 
-    fn list(&self) -> Vec<String> {
+    fn list(&self, _: &Peer) -> Vec<String> {
         vec![NAME.to_owned()]
     }
 }
@@ -114,8 +114,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     let file = File::options().read(true).write(true).open(file)?;
     let size_bytes = file.metadata()?.len();
-    let server =
-        Server::new(Arc::new(OneFile(Arc::new(FileDevice { file, size_bytes }))), NbdLimits::default())?;
+    let server = Server::new(
+        Arc::new(OneFile(Arc::new(FileDevice { file, size_bytes }))),
+        NbdLimits::default(),
+        None,
+    )?;
     server.serve_unix(UnixListener::bind(&socket)?)?;
     println!("nbd+unix:///{NAME}?socket={socket}");
     io::stdin().read_to_end(&mut Vec::new())?;

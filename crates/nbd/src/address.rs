@@ -26,6 +26,11 @@ impl ListenError {
         Self { kind: ListenErrorKind::Io, context: context.into(), source: Some(source) }
     }
 
+    pub(crate) fn no_tls() -> Self {
+        let context = "TLS is demanded and there is no certificate and no keys for it".to_owned();
+        Self { kind: ListenErrorKind::NotLoopback, context, source: None }
+    }
+
     /// Why.
     #[must_use]
     pub const fn kind(&self) -> ListenErrorKind {
@@ -46,7 +51,7 @@ impl std::error::Error for ListenError {
     }
 }
 
-/// Refuses every TCP address but loopback: NBD without TLS gives the disks to everyone who can connect.
+/// Refuses every TCP address but loopback, where there is no TLS: NBD without TLS gives the disks to everyone who can connect.
 pub fn check_listen_address(address: SocketAddr) -> Result<(), ListenError> {
     if address.ip().to_canonical().is_loopback() {
         return Ok(());
@@ -55,7 +60,7 @@ pub fn check_listen_address(address: SocketAddr) -> Result<(), ListenError> {
         kind: ListenErrorKind::NotLoopback,
         context: format!(
             "NBD cannot listen on {address}: without TLS it listens on unix sockets and loopback only; \
-             use unix:PATH, 127.0.0.1:PORT or [::1]:PORT"
+             use unix:PATH, 127.0.0.1:PORT or [::1]:PORT, or set up `nbd_tls` in the configuration file"
         ),
         source: None,
     })

@@ -6,10 +6,10 @@
 use std::io;
 
 use crate::patience::Patience;
-use crate::socket::Socket;
+use crate::stream::Stream;
 
 /// A write of 1 MiB, the largest that common clients send, with requests around it.
-const RECEIVE_BYTES: usize = (1 << 20) + (64 << 10);
+pub(crate) const RECEIVE_BYTES: usize = (1 << 20) + (64 << 10);
 
 /// The longest data that is read into the reply buffer at a time. Longer reads go in pieces of it: the client
 /// takes one while the next is read, and the processor's cache holds it meanwhile. Sequential reads of 1 MiB cost
@@ -23,7 +23,7 @@ fn zeroed(length: usize) -> Box<[u8]> {
     vec![0; length].into_boxed_slice()
 }
 
-/// Received bytes. A message that is longer than the buffer makes it grow for as long as it is there.
+/// Received bytes.
 pub(crate) struct ReceiveBuffer {
     bytes: Box<[u8]>,
     start: usize,
@@ -50,28 +50,21 @@ impl ReceiveBuffer {
         }
     }
 
-    /// Makes room for a message of `message_bytes` that begins with the first pending byte.
+    /// Makes room for `message_bytes` from the first pending byte on, at most [`RECEIVE_BYTES`].
     pub(crate) fn make_room(&mut self, message_bytes: usize) {
-        let wanted = message_bytes.max(RECEIVE_BYTES);
-        let pending = self.start..self.end;
-        if self.bytes.len() < message_bytes || (self.bytes.len() > wanted && pending.len() <= wanted) {
-            let mut other = zeroed(wanted);
-            other[..pending.len()].copy_from_slice(&self.bytes[pending.clone()]);
-            self.bytes = other;
-        } else if self.start + message_bytes > self.bytes.len() {
-            self.bytes.copy_within(pending.clone(), 0);
-        } else {
-            return;
+        debug_assert!(message_bytes <= self.bytes.len(), "a message that is to be taken in pieces");
+        if self.start + message_bytes > self.bytes.len() {
+            self.bytes.copy_within(self.start..self.end, 0);
+            (self.start, self.end) = (0, self.end - self.start);
         }
-        (self.start, self.end) = (0, pending.len());
     }
 
     /// Waits for bytes, as many as fit; 0 is the end of the stream.
-    pub(crate) fn fill(&mut self, socket: &Socket) -> io::Result<usize> {
+    pub(crate) fn fill(&mut self, stream: &mut Stream) -> io::Result<usize> {
         let room = &mut self.bytes[self.end..];
-        let received = match self.patience.wait(|| socket.receive_now(room))? {
+        let received = match self.patience.wait(|| stream.receive_now(room))? {
             Some(received) => received,
-            None => socket.receive(room)?,
+            None => stream.receive(room)?,
         };
         self.end += received;
         Ok(received)
@@ -90,16 +83,16 @@ impl ReplyBuffer {
     }
 
     /// Sends what waits.
-    pub(crate) fn send(&mut self, socket: &Socket) -> io::Result<()> {
+    pub(crate) fn send(&mut self, stream: &mut Stream) -> io::Result<()> {
         let waiting = std::mem::take(&mut self.filled);
-        socket.send_all(&self.bytes[..waiting])
+        stream.send_all(&self.bytes[..waiting])
     }
 
     /// Room for `count` bytes behind the last reply; what was there is of no meaning. What waits is sent if
     /// need be. `count` is at most a piece and a header. [`keep`](Self::keep) makes it a reply.
-    pub(crate) fn room(&mut self, count: usize, socket: &Socket) -> io::Result<&mut [u8]> {
+    pub(crate) fn room(&mut self, count: usize, stream: &mut Stream) -> io::Result<&mut [u8]> {
         if self.filled + count > self.bytes.len() {
-            self.send(socket)?;
+            self.send(stream)?;
         }
         Ok(&mut self.bytes[self.filled..self.filled + count])
     }
@@ -110,13 +103,13 @@ impl ReplyBuffer {
     }
 
     /// Adds a reply made of two parts, or sends it where it is too long to wait.
-    pub(crate) fn push(&mut self, head: &[u8], tail: &[u8], socket: &Socket) -> io::Result<()> {
+    pub(crate) fn push(&mut self, head: &[u8], tail: &[u8], stream: &mut Stream) -> io::Result<()> {
         let count = head.len() + tail.len();
         if count > PIECE_BYTES {
-            self.send(socket)?;
-            return socket.send_all_of_two(head, tail);
+            self.send(stream)?;
+            return stream.send_all_of_two(head, tail);
         }
-        let room = self.room(count, socket)?;
+        let room = self.room(count, stream)?;
         room[..head.len()].copy_from_slice(head);
         room[head.len()..].copy_from_slice(tail);
         self.keep(count);

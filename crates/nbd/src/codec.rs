@@ -15,9 +15,8 @@ pub use handshake::{
     decode_export_name, encode_export_name_reply, encode_option_reply,
 };
 pub use transmission::{
-    CHUNK_HEADER_BYTES, Chunk, Command, CommandFlags, OFFSET_DATA_HEADER_BYTES, PAYLOAD_BYTES_MAX,
-    REQUEST_BYTES, Request, SIMPLE_REPLY_BYTES, STATUS_DESCRIPTOR_BYTES, encode_chunk,
-    encode_offset_data_header, encode_simple_reply,
+    Chunk, Command, CommandFlags, DATA_HEADER_BYTES_MAX, DataHeader, HeaderStyle, PAYLOAD_BYTES_MAX, ReplyTo,
+    Request, SIMPLE_REPLY_BYTES, StatusPayload, encode_chunk, encode_simple_reply,
 };
 
 /// The longest string of the protocol, in bytes.
@@ -40,12 +39,14 @@ pub enum ProtocolError {
     },
     /// An export name in the option that has no error reply could not be opened.
     ExportNameRefused,
+    /// The option that enters the transmission phase without a reply, before TLS or after extended headers.
+    ExportNameOutOfPlace,
     /// A request without its magic number.
     RequestMagic(u32),
-    /// A write of more bytes than the server said it takes.
+    /// More payload than the server said it takes.
     PayloadTooLong {
         /// The length that was announced.
-        length_bytes: u32,
+        length_bytes: u64,
     },
     /// The connection ended inside of a message.
     Truncated,
@@ -59,9 +60,10 @@ impl fmt::Display for ProtocolError {
             Self::OptionMagic(magic) => write!(f, "an option begins with {magic:#x}"),
             Self::OptionTooLong { length_bytes } => write!(f, "an option of {length_bytes} bytes"),
             Self::ExportNameRefused => f.write_str("the export asked for cannot be opened"),
+            Self::ExportNameOutOfPlace => f.write_str("an option that cannot be refused and must be"),
             Self::RequestMagic(magic) => write!(f, "a request begins with {magic:#x}"),
             Self::PayloadTooLong { length_bytes } => {
-                write!(f, "a write of {length_bytes} bytes: expected at most {PAYLOAD_BYTES_MAX}")
+                write!(f, "a payload of {length_bytes} bytes: expected at most {PAYLOAD_BYTES_MAX}")
             }
             Self::Truncated => f.write_str("the connection ended inside of a message"),
         }

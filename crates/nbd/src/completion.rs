@@ -3,11 +3,21 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use ashlar_volume::{BlockDevice, ErrorKind, Extent, VolumeError, ZeroMode};
+use ashlar_volume::{BlockDevice, ErrorKind, VolumeError, ZeroMode};
 use parking_lot::Mutex;
 
 use crate::SessionHandle;
+use crate::codec::ReplyTo;
+use crate::contexts::{ContextSet, Contexts, Descriptors};
+use crate::memory::Reservation;
 use crate::validate::Range;
+
+/// What is read ahead at a time.
+const CACHE_STEP_BYTES: u64 = 128 << 10;
+/// How much is read ahead, or written as zeroes, before a worker turns to the next job.
+const WRITTEN_STEP_BYTES: u64 = 8 << 20;
+/// How much is given back before a worker turns to the next job.
+const UNMAPPED_STEP_BYTES: u64 = 8 << 30;
 
 /// What a worker does with the device.
 pub(crate) enum Work {
@@ -19,24 +29,25 @@ pub(crate) enum Work {
     Trim { range: Range },
     /// Writes zeroes.
     WriteZeroes { range: Range, mode: ZeroMode },
-    /// Looks up extents.
-    BlockStatus { range: Range, extents_max: usize },
+    /// Looks up what metadata contexts say.
+    BlockStatus { range: Range, contexts: Contexts, set: ContextSet, extents_max: usize },
     /// Makes durable.
     Flush,
 }
 
 /// Which replies the work is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ticket {
     /// One request.
     Request {
-        cookie: u64,
+        to: ReplyTo,
         /// Where the data of a read begins.
         offset_bytes: u64,
         /// The reply waits for one more flush.
         durable: bool,
         /// Counted against the bytes that may wait.
         data_bytes: usize,
+        /// What the data takes of the memory that all sessions share.
+        reservation: Option<Reservation>,
     },
     /// All requests that wait for the flush that is running.
     Flush,
@@ -48,8 +59,8 @@ pub(crate) enum Outcome {
     Done,
     /// The data of a read: as many bytes of the buffer as the ticket says.
     Data(Vec<u8>),
-    /// Extents.
-    Extents(Vec<Extent>),
+    /// What the contexts say, by number.
+    Statuses(Vec<(u32, Descriptors)>),
 }
 
 /// Work for a worker.
@@ -66,49 +77,78 @@ pub(crate) struct Completion {
     pub(crate) result: Result<Outcome, VolumeError>,
 }
 
+/// How far one step of a job came.
+enum Step {
+    Ended(Outcome),
+    /// The rest is for later, after the jobs of others.
+    More(Work),
+}
+
 impl Job {
-    /// Does the work and tells the session. A device that panics has failed; the session hears of it, too.
-    pub(crate) fn run(self) {
+    /// Does one step of the work, and tells the session when it was the last; what is left is returned. A device that
+    /// panics has failed; the session hears of it, too.
+    pub(crate) fn run(self) -> Option<Self> {
         let Self { ticket, work, device, completions } = self;
-        let result = catch_unwind(AssertUnwindSafe(|| work.run(&*device)))
+        let step = catch_unwind(AssertUnwindSafe(|| work.step(&*device)))
             .unwrap_or_else(|_| Err(VolumeError::new(ErrorKind::Io, "the device panicked")));
+        let result = match step {
+            // Nobody waits for the rest.
+            Ok(Step::More(_)) if completions.session.is_aborted() => {
+                Err(VolumeError::new(ErrorKind::Io, "the session was aborted"))
+            }
+            Ok(Step::More(work)) => return Some(Self { ticket, work, device, completions }),
+            Ok(Step::Ended(outcome)) => Ok(outcome),
+            Err(error) => Err(error),
+        };
         // Before the session hears of it: afterwards no worker may hold the device.
         drop(device);
         completions.push(Completion { ticket, result });
+        None
     }
 }
 
 impl Work {
-    fn run(self, device: &dyn BlockDevice) -> Result<Outcome, VolumeError> {
+    fn step(self, device: &dyn BlockDevice) -> Result<Step, VolumeError> {
         match self {
             Self::Read { range, mut buffer } => {
                 device.read(range.offset_bytes, &mut buffer[..range.length_bytes as usize])?;
-                return Ok(Outcome::Data(buffer));
+                Ok(Step::Ended(Outcome::Data(buffer)))
             }
-            Self::Cache { range } => read_ahead(device, range)?,
-            Self::Trim { range } => device.discard(range.offset_bytes, u64::from(range.length_bytes))?,
+            Self::Cache { range } => {
+                let (now, rest) = range.split(WRITTEN_STEP_BYTES);
+                read_ahead(device, now)?;
+                Ok(rest.map_or(Step::Ended(Outcome::Done), |range| Step::More(Self::Cache { range })))
+            }
+            Self::Trim { range } => {
+                let (now, rest) = range.split(UNMAPPED_STEP_BYTES);
+                device.discard(now.offset_bytes, now.length_bytes)?;
+                Ok(rest.map_or(Step::Ended(Outcome::Done), |range| Step::More(Self::Trim { range })))
+            }
             Self::WriteZeroes { range, mode } => {
-                device.write_zeroes(range.offset_bytes, u64::from(range.length_bytes), mode)?;
+                let step_bytes = match mode {
+                    ZeroMode::MayUnmap => UNMAPPED_STEP_BYTES,
+                    ZeroMode::KeepAllocated => WRITTEN_STEP_BYTES,
+                };
+                let (now, rest) = range.split(step_bytes);
+                device.write_zeroes(now.offset_bytes, now.length_bytes, mode)?;
+                let more = |range| Step::More(Self::WriteZeroes { range, mode });
+                Ok(rest.map_or(Step::Ended(Outcome::Done), more))
             }
-            Self::BlockStatus { range, extents_max } => {
-                let length_bytes = u64::from(range.length_bytes);
-                return device.extents(range.offset_bytes, length_bytes, extents_max).map(Outcome::Extents);
+            Self::BlockStatus { range, contexts, set, extents_max } => {
+                let statuses = contexts.describe(set, device, range, extents_max)?;
+                Ok(Step::Ended(Outcome::Statuses(statuses)))
             }
-            Self::Flush => device.flush()?,
+            Self::Flush => device.flush().map(|()| Step::Ended(Outcome::Done)),
         }
-        Ok(Outcome::Done)
     }
 }
 
 fn read_ahead(device: &dyn BlockDevice, range: Range) -> Result<(), VolumeError> {
-    const STEP_BYTES: u64 = 128 << 10;
-    let mut scratch = vec![0; STEP_BYTES.min(u64::from(range.length_bytes)) as usize];
-    let end = range.offset_bytes + u64::from(range.length_bytes);
-    let mut at = range.offset_bytes;
-    while at < end {
-        let step = STEP_BYTES.min(end - at);
-        device.read(at, &mut scratch[..step as usize])?;
-        at += step;
+    let mut scratch = vec![0; CACHE_STEP_BYTES.min(range.length_bytes) as usize];
+    let mut rest = Some(range);
+    while let Some((step, more)) = rest.map(|rest| rest.split(CACHE_STEP_BYTES)) {
+        device.read(step.offset_bytes, &mut scratch[..step.length_bytes as usize])?;
+        rest = more;
     }
     Ok(())
 }

@@ -16,6 +16,8 @@ pub enum Errno {
     Invalid = 22,
     /// No space is left, or the write lies beyond the end.
     NoSpace = 28,
+    /// The range is longer than the operation takes.
+    Overflow = 75,
     /// The operation is not supported in the way that was asked for.
     NotSupported = 95,
     /// The export or the server is going away.
@@ -33,6 +35,10 @@ pub(crate) struct CommandError {
 impl CommandError {
     pub(crate) fn new(errno: Errno, message: impl Into<Cow<'static, str>>) -> Self {
         Self { errno, message: message.into() }
+    }
+
+    pub(crate) fn unexpected_payload() -> Self {
+        Self::new(Errno::Invalid, "a payload that does not go with the command")
     }
 }
 

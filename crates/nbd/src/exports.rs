@@ -6,14 +6,49 @@ use std::sync::Arc;
 use ashlar_volume::BlockDevice;
 
 use crate::SessionHandle;
+use crate::contexts::Changes;
+
+/// Who asks for exports.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Peer {
+    /// A program of this machine, by a unix socket or loopback without TLS.
+    Local,
+    /// A client that proved by TLS who it is.
+    Identified(Identity),
+}
+
+/// How a client proved who it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum IdentityKind {
+    /// By a certificate that the configured authority signed.
+    Certificate,
+    /// By knowing a key that was shared before.
+    PreSharedKey,
+}
+
+/// A client that proved who it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// By what.
+    pub kind: IdentityKind,
+    /// The names it goes by: the name of its key, or the common name and the alternative DNS names of its
+    /// certificate. At least one.
+    pub names: Vec<String>,
+}
+
+impl fmt::Display for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.names.join(", "))
+    }
+}
 
 /// Where the server finds devices by the name that a client asks for.
 pub trait Exports: Send + Sync {
     /// Opens the export for one session. Clients may ask for any text of at most 4096 bytes, also for none.
-    fn open(&self, name: &str) -> Result<Box<dyn Lease>, OpenError>;
+    fn open(&self, name: &str, peer: &Peer) -> Result<Box<dyn Lease>, OpenError>;
 
     /// The names that a client may be told of.
-    fn list(&self) -> Vec<String>;
+    fn list(&self, peer: &Peer) -> Vec<String>;
 }
 
 /// The right of one session to use a device. Dropping it says that the session is over and that no clone of the
@@ -27,6 +62,16 @@ pub trait Lease: Send {
 
     /// Called once, before the first request: `session` is how to end the session when the export goes away.
     fn on_withdraw(&self, session: SessionHandle);
+
+    /// The snapshots that the device can be compared with, by name. A device without a past has none.
+    fn ancestors(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// The changes since a snapshot; `None` unless it is one of the [ancestors](Self::ancestors).
+    fn changes_since(&self, _snapshot: &str) -> Option<Arc<dyn Changes>> {
+        None
+    }
 }
 
 /// Why an export could not be opened.
@@ -36,6 +81,8 @@ pub enum OpenErrorKind {
     NotFound,
     /// It is there, but cannot be opened now.
     Unavailable,
+    /// The client may not open it.
+    NotAllowed,
 }
 
 /// An export that could not be opened. The text is shown to the client.

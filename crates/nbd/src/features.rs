@@ -2,7 +2,7 @@
 
 use ashlar_volume::{BLOCK_BYTES, BlockDevice};
 
-use crate::codec::PAYLOAD_BYTES_MAX;
+use crate::codec::{HeaderStyle, PAYLOAD_BYTES_MAX};
 
 const HAS_FLAGS: u16 = 1 << 0;
 const READ_ONLY: u16 = 1 << 1;
@@ -14,6 +14,7 @@ const SEND_DO_NOT_FRAGMENT: u16 = 1 << 7;
 const CAN_MULTI_CONN: u16 = 1 << 8;
 const SEND_CACHE: u16 = 1 << 10;
 const SEND_FAST_ZERO: u16 = 1 << 11;
+const BLOCK_STATUS_PAYLOAD: u16 = 1 << 12;
 
 /// The smallest unit of offsets and lengths: devices take any alignment.
 pub(crate) const BLOCK_BYTES_MINIMUM: u32 = 1;
@@ -22,24 +23,20 @@ pub(crate) const BLOCK_BYTES_PREFERRED: u32 = BLOCK_BYTES as u32;
 /// The longest data of a request.
 pub(crate) const BLOCK_BYTES_MAXIMUM: u32 = PAYLOAD_BYTES_MAX;
 
-/// The one metadata context, and the number it goes by.
-pub(crate) const ALLOCATION_CONTEXT: &str = "base:allocation";
-pub(crate) const ALLOCATION_CONTEXT_NUMBER: u32 = 1;
-
 /// What a session may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Features {
     /// The export takes no writes.
     pub(crate) is_read_only: bool,
-    /// Replies are structured.
-    pub(crate) structured_replies: bool,
-    /// `base:allocation` was chosen.
-    pub(crate) block_status: bool,
+    /// The form of requests and replies.
+    pub(crate) style: HeaderStyle,
+    /// How many metadata contexts were chosen; their numbers are 1 and so on.
+    pub(crate) contexts: u32,
 }
 
 impl Features {
-    pub(crate) fn of(device: &dyn BlockDevice, structured_replies: bool, block_status: bool) -> Self {
-        Self { is_read_only: device.is_read_only(), structured_replies, block_status }
+    pub(crate) fn of(device: &dyn BlockDevice, style: HeaderStyle, contexts: u32) -> Self {
+        Self { is_read_only: device.is_read_only(), style, contexts }
     }
 
     /// The transmission flags.
@@ -54,8 +51,11 @@ impl Features {
         } else {
             SEND_FORCE_UNIT_ACCESS | SEND_TRIM | SEND_WRITE_ZEROES | SEND_FAST_ZERO
         };
-        if self.structured_replies {
+        if self.style.has_chunks() {
             flags |= SEND_DO_NOT_FRAGMENT;
+        }
+        if self.style.is_extended() && self.contexts > 0 {
+            flags |= BLOCK_STATUS_PAYLOAD;
         }
         flags
     }

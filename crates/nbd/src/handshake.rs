@@ -1,58 +1,82 @@
 //! Agreeing with a client on an export and on features. [`Negotiation`] decides, [`shake_hands`] moves bytes.
 
+mod meta_context;
+
 use std::io;
 
 use crate::codec::{
-    CLIENT_FLAGS_BYTES, ClientFlags, ExportRequest, GREETING, Information, MetaContextRequest,
-    OPTION_HEADER_BYTES, OptionCode, OptionDataError, OptionHeader, OptionReply, ProtocolError,
-    decode_export_name, encode_export_name_reply, encode_option_reply,
+    CLIENT_FLAGS_BYTES, ClientFlags, ExportRequest, GREETING, HeaderStyle, Information, OPTION_HEADER_BYTES,
+    OptionCode, OptionDataError, OptionHeader, OptionReply, ProtocolError, decode_export_name,
+    encode_export_name_reply, encode_option_reply,
 };
-use crate::exports::{Exports, Lease, OpenError, OpenErrorKind};
-use crate::features::{
-    ALLOCATION_CONTEXT, ALLOCATION_CONTEXT_NUMBER, BLOCK_BYTES_MAXIMUM, BLOCK_BYTES_MINIMUM,
-    BLOCK_BYTES_PREFERRED, Features,
-};
+use crate::contexts::Contexts;
+use crate::exports::{Exports, Lease, OpenError, OpenErrorKind, Peer};
+use crate::features::{BLOCK_BYTES_MAXIMUM, BLOCK_BYTES_MINIMUM, BLOCK_BYTES_PREFERRED, Features};
+use crate::seats::{Seat, Seats};
 use crate::session::SessionError;
 use crate::session_handle::SessionHandle;
-use crate::socket::Socket;
+use crate::stream::Stream;
+use crate::tls::TlsPolicy;
+
+use meta_context::Chosen;
 
 /// What was agreed on.
 pub(crate) struct Agreement {
     pub(crate) export: String,
     pub(crate) lease: Box<dyn Lease>,
+    /// The session's place among those of the export.
+    pub(crate) seat: Seat,
     pub(crate) features: Features,
+    pub(crate) contexts: Contexts,
+}
+
+/// What a handshake needs to know of the server.
+#[derive(Clone, Copy)]
+pub(crate) struct Host<'server> {
+    pub(crate) exports: &'server dyn Exports,
+    pub(crate) seats: &'server Seats,
+    pub(crate) tls: &'server TlsPolicy,
 }
 
 /// Goes through the handshake. `None` if the client ended it in good order.
 pub(crate) fn shake_hands(
     session: &SessionHandle,
-    exports: &dyn Exports,
+    stream: &mut Stream,
+    host: Host<'_>,
 ) -> Result<Option<Agreement>, SessionError> {
-    let socket = session.socket();
-    socket.send_all(&GREETING)?;
+    stream.send_all(&GREETING)?;
     let mut flags = [0; CLIENT_FLAGS_BYTES];
-    if !receive_exactly(socket, &mut flags)? {
+    if !receive_exactly(stream, &mut flags)? {
         return Ok(None);
     }
-    let mut negotiation = Negotiation::new(exports, session, ClientFlags::decode(flags)?);
+    let client = ClientFlags::decode(flags)?;
+    let mut negotiation = Negotiation::new(host, session, client);
     let (mut data, mut replies) = (Vec::new(), Vec::new());
     loop {
         let mut header = [0; OPTION_HEADER_BYTES];
-        if !receive_exactly(socket, &mut header)? {
+        if !receive_exactly(stream, &mut header)? {
             return Ok(None);
         }
         let header = OptionHeader::decode(header)?;
         data.resize(header.data_bytes, 0);
-        if !data.is_empty() && !receive_exactly(socket, &mut data)? {
+        if !data.is_empty() && !receive_exactly(stream, &mut data)? {
             return Err(ProtocolError::Truncated.into());
         }
         replies.clear();
         let next = negotiation.answer(header.option, &data, &mut replies)?;
         // After an abort the client may be gone already, which is as good as taking the reply.
-        let sent = socket.send_all(&replies);
+        let sent = stream.send_all(&replies);
         match next {
             Next::Haggle => sent?,
             Next::End => return Ok(None),
+            Next::StartTls => {
+                sent?;
+                let identity = stream.start_tls(host.tls)?;
+                tracing::debug!(client = %identity, "an NBD client has proved who it is");
+                // What was said in the clear may have been said by anybody.
+                negotiation = Negotiation::new(host, session, client);
+                negotiation.peer = Peer::Identified(identity);
+            }
             Next::Transmit(agreement) => {
                 sent?;
                 return Ok(Some(agreement));
@@ -62,10 +86,10 @@ pub(crate) fn shake_hands(
 }
 
 /// Fills the buffer. False at the end of the stream before its first byte.
-fn receive_exactly(socket: &Socket, buffer: &mut [u8]) -> Result<bool, SessionError> {
+fn receive_exactly(stream: &mut Stream, buffer: &mut [u8]) -> Result<bool, SessionError> {
     let mut filled = 0;
     while filled < buffer.len() {
-        match socket.receive(&mut buffer[filled..]) {
+        match stream.receive(&mut buffer[filled..]) {
             Ok(0) if filled == 0 => return Ok(false),
             Ok(0) => return Err(ProtocolError::Truncated.into()),
             Ok(received) => filled += received,
@@ -80,6 +104,7 @@ fn receive_exactly(socket: &Socket, buffer: &mut [u8]) -> Result<bool, SessionEr
 pub(crate) enum Next {
     Haggle,
     End,
+    StartTls,
     Transmit(Agreement),
 }
 
@@ -87,26 +112,28 @@ pub(crate) enum Next {
 struct Opened {
     export: String,
     lease: Box<dyn Lease>,
+    seat: Seat,
 }
 
 /// The state of the haggling.
 pub(crate) struct Negotiation<'server> {
-    exports: &'server dyn Exports,
+    host: Host<'server>,
     session: &'server SessionHandle,
     client: ClientFlags,
-    structured_replies: bool,
-    /// The export that `base:allocation` was chosen for.
-    block_status_of: Option<String>,
+    peer: Peer,
+    style: HeaderStyle,
+    chosen: Option<Chosen>,
     opened: Option<Opened>,
 }
 
 impl<'server> Negotiation<'server> {
-    pub(crate) fn new(
-        exports: &'server dyn Exports,
+    pub(crate) const fn new(
+        host: Host<'server>,
         session: &'server SessionHandle,
         client: ClientFlags,
     ) -> Self {
-        Self { exports, session, client, structured_replies: false, block_status_of: None, opened: None }
+        let (peer, style) = (Peer::Local, HeaderStyle::Simple);
+        Self { host, session, client, peer, style, chosen: None, opened: None }
     }
 
     /// Answers one option: appends the replies.
@@ -117,7 +144,12 @@ impl<'server> Negotiation<'server> {
         replies: &mut Vec<u8>,
     ) -> Result<Next, ProtocolError> {
         let code = OptionCode::from_wire(option);
+        let needs_tls = self.host.tls.is_required() && self.peer == Peer::Local;
         if code == Some(OptionCode::ExportName) {
+            // This option has no error reply.
+            if needs_tls || self.style.is_extended() {
+                return Err(ProtocolError::ExportNameOutOfPlace);
+            }
             return self.export_name(data, replies);
         }
         if !self.client.fixed_newstyle {
@@ -125,31 +157,64 @@ impl<'server> Negotiation<'server> {
         }
         let mut reply = |reply: OptionReply<'_>| encode_option_reply(replies, option, &reply);
         match code {
-            Some(OptionCode::Go) => return Ok(self.go(data, &mut reply)),
-            Some(OptionCode::Info) => {
-                self.info(data, &mut reply);
-            }
             Some(OptionCode::Abort) => {
                 reply(OptionReply::Ack);
                 return Ok(Next::End);
             }
-            Some(OptionCode::List) => self.list(data, &mut reply),
-            Some(OptionCode::StructuredReply) => {
-                if no_data(data, &mut reply) {
-                    self.structured_replies = true;
-                    reply(OptionReply::Ack);
-                }
+            Some(OptionCode::StartTls) => return Ok(self.start_tls(data, &mut reply)),
+            _ if needs_tls => {
+                reply(OptionReply::TlsRequired("this address is served with TLS only: begin with STARTTLS"));
             }
+            Some(OptionCode::Go) => return Ok(self.go(data, &mut reply)),
+            Some(OptionCode::Info) => {
+                self.info(data, &mut reply);
+            }
+            Some(OptionCode::List) => self.list(data, &mut reply),
+            Some(OptionCode::StructuredReply) => self.structured_reply(data, &mut reply),
+            Some(OptionCode::ExtendedHeaders) => self.extended_headers(data, &mut reply),
             Some(OptionCode::ListMetaContext) => self.meta_context(data, false, &mut reply),
             Some(OptionCode::SetMetaContext) => self.meta_context(data, true, &mut reply),
-            Some(OptionCode::StartTls) => {
-                if no_data(data, &mut reply) {
-                    reply(OptionReply::Unsupported("this server does not speak TLS"));
-                }
-            }
             Some(OptionCode::ExportName) | None => reply(OptionReply::Unsupported("unknown option")),
         }
         Ok(Next::Haggle)
+    }
+
+    fn start_tls(&self, data: &[u8], reply: &mut impl FnMut(OptionReply<'_>)) -> Next {
+        if !no_data(data, reply) {
+            return Next::Haggle;
+        }
+        if self.peer != Peer::Local {
+            reply(OptionReply::Invalid("TLS has begun already"));
+            return Next::Haggle;
+        }
+        if !self.host.tls.is_offered() {
+            reply(OptionReply::Refused("this server has no certificate and no keys for TLS: see `nbd_tls`"));
+            return Next::Haggle;
+        }
+        reply(OptionReply::Ack);
+        Next::StartTls
+    }
+
+    fn structured_reply(&mut self, data: &[u8], reply: &mut impl FnMut(OptionReply<'_>)) {
+        if !no_data(data, reply) {
+            return;
+        }
+        if self.style.is_extended() {
+            return reply(OptionReply::ExtendedHeadersRequired("extended headers were agreed on already"));
+        }
+        self.style = HeaderStyle::Structured;
+        reply(OptionReply::Ack);
+    }
+
+    fn extended_headers(&mut self, data: &[u8], reply: &mut impl FnMut(OptionReply<'_>)) {
+        if !no_data(data, reply) {
+            return;
+        }
+        if self.style.is_extended() {
+            return reply(OptionReply::Invalid("extended headers were agreed on already"));
+        }
+        self.style = HeaderStyle::Extended;
+        reply(OptionReply::Ack);
     }
 
     /// The lease of `export`, from the option before if it was for the same.
@@ -158,23 +223,27 @@ impl<'server> Negotiation<'server> {
         let opened = match kept {
             Some(opened) => opened,
             None => {
-                let lease = self.exports.open(export)?;
+                let seat = self.host.seats.take(export)?;
+                let lease = self.host.exports.open(export, &self.peer)?;
                 lease.on_withdraw(self.session.clone());
-                Opened { export: export.to_owned(), lease }
+                Opened { export: export.to_owned(), lease, seat }
             }
         };
         Ok(&*self.opened.insert(opened).lease)
     }
 
     fn features(&self, lease: &dyn Lease, export: &str) -> Features {
-        let block_status = self.block_status_of.as_deref() == Some(export);
-        Features::of(&*lease.device(), self.structured_replies, block_status)
+        let chosen = self.chosen.as_ref().filter(|chosen| chosen.export == export);
+        let contexts = chosen.map_or(0, |chosen| chosen.contexts.len() as u32);
+        Features::of(&*lease.device(), self.style, contexts)
     }
 
     fn agreement(&mut self) -> Option<Agreement> {
-        let Opened { export, lease } = self.opened.take()?;
+        let Opened { export, lease, seat } = self.opened.take()?;
         let features = self.features(&*lease, &export);
-        Some(Agreement { export, lease, features })
+        let chosen = self.chosen.take().filter(|chosen| chosen.export == export);
+        let contexts = Contexts::new(chosen.map_or_else(Vec::new, |chosen| chosen.contexts));
+        Some(Agreement { export, lease, seat, features, contexts })
     }
 
     fn export_name(&mut self, data: &[u8], replies: &mut Vec<u8>) -> Result<Next, ProtocolError> {
@@ -234,37 +303,9 @@ impl<'server> Negotiation<'server> {
 
     fn list(&self, data: &[u8], reply: &mut impl FnMut(OptionReply<'_>)) {
         if no_data(data, reply) {
-            self.exports.list().iter().for_each(|name| reply(OptionReply::Server(name)));
+            self.host.exports.list(&self.peer).iter().for_each(|name| reply(OptionReply::Server(name)));
             reply(OptionReply::Ack);
         }
-    }
-
-    fn meta_context(&mut self, data: &[u8], choose: bool, reply: &mut impl FnMut(OptionReply<'_>)) {
-        if choose {
-            // Whatever comes of it, the choice before is void.
-            self.block_status_of = None;
-        }
-        if !self.structured_replies {
-            reply(OptionReply::Invalid("metadata contexts need structured replies: agree on them first"));
-            return;
-        }
-        let request = match MetaContextRequest::decode(data) {
-            Ok(request) => request,
-            Err(OptionDataError(text)) => return reply(OptionReply::Invalid(text)),
-        };
-        if let Err(error) = self.open(request.name) {
-            return refuse(&error, reply);
-        }
-        let names_it = |query: &&str| *query == ALLOCATION_CONTEXT || (!choose && *query == "base:");
-        let lists_all = !choose && request.queries.is_empty();
-        if lists_all || request.queries.iter().any(names_it) {
-            let number = if choose { ALLOCATION_CONTEXT_NUMBER } else { 0 };
-            reply(OptionReply::MetaContext(number, ALLOCATION_CONTEXT));
-            if choose {
-                self.block_status_of = Some(request.name.to_owned());
-            }
-        }
-        reply(OptionReply::Ack);
     }
 }
 
@@ -279,6 +320,6 @@ fn refuse(error: &OpenError, reply: &mut impl FnMut(OptionReply<'_>)) {
     let text = error.to_string();
     match error.kind() {
         OpenErrorKind::NotFound => reply(OptionReply::UnknownExport(&text)),
-        OpenErrorKind::Unavailable => reply(OptionReply::Refused(&text)),
+        OpenErrorKind::Unavailable | OpenErrorKind::NotAllowed => reply(OptionReply::Refused(&text)),
     }
 }

@@ -10,29 +10,37 @@
 //! answered out of order; see `workers`.
 //!
 //! The protocol: <https://github.com/NetworkBlockDevice/nbd/blob/master/doc/proto.md>. Spoken here: fixed newstyle,
-//! structured replies, `base:allocation`, block sizes, several connections to one export. Not spoken: TLS and
-//! extended headers, so [`check_listen_address`] refuses every address that other machines could reach.
+//! TLS, structured replies, extended headers, block status with payload, `base:allocation` and a context of changed
+//! blocks, block sizes, several connections to one export. An address that other machines can reach is served with
+//! TLS and a client identity only; without a certificate or keys [`check_listen_address`] refuses it.
 
 mod address;
 mod buffer;
 pub mod codec;
 mod completion;
+mod contexts;
 mod errno;
 mod exports;
 mod features;
 mod handshake;
 mod limits;
+mod memory;
 mod patience;
+mod seats;
 mod server;
 mod session;
 mod session_handle;
 mod socket;
+mod stream;
+mod tls;
 mod validate;
 mod workers;
 
 pub use address::{ListenError, ListenErrorKind, check_listen_address};
+pub use contexts::Changes;
 pub use errno::Errno;
-pub use exports::{Exports, Lease, OpenError, OpenErrorKind};
+pub use exports::{Exports, Identity, IdentityKind, Lease, OpenError, OpenErrorKind, Peer};
 pub use limits::NbdLimits;
 pub use server::{Drained, Server};
 pub use session_handle::SessionHandle;
+pub use tls::{CertificateFiles, TlsError, TlsFiles, TlsServer};

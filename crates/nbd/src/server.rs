@@ -13,11 +13,15 @@ use parking_lot::Mutex;
 
 use crate::address::{ListenError, check_listen_address};
 use crate::exports::Exports;
-use crate::handshake::{Agreement, shake_hands};
+use crate::handshake::{Agreement, Host, shake_hands};
 use crate::limits::NbdLimits;
-use crate::session::{Session, SessionError};
+use crate::memory::Memory;
+use crate::seats::Seats;
+use crate::session::{self, Served, Session, SessionError};
 use crate::session_handle::SessionHandle;
 use crate::socket::{Bell, Listener, Socket};
+use crate::stream::Stream;
+use crate::tls::{TlsPolicy, TlsServer};
 use crate::workers::{STACK_BYTES, Workers};
 
 use registry::{Place, Registry};
@@ -42,6 +46,7 @@ pub enum Drained {
 /// An NBD server. Dropping it cuts all sessions off; [`shutdown`](Self::shutdown) ends them in good order.
 pub struct Server {
     shared: Arc<Shared>,
+    tls: Option<TlsServer>,
     listeners: Mutex<Vec<ListenerThread>>,
 }
 
@@ -54,22 +59,31 @@ struct Shared {
     exports: Arc<dyn Exports>,
     limits: NbdLimits,
     workers: Workers,
+    memory: Memory,
+    seats: Seats,
     registry: Arc<Registry>,
 }
 
 impl Server {
-    /// A server of `exports` that listens nowhere yet.
-    pub fn new(exports: Arc<dyn Exports>, limits: NbdLimits) -> Result<Self, ListenError> {
-        let registry = Arc::new(Registry::new(limits.connections_max));
+    /// A server of `exports` that listens nowhere yet. With `tls` it offers TLS everywhere, and can listen on addresses
+    /// that demand it.
+    pub fn new(
+        exports: Arc<dyn Exports>,
+        limits: NbdLimits,
+        tls: Option<TlsServer>,
+    ) -> Result<Self, ListenError> {
+        let registry = Arc::new(Registry::new(&limits));
         let (watched, sweep_interval) = (Arc::clone(&registry), limits.handshake_timeout / 2);
         thread::Builder::new()
-            .name("nbd-handshakes".to_owned())
+            .name("nbd-watch".to_owned())
             .stack_size(STACK_BYTES)
-            .spawn(move || watched.abort_slow_handshakes(sweep_interval))
-            .map_err(|error| ListenError::io("cannot start the thread that watches handshakes", error))?;
+            .spawn(move || watched.abort_slow_clients(sweep_interval))
+            .map_err(|error| ListenError::io("cannot start the thread that watches clients", error))?;
         let workers = Workers::new(&limits);
-        let shared = Arc::new(Shared { exports, limits, workers, registry });
-        Ok(Self { shared, listeners: Mutex::default() })
+        let memory = Memory::new(limits.waiting_bytes_total_max);
+        let seats = Seats::new(limits.connections_per_export_max);
+        let shared = Arc::new(Shared { exports, limits, workers, memory, seats, registry });
+        Ok(Self { shared, tls, listeners: Mutex::default() })
     }
 
     /// Accepts connections of a unix socket from now on.
@@ -77,29 +91,50 @@ impl Server {
         listener
             .set_nonblocking(true)
             .map_err(|error| ListenError::io("cannot prepare the unix socket for accepting", error))?;
-        self.serve(Listener::Unix(listener))
+        self.serve(Listener::Unix(listener), self.offered())
     }
 
-    /// Accepts connections of a TCP socket from now on. `NotLoopback` if other machines could reach it.
+    /// Like [`serve_unix`](Self::serve_unix), but nothing is said before TLS. `NotLoopback` where there is no TLS.
+    pub fn serve_unix_with_tls_only(&self, listener: UnixListener) -> Result<(), ListenError> {
+        let tls = self.tls.clone().ok_or_else(ListenError::no_tls)?;
+        listener
+            .set_nonblocking(true)
+            .map_err(|error| ListenError::io("cannot prepare the unix socket for accepting", error))?;
+        self.serve(Listener::Unix(listener), TlsPolicy::Required(tls))
+    }
+
+    fn offered(&self) -> TlsPolicy {
+        self.tls.clone().map_or(TlsPolicy::Off, TlsPolicy::Offered)
+    }
+
+    /// Accepts connections of a TCP socket from now on. If other machines can reach it, TLS is demanded; `NotLoopback`
+    /// where there is none.
     pub fn serve_tcp(&self, listener: TcpListener) -> Result<(), ListenError> {
         let address = listener
             .local_addr()
             .map_err(|error| ListenError::io("cannot tell the address of the TCP socket", error))?;
-        check_listen_address(address)?;
+        let policy = match &self.tls {
+            Some(tls) if !address.ip().to_canonical().is_loopback() => TlsPolicy::Required(tls.clone()),
+            Some(_) => self.offered(),
+            None => {
+                check_listen_address(address)?;
+                TlsPolicy::Off
+            }
+        };
         listener
             .set_nonblocking(true)
             .map_err(|error| ListenError::io(format!("cannot prepare {address} for accepting"), error))?;
-        self.serve(Listener::Tcp(listener))
+        self.serve(Listener::Tcp(listener), policy)
     }
 
-    fn serve(&self, listener: Listener) -> Result<(), ListenError> {
+    fn serve(&self, listener: Listener, policy: TlsPolicy) -> Result<(), ListenError> {
         let bell = Bell::new().map_err(|error| ListenError::io("cannot make an event descriptor", error))?;
         let bell = Arc::new(bell);
         let (shared, rung) = (Arc::clone(&self.shared), Arc::clone(&bell));
         let thread = thread::Builder::new()
             .name("nbd-listen".to_owned())
             .stack_size(STACK_BYTES)
-            .spawn(move || shared.accept_until(&listener, &rung))
+            .spawn(move || shared.accept_until(&listener, &rung, &policy))
             .map_err(|error| ListenError::io("cannot start the thread that accepts", error))?;
         self.listeners.lock().push(ListenerThread { bell, thread });
         Ok(())
@@ -141,10 +176,10 @@ impl Drop for Server {
 
 impl Shared {
     /// Accepts connections until the bell rings.
-    fn accept_until(self: &Arc<Self>, listener: &Listener, bell: &Bell) {
+    fn accept_until(self: &Arc<Self>, listener: &Listener, bell: &Bell, policy: &TlsPolicy) {
         loop {
             match listener.accept(bell) {
-                Ok(Some(connection)) => self.start_session(connection),
+                Ok(Some(connection)) => self.start_session(connection, policy.clone()),
                 Ok(None) => return,
                 // Out of descriptors or memory, most likely; `accept` has waited a moment.
                 Err(error) => tracing::warn!(%error, "cannot accept an NBD connection"),
@@ -152,7 +187,7 @@ impl Shared {
         }
     }
 
-    fn start_session(self: &Arc<Self>, connection: OwnedFd) {
+    fn start_session(self: &Arc<Self>, connection: OwnedFd, policy: TlsPolicy) {
         let bell = match Bell::new() {
             Ok(bell) => bell,
             Err(error) => return tracing::warn!(%error, "connection refused: no event descriptor"),
@@ -168,14 +203,14 @@ impl Shared {
         let spawned = thread::Builder::new()
             .name("nbd-session".to_owned())
             .stack_size(STACK_BYTES)
-            .spawn(move || shared.run_session(place));
+            .spawn(move || shared.run_session(place, &policy));
         if let Err(error) = spawned {
             tracing::warn!(%error, "connection refused: no thread");
         }
     }
 
-    fn run_session(&self, place: Place) {
-        match self.serve_client(&place) {
+    fn run_session(&self, place: Place, policy: &TlsPolicy) {
+        match self.serve_client(&place, policy) {
             Ok(()) => tracing::debug!("NBD session ended"),
             Err(error) => tracing::info!(%error, "NBD session broken off"),
         }
@@ -183,16 +218,22 @@ impl Shared {
         place.handle().socket().shut_down_both();
     }
 
-    fn serve_client(&self, place: &Place) -> Result<(), SessionError> {
-        let Some(agreement) = shake_hands(place.handle(), &*self.exports)? else { return Ok(()) };
+    fn serve_client(&self, place: &Place, policy: &TlsPolicy) -> Result<(), SessionError> {
+        let mut stream = Stream::new(place.handle().clone());
+        let host = Host { exports: &*self.exports, seats: &self.seats, tls: policy };
+        let Some(agreement) = shake_hands(place.handle(), &mut stream, host)? else {
+            stream.close();
+            return Ok(());
+        };
         place.handshake_is_over();
-        let Agreement { export, lease, features } = agreement;
+        let Agreement { export, lease, seat, features, contexts } = agreement;
         tracing::debug!(export, "NBD session begins");
-        let (handle, device) = (place.handle().clone(), lease.device());
-        let session = Session::new(handle, &export, device, features, &self.limits, &self.workers);
-        let result = session.run();
+        let served = Served { export: &export, device: lease.device(), features, contexts };
+        let shared = session::Shared { limits: &self.limits, workers: &self.workers, memory: &self.memory };
+        let result = Session::new(place.handle().clone(), stream, served, shared).run();
         // Last, when neither the session nor a worker holds the device.
         drop(lease);
+        drop(seat);
         result
     }
 }

@@ -6,6 +6,7 @@
 //! of the page cache. While no job is out, a turn is two system calls beside those of the device and of
 //! [patience](crate::patience).
 
+mod payload;
 mod reply;
 
 use std::fmt;
@@ -15,19 +16,23 @@ use std::sync::Arc;
 use ashlar_volume::{BlockDevice, ReadAttempt, VolumeError};
 
 use crate::NbdLimits;
-use crate::buffer::{PIECE_BYTES, ReceiveBuffer};
-use crate::codec::{Command, ProtocolError, REQUEST_BYTES, Request};
+use crate::buffer::{PIECE_BYTES, RECEIVE_BYTES, ReceiveBuffer};
+use crate::codec::{Command, ProtocolError, ReplyTo, Request};
 use crate::completion::{Completion, Completions, Job, Outcome, Ticket, Work};
+use crate::contexts::Contexts;
 use crate::errno::CommandError;
 use crate::features::Features;
+use crate::memory::{Memory, Reservation, SHARE_BYTES};
 use crate::session_handle::SessionHandle;
 use crate::socket::wait;
+use crate::stream::Stream;
 use crate::validate::{Operation, Range, validate};
 use crate::workers::Workers;
 
+use payload::Payload;
 use reply::Replies;
 
-/// The most extents in one reply. The client asks again for what is left.
+/// The most extents of one context in one reply. The client asks again for what is left.
 const EXTENTS_MAX: usize = 1024;
 
 /// Why a session ended before its time.
@@ -37,6 +42,8 @@ pub(crate) enum SessionError {
     Protocol(ProtocolError),
     /// The connection failed.
     Connection(io::Error),
+    /// TLS could not be begun.
+    Tls(String),
 }
 
 impl fmt::Display for SessionError {
@@ -44,6 +51,7 @@ impl fmt::Display for SessionError {
         match self {
             Self::Protocol(error) => write!(f, "protocol error: {error}"),
             Self::Connection(error) => write!(f, "connection failed: {error}"),
+            Self::Tls(text) => f.write_str(text),
         }
     }
 }
@@ -60,15 +68,34 @@ impl From<io::Error> for SessionError {
     }
 }
 
+/// What a session serves.
+pub(crate) struct Served<'server> {
+    pub(crate) export: &'server str,
+    pub(crate) device: Arc<dyn BlockDevice>,
+    pub(crate) features: Features,
+    pub(crate) contexts: Contexts,
+}
+
+/// What all sessions of a server share.
+#[derive(Clone, Copy)]
+pub(crate) struct Shared<'server> {
+    pub(crate) limits: &'server NbdLimits,
+    pub(crate) workers: &'server Workers,
+    pub(crate) memory: &'server Memory,
+}
+
 /// One connection in the transmission phase.
 pub(crate) struct Session<'server> {
     handle: SessionHandle,
+    stream: Stream,
     export: &'server str,
     device: Arc<dyn BlockDevice>,
     features: Features,
-    limits: &'server NbdLimits,
-    workers: &'server Workers,
+    contexts: Contexts,
+    shared: Shared<'server>,
     input: ReceiveBuffer,
+    /// A payload that is taken in pieces.
+    payload: Option<Payload>,
     replies: Replies,
     completions: Arc<Completions>,
     jobs: Jobs,
@@ -82,10 +109,10 @@ struct Jobs {
     /// The data that they hold.
     data_bytes: usize,
     /// Requests that the running flush answers. Empty exactly while no flush runs.
-    flushing: Vec<u64>,
+    flushing: Vec<ReplyTo>,
     /// Requests for the next flush. One flush of a session runs at a time and answers all that came before
     /// it: a client that flushes much keeps one worker busy, not all.
-    flush_next: Vec<u64>,
+    flush_next: Vec<ReplyTo>,
     /// Completions being handled; kept for its memory.
     taken: Vec<Completion>,
     /// Buffers of reads that are done, for the next ones.
@@ -99,27 +126,37 @@ enum Input {
     Exhausted,
     /// As many requests wait for workers as may.
     Blocked,
+    /// Other sessions hold the memory that the next request needs; the bell rings when there is some.
+    Starved,
     /// The client has said goodbye.
     Disconnect,
+}
+
+impl Input {
+    /// A complete request has been received that may not be carried out yet.
+    const fn is_held_back(self) -> bool {
+        matches!(self, Self::Blocked | Self::Starved)
+    }
 }
 
 impl<'server> Session<'server> {
     pub(crate) fn new(
         handle: SessionHandle,
-        export: &'server str,
-        device: Arc<dyn BlockDevice>,
-        features: Features,
-        limits: &'server NbdLimits,
-        workers: &'server Workers,
+        stream: Stream,
+        served: Served<'server>,
+        shared: Shared<'server>,
     ) -> Self {
+        let Served { export, device, features, contexts } = served;
         Self {
+            stream,
             export,
             device,
             features,
-            limits,
-            workers,
+            contexts,
+            shared,
             input: ReceiveBuffer::new(),
-            replies: Replies::new(features.structured_replies),
+            payload: None,
+            replies: Replies::new(features.style),
             completions: Completions::new(handle.clone()),
             jobs: Jobs::default(),
             handle,
@@ -130,6 +167,7 @@ impl<'server> Session<'server> {
     pub(crate) fn run(mut self) -> Result<(), SessionError> {
         let served = self.serve();
         let drained = self.drain();
+        self.stream.close();
         served.and(drained)
     }
 
@@ -138,9 +176,9 @@ impl<'server> Session<'server> {
             let input = self.handle_input()?;
             self.start_flush();
             self.handle_completions()?;
-            self.replies.send(self.handle.socket())?;
+            self.replies.send(&mut self.stream)?;
             let is_over = input == Input::Disconnect || self.handle.is_finishing();
-            if is_over && input != Input::Blocked {
+            if is_over && (!input.is_held_back() || self.handle.is_aborted()) {
                 return Ok(());
             }
             if !self.wait_for_input(input)? {
@@ -162,35 +200,60 @@ impl<'server> Session<'server> {
             }
             wait(self.handle.socket(), self.handle.bell(), false)?;
         }
-        result.and_then(|()| Ok(self.replies.send(self.handle.socket())?))
+        result.and_then(|()| Ok(self.replies.send(&mut self.stream)?))
     }
 
-    /// Waits for bytes or completions. False at the end of the stream.
+    /// Waits for bytes, completions or memory. False at the end of the stream.
     fn wait_for_input(&mut self, input: Input) -> Result<bool, SessionError> {
-        let socket = self.handle.socket();
-        if self.jobs.requests > 0 && !wait(socket, self.handle.bell(), input != Input::Blocked)? {
+        let is_held_back = input.is_held_back();
+        let waits_for_others = self.jobs.requests > 0 || input == Input::Starved;
+        if waits_for_others
+            && (is_held_back || !self.stream.has_buffered())
+            && !wait(self.handle.socket(), self.handle.bell(), !is_held_back)?
+        {
             return Ok(true);
         }
-        if input == Input::Blocked {
-            // What blocked it has been answered, and the client may be waiting for what was held back.
+        if is_held_back {
+            // What held it back is over, perhaps, and the client may be waiting for its answer.
             return Ok(true);
         }
-        if self.input.fill(socket)? > 0 {
+        let is_between_requests = self.input.pending().is_empty() && self.payload.is_none();
+        self.handle.set_waits_for_client(!is_between_requests);
+        let received = self.input.fill(&mut self.stream);
+        self.handle.set_waits_for_client(false);
+        let received = received?;
+        if received > 0 {
+            self.handle.add_moved(received);
             return Ok(true);
         }
-        let in_good_order = self.input.pending().is_empty() || self.handle.is_finishing();
-        if in_good_order { Ok(false) } else { Err(ProtocolError::Truncated.into()) }
+        if is_between_requests || self.handle.is_finishing() {
+            Ok(false)
+        } else {
+            Err(ProtocolError::Truncated.into())
+        }
     }
 
     /// Carries out every complete request that was received.
     fn handle_input(&mut self) -> Result<Input, SessionError> {
+        let header_bytes = self.features.style.request_bytes();
         loop {
-            let Some(header) = self.input.pending().first_chunk::<REQUEST_BYTES>() else {
-                self.input.make_room(REQUEST_BYTES);
+            if let Some(mut payload) = self.payload.take()
+                && !self.take_payload(&mut payload)?
+            {
+                self.payload = Some(payload);
+                return Ok(Input::Exhausted);
+            }
+            let Some(request) = Request::decode(self.features.style, self.input.pending())? else {
+                self.input.make_room(header_bytes);
                 return Ok(Input::Exhausted);
             };
-            let request = Request::decode(header)?;
-            let message_bytes = REQUEST_BYTES + request.payload_bytes()?;
+            let payload_bytes = request.payload_bytes(self.features.style)?;
+            let message_bytes = header_bytes + payload_bytes;
+            if message_bytes > RECEIVE_BYTES {
+                self.input.consume(header_bytes);
+                self.payload = Some(self.begin_payload(&request, payload_bytes));
+                continue;
+            }
             if self.input.pending().len() < message_bytes {
                 self.input.make_room(message_bytes);
                 return Ok(Input::Exhausted);
@@ -198,100 +261,142 @@ impl<'server> Session<'server> {
             if Command::from_wire(request.command) == Some(Command::Disconnect) {
                 return Ok(Input::Disconnect);
             }
-            if self.is_blocked(&request) {
-                return Ok(Input::Blocked);
-            }
-            self.handle_request(&request)?;
+            let reservation = match self.make_way(&request) {
+                Way::Free(reservation) => reservation,
+                Way::Blocked => return Ok(Input::Blocked),
+                Way::Starved => return Ok(Input::Starved),
+            };
+            self.handle_request(&request, message_bytes, reservation)?;
             self.input.consume(message_bytes);
         }
     }
 
-    /// Whether carrying out `request` could exceed what one connection may have waiting.
-    fn is_blocked(&self, request: &Request) -> bool {
-        let holds_data = Command::from_wire(request.command) == Some(Command::Read);
-        let data_bytes = if holds_data { request.length_bytes as usize } else { 0 };
-        self.jobs.requests > 0
-            && (self.jobs.requests >= self.limits.waiting_requests_max
-                || self.jobs.data_bytes.saturating_add(data_bytes) > self.limits.waiting_bytes_max)
+    /// What becomes of a payload that does not fit the buffer.
+    fn begin_payload(&self, request: &Request, payload_bytes: usize) -> Payload {
+        let to = reply_to(request);
+        match validate(request, &[], self.features, self.device.size_bytes()) {
+            Ok(Operation::Write { range, durable }) => Payload::write(to, range, durable),
+            // Only a write can be right with so long a payload.
+            Ok(_) => Payload::skip(to, payload_bytes, CommandError::unexpected_payload()),
+            Err(error) => Payload::skip(to, payload_bytes, error),
+        }
     }
 
-    fn handle_request(&mut self, request: &Request) -> Result<(), SessionError> {
-        let cookie = request.cookie;
-        let operation = match validate(request, self.features, self.device.size_bytes()) {
+    /// Whether carrying out `request` could exceed what one connection, or all together, may have waiting.
+    fn make_way(&self, request: &Request) -> Way {
+        let Shared { limits, memory, .. } = self.shared;
+        let holds_data = Command::from_wire(request.command) == Some(Command::Read);
+        // What is longer than a payload may be is refused.
+        let data_bytes = if holds_data { request.length_bytes.min(u32::MAX.into()) as usize } else { 0 };
+        let waiting_bytes = self.jobs.data_bytes.saturating_add(data_bytes);
+        let is_blocked = self.jobs.requests > 0
+            && (self.jobs.requests >= limits.waiting_requests_max
+                || waiting_bytes > limits.waiting_bytes_max);
+        if is_blocked {
+            return Way::Blocked;
+        }
+        if data_bytes == 0 || waiting_bytes <= SHARE_BYTES {
+            return Way::Free(None);
+        }
+        memory
+            .reserve(data_bytes, &self.handle)
+            .map_or(Way::Starved, |reservation| Way::Free(Some(reservation)))
+    }
+
+    fn handle_request(
+        &mut self,
+        request: &Request,
+        message_bytes: usize,
+        reservation: Option<Reservation>,
+    ) -> Result<(), SessionError> {
+        let to = reply_to(request);
+        let payload = &self.input.pending()[self.features.style.request_bytes()..message_bytes];
+        let operation = match validate(request, payload, self.features, self.device.size_bytes()) {
             Ok(operation) => operation,
             Err(error) => {
                 tracing::debug!(export = self.export, %error.message, "request refused");
-                return self.refuse(cookie, &error);
+                return self.refuse(to, &error);
             }
         };
-        let job = |durable| Ticket::Request { cookie, offset_bytes: 0, durable, data_bytes: 0 };
+        let job =
+            |durable| Ticket::Request { to, offset_bytes: 0, durable, data_bytes: 0, reservation: None };
         match operation {
-            Operation::Read { range, may_fragment } => return self.read(cookie, range, may_fragment),
-            Operation::Write { range, durable } => return self.write(cookie, range, durable),
-            Operation::Flush => self.flush_later(cookie),
+            Operation::Read { range, may_fragment } => {
+                return self.read(to, range, may_fragment, reservation);
+            }
+            Operation::Write { range, durable } => return self.write(to, range, durable),
+            Operation::Flush => self.flush_later(to),
             Operation::Trim { range, durable } => self.submit(job(durable), Work::Trim { range }),
             Operation::Cache { range } => self.submit(job(false), Work::Cache { range }),
             Operation::WriteZeroes { range, mode, durable } => {
                 self.submit(job(durable), Work::WriteZeroes { range, mode });
             }
-            Operation::BlockStatus { range, only_one } => {
+            Operation::BlockStatus { range, contexts: set, only_one } => {
                 let extents_max = if only_one { 1 } else { EXTENTS_MAX };
-                self.submit(job(false), Work::BlockStatus { range, extents_max });
+                let contexts = self.contexts.clone();
+                self.submit(job(false), Work::BlockStatus { range, contexts, set, extents_max });
             }
         }
         Ok(())
     }
 
     /// Reads at once what needs no waiting, in pieces where the reply may have several.
-    fn read(&mut self, cookie: u64, range: Range, may_fragment: bool) -> Result<(), SessionError> {
-        if !may_fragment && range.length_bytes as usize > PIECE_BYTES {
-            self.read_later(cookie, range);
+    fn read(
+        &mut self,
+        to: ReplyTo,
+        range: Range,
+        may_fragment: bool,
+        reservation: Option<Reservation>,
+    ) -> Result<(), SessionError> {
+        if !may_fragment && range.length_bytes > PIECE_BYTES as u64 {
+            self.read_later(to, range, reservation);
             return Ok(());
         }
         let mut rest = range;
         while rest.length_bytes > 0 {
-            let piece = Range { length_bytes: rest.length_bytes.min(PIECE_BYTES as u32), ..rest };
+            let piece = Range { length_bytes: rest.length_bytes.min(PIECE_BYTES as u64), ..rest };
             let is_last = piece.length_bytes == rest.length_bytes;
             let device = &*self.device;
             let read = |buffer: &mut [u8]| device.try_read(piece.offset_bytes, buffer);
-            let socket = self.handle.socket();
-            match self.replies.data_at_once(cookie, piece, is_last, may_fragment, socket, read)? {
+            match self.replies.data_at_once(to, piece, is_last, may_fragment, &mut self.stream, read)? {
                 Ok(ReadAttempt::Done) => {}
                 Ok(ReadAttempt::WouldWait) => {
-                    self.read_later(cookie, rest);
+                    self.read_later(to, rest, reservation);
                     return Ok(());
                 }
-                Err(error) => return self.fail(cookie, &error),
+                Err(error) => return self.fail(to, &error),
             }
-            rest.offset_bytes += u64::from(piece.length_bytes);
+            rest.offset_bytes += piece.length_bytes;
             rest.length_bytes -= piece.length_bytes;
         }
         Ok(())
     }
 
-    fn read_later(&mut self, cookie: u64, range: Range) {
+    fn read_later(&mut self, to: ReplyTo, range: Range, reservation: Option<Reservation>) {
         let data_bytes = range.length_bytes as usize;
         let mut buffer = self.jobs.spare_buffers.pop().unwrap_or_default();
         if buffer.len() < data_bytes {
             buffer = vec![0; data_bytes];
         }
-        let ticket = Ticket::Request { cookie, offset_bytes: range.offset_bytes, durable: false, data_bytes };
+        let offset_bytes = range.offset_bytes;
+        let ticket = Ticket::Request { to, offset_bytes, durable: false, data_bytes, reservation };
         self.submit(ticket, Work::Read { range, buffer });
     }
 
-    fn write(&mut self, cookie: u64, range: Range, durable: bool) -> Result<(), SessionError> {
-        let payload = &self.input.pending()[REQUEST_BYTES..REQUEST_BYTES + range.length_bytes as usize];
+    fn write(&mut self, to: ReplyTo, range: Range, durable: bool) -> Result<(), SessionError> {
+        let start = self.features.style.request_bytes();
+        let payload = &self.input.pending()[start..start + range.length_bytes as usize];
         match self.device.write(range.offset_bytes, payload) {
-            Ok(()) if durable => self.flush_later(cookie),
-            Ok(()) => self.replies.success(cookie, self.handle.socket())?,
-            Err(error) => self.fail(cookie, &error)?,
+            Ok(()) if durable => self.flush_later(to),
+            Ok(()) => self.replies.success(to, &mut self.stream)?,
+            Err(error) => self.fail(to, &error)?,
         }
         Ok(())
     }
 
-    fn flush_later(&mut self, cookie: u64) {
+    fn flush_later(&mut self, to: ReplyTo) {
         self.jobs.requests += 1;
-        self.jobs.flush_next.push(cookie);
+        self.jobs.flush_next.push(to);
     }
 
     /// Starts a flush for all requests that want one, unless one is running.
@@ -312,7 +417,7 @@ impl<'server> Session<'server> {
 
     fn send_to_worker(&self, ticket: Ticket, work: Work) {
         let (device, completions) = (Arc::clone(&self.device), Arc::clone(&self.completions));
-        self.workers.submit(Job { ticket, work, device, completions });
+        self.shared.workers.submit(Job { ticket, work, device, completions });
     }
 
     /// Answers what workers have finished. All of it is accounted for, even if the connection fails.
@@ -336,39 +441,41 @@ impl<'server> Session<'server> {
         let Completion { ticket, result } = completion;
         match ticket {
             Ticket::Flush => self.answer_flushed(result.map(|_| ())),
-            Ticket::Request { cookie, offset_bytes, durable, data_bytes } => {
+            Ticket::Request { to, offset_bytes, durable, data_bytes, reservation } => {
                 self.jobs.requests -= 1;
                 self.jobs.data_bytes -= data_bytes;
                 match result {
-                    Ok(Outcome::Done) if durable => self.flush_later(cookie),
-                    Ok(Outcome::Done) => self.replies.success(cookie, self.handle.socket())?,
+                    Ok(Outcome::Done) if durable => self.flush_later(to),
+                    Ok(Outcome::Done) => self.replies.success(to, &mut self.stream)?,
                     Ok(Outcome::Data(buffer)) => {
                         let data = &buffer[..data_bytes];
-                        self.replies.data(cookie, offset_bytes, data, self.handle.socket())?;
+                        self.replies.data(to, offset_bytes, data, &mut self.stream)?;
                         self.keep_buffer(buffer);
                     }
-                    Ok(Outcome::Extents(extents)) => {
-                        self.replies.block_status(cookie, &extents, self.handle.socket())?;
+                    Ok(Outcome::Statuses(statuses)) => {
+                        self.replies.block_status(to, &statuses, &mut self.stream)?;
                     }
-                    Err(error) => self.fail(cookie, &error)?,
+                    Err(error) => self.fail(to, &error)?,
                 }
+                // The memory is held until the data has been sent, or lies in the reply buffer.
+                drop(reservation);
                 Ok(())
             }
         }
     }
 
     fn answer_flushed(&mut self, flushed: Result<(), VolumeError>) -> Result<(), SessionError> {
-        let mut cookies = std::mem::take(&mut self.jobs.flushing);
-        self.jobs.requests -= cookies.len();
+        let mut waiting = std::mem::take(&mut self.jobs.flushing);
+        self.jobs.requests -= waiting.len();
         let mut result = Ok(());
-        for cookie in cookies.drain(..) {
+        for to in waiting.drain(..) {
             let answered = match &flushed {
-                Ok(()) => self.replies.success(cookie, self.handle.socket()).map_err(SessionError::from),
-                Err(error) => self.fail(cookie, error),
+                Ok(()) => self.replies.success(to, &mut self.stream).map_err(SessionError::from),
+                Err(error) => self.fail(to, error),
             };
             result = result.and(answered);
         }
-        self.jobs.flushing = cookies;
+        self.jobs.flushing = waiting;
         result
     }
 
@@ -381,13 +488,30 @@ impl<'server> Session<'server> {
         }
     }
 
-    /// Answers with an error of the device, which the operator hears of, too.
-    fn fail(&mut self, cookie: u64, error: &VolumeError) -> Result<(), SessionError> {
-        tracing::warn!(export = self.export, kind = ?error.kind(), %error, "request failed");
-        self.refuse(cookie, &CommandError::from(error))
+    /// Answers with an error of the device.
+    fn fail(&mut self, to: ReplyTo, error: &VolumeError) -> Result<(), SessionError> {
+        let answer = self.failure(error);
+        self.refuse(to, &answer)
     }
 
-    fn refuse(&mut self, cookie: u64, error: &CommandError) -> Result<(), SessionError> {
-        Ok(self.replies.error(cookie, error, self.handle.socket())?)
+    /// What the client is told of an error of the device. The operator hears of it, too.
+    fn failure(&self, error: &VolumeError) -> CommandError {
+        tracing::warn!(export = self.export, kind = ?error.kind(), %error, "request failed");
+        CommandError::from(error)
     }
+
+    fn refuse(&mut self, to: ReplyTo, error: &CommandError) -> Result<(), SessionError> {
+        Ok(self.replies.error(to, error, &mut self.stream)?)
+    }
+}
+
+/// Whether a request may be carried out now.
+enum Way {
+    Free(Option<Reservation>),
+    Blocked,
+    Starved,
+}
+
+const fn reply_to(request: &Request) -> ReplyTo {
+    ReplyTo { cookie: request.cookie, offset_bytes: request.offset_bytes }
 }

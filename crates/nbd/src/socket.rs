@@ -4,10 +4,13 @@ use std::io::{self, IoSlice};
 use std::net::TcpListener;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixListener;
+use std::time::Duration;
 
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use rustix::io::Errno;
-use rustix::net::sockopt::set_socket_send_buffer_size;
+use rustix::net::sockopt::{
+    set_socket_keepalive, set_socket_send_buffer_size, set_tcp_keepcnt, set_tcp_keepidle, set_tcp_keepintvl,
+};
 use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, Shutdown, recv, send, sendmsg, shutdown};
 
 /// Room for a large reply on its way. Systems usually grant less.
@@ -57,19 +60,19 @@ impl Socket {
         Ok(())
     }
 
-    /// Sends `head` and `tail` as if they were one piece.
-    pub(crate) fn send_all_of_two(&self, head: &[u8], tail: &[u8]) -> io::Result<()> {
+    /// Sends as much of `head` and then `tail` as the system takes at once; `None` where that is nothing.
+    pub(crate) fn send_now(&self, head: &[u8], tail: &[u8]) -> io::Result<Option<usize>> {
         let pieces = [IoSlice::new(head), IoSlice::new(tail)];
-        loop {
-            match sendmsg(&self.0, &pieces, &mut SendAncillaryBuffer::default(), SendFlags::NOSIGNAL) {
-                Ok(sent) if sent < head.len() => {
-                    self.send_all(&head[sent..])?;
-                    return self.send_all(tail);
-                }
-                Ok(sent) => return self.send_all(&tail[sent - head.len()..]),
-                Err(Errno::INTR) => {}
-                Err(error) => return Err(error.into()),
-            }
+        let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
+        let sent = if tail.is_empty() {
+            send(&self.0, head, flags)
+        } else {
+            sendmsg(&self.0, &pieces, &mut SendAncillaryBuffer::default(), flags)
+        };
+        match sent {
+            Ok(sent) => Ok(Some(sent)),
+            Err(Errno::AGAIN | Errno::INTR) => Ok(None),
+            Err(error) => Err(error.into()),
         }
     }
 
@@ -149,10 +152,22 @@ impl Listener {
                 let (connection, _) = listener.accept()?;
                 connection.set_nonblocking(false)?;
                 connection.set_nodelay(true)?;
-                Ok(connection.into())
+                let connection = OwnedFd::from(connection);
+                notice_dead_peers(&connection)?;
+                Ok(connection)
             }
         }
     }
+}
+
+/// A client whose machine or network is gone says nothing. After two minutes of silence the system asks, and ends the
+/// connection when nobody answers.
+fn notice_dead_peers(connection: &OwnedFd) -> io::Result<()> {
+    set_socket_keepalive(connection, true)?;
+    set_tcp_keepidle(connection, Duration::from_secs(60))?;
+    set_tcp_keepintvl(connection, Duration::from_secs(15))?;
+    set_tcp_keepcnt(connection, 4)?;
+    Ok(())
 }
 
 impl AsFd for Listener {

@@ -96,7 +96,10 @@ impl Pool {
             tracing::warn!(%error, pool = self.name, "cannot start a worker; the session does its work itself");
             self.shared.state.lock().threads -= 1;
             while let Some(job) = self.shared.take_now() {
-                job.run();
+                let mut rest = Some(job);
+                while let Some(job) = rest {
+                    rest = job.run();
+                }
             }
         }
     }
@@ -113,7 +116,10 @@ impl Pool {
 impl Shared {
     fn work(&self) {
         while let Some(job) = self.take() {
-            job.run();
+            if let Some(rest) = job.run() {
+                // Behind the jobs of others: a long one holds nobody up. Whoever put it there is free to take it.
+                self.state.lock().queue.push_back(rest);
+            }
         }
     }
 

@@ -4,6 +4,7 @@
 
 mod address;
 mod file;
+mod nbd_tls;
 mod rate_limits;
 #[cfg(test)]
 mod tests;
@@ -15,6 +16,7 @@ use ashlar_types::Region;
 
 pub(crate) use address::{HostPort, NbdListen};
 use file::ConfigFile;
+pub(crate) use nbd_tls::{NbdPermissions, NbdTls};
 
 use crate::cli::ServeFlags;
 use crate::failure::Failure;
@@ -52,6 +54,10 @@ pub(crate) struct Settings {
     pub(crate) test_clock: bool,
     /// Where the master key of encrypted disks comes from.
     pub(crate) master_key: MasterKeySource,
+    /// TLS for NBD.
+    pub(crate) nbd_tls: Option<NbdTls>,
+    /// TLS for the API: the certificate with its chain, and its key.
+    pub(crate) api_tls: Option<(PathBuf, PathBuf)>,
     /// Log lines in JSON instead of text.
     pub(crate) json_log: bool,
     /// Which log lines are written: `info`, or directives such as `info,ashlar=debug`.
@@ -69,9 +75,18 @@ pub(crate) struct Settings {
 impl Settings {
     /// Puts flags, variables and the file together.
     pub(crate) fn load(flags: ServeFlags, environment: Environment<'_>) -> Result<Self, Failure> {
-        let file = match flags.config.or_else(|| environment("ASHLAR_CONFIG").map(PathBuf::from)) {
-            Some(path) => ConfigFile::read(&path)?,
-            None => ConfigFile::default(),
+        let config = flags.config.or_else(|| environment("ASHLAR_CONFIG").map(PathBuf::from));
+        let file = config.as_deref().map(ConfigFile::read).transpose()?.unwrap_or_default();
+        let folder = config.as_deref().and_then(Path::parent).unwrap_or(Path::new(""));
+        let nbd_tls = file.nbd_tls.map(|setting| setting.check(folder)).transpose()?;
+        let api_tls = match (file.api_tls_certificate, file.api_tls_key) {
+            (None, None) => None,
+            (Some(certificate), Some(key)) => Some((folder.join(certificate), folder.join(key))),
+            _ => {
+                return Err(Failure::setup(
+                    "`api_tls_certificate` and `api_tls_key` go together: set both, or none for plain HTTP",
+                ));
+            }
         };
         let data_dir = flags
             .data_dir
@@ -117,6 +132,8 @@ impl Settings {
             faults,
             api_listen: HostPort::parse("api_listen", &api_listen)?,
             nbd_listen: nbd_addresses(nbd_listen, &data_dir)?,
+            nbd_tls,
+            api_tls,
             data_dir,
             test_clock: flags.test_clock,
             master_key,

@@ -2,23 +2,53 @@
 
 use std::sync::Arc;
 
-use ashlar_attach::{AttachError, AttachErrorKind, EndSession, ExportTable, Lease};
-use ashlar_nbd::{OpenError, OpenErrorKind, SessionHandle};
-use ashlar_volume::BlockDevice;
+use ashlar_attach::{AttachError, AttachErrorKind, ChangesSince, EndSession, ExportName, ExportTable, Lease};
+use ashlar_nbd::{Changes, OpenError, OpenErrorKind, Peer, SessionHandle};
+use ashlar_types::InstanceId;
+use ashlar_volume::{BlockDevice, ChangeExtent, VolumeError};
 
+use crate::config::NbdPermissions;
 use crate::faults::Faults;
 
-/// Exports by name, opened for sessions.
+/// Exports by name, opened for sessions that may.
 pub(crate) struct NbdExports {
     /// What is published.
     pub(crate) table: ExportTable,
+    /// What clients may open that proved who they are. Programs of this machine may open everything.
+    pub(crate) permissions: NbdPermissions,
     /// What shall go wrong on the way.
     pub(crate) faults: Faults,
 }
 
+impl NbdExports {
+    fn may_open(&self, peer: &Peer, export: ExportName, instance: Option<InstanceId>) -> bool {
+        match peer {
+            Peer::Local => true,
+            Peer::Identified(identity) => self.permissions.allow(&identity.names, export, instance),
+        }
+    }
+}
+
 impl ashlar_nbd::Exports for NbdExports {
-    fn open(&self, name: &str) -> Result<Box<dyn ashlar_nbd::Lease>, OpenError> {
-        match self.table.open(name) {
+    fn open(&self, name: &str, peer: &Peer) -> Result<Box<dyn ashlar_nbd::Lease>, OpenError> {
+        let (export, instance, opened) = match self.table.open(name) {
+            // Who the disk is for is asked of what was opened: it cannot change any more.
+            Ok(lease) => (lease.name(), lease.instance(), Ok(lease)),
+            Err(error) => match name.parse() {
+                Ok(export) => (export, None, Err(error)),
+                Err(_) => return Err(open_error(name, &error)),
+            },
+        };
+        if !self.may_open(peer, export, instance) {
+            tracing::info!(export = name, client = ?peer, "an NBD client may not open the export it asked for");
+            return Err(OpenError::new(
+                OpenErrorKind::NotAllowed,
+                format!(
+                    "this client may not open export `{export}`: no disk of its instances, nor listed for it"
+                ),
+            ));
+        }
+        match opened {
             Ok(lease) => {
                 let device = self.faults.device(name, lease.device());
                 Ok(Box::new(NbdLease { device, lease }))
@@ -27,8 +57,14 @@ impl ashlar_nbd::Exports for NbdExports {
         }
     }
 
-    fn list(&self) -> Vec<String> {
-        self.table.list().iter().map(ToString::to_string).collect()
+    fn list(&self, peer: &Peer) -> Vec<String> {
+        let instance = |export| match export {
+            ExportName::Disk(disk) => self.table.instance(disk),
+            ExportName::Snapshot(_) => None,
+        };
+        let exports = self.table.list().into_iter();
+        let open = exports.filter(|export| self.may_open(peer, *export, instance(*export)));
+        open.map(|export| export.to_string()).collect()
     }
 }
 
@@ -49,6 +85,30 @@ impl ashlar_nbd::Lease for NbdLease {
 
     fn on_withdraw(&self, session: SessionHandle) {
         self.lease.on_withdraw(Arc::new(NbdSession(session)));
+    }
+
+    fn ancestors(&self) -> Vec<String> {
+        self.lease.ancestors().iter().map(ToString::to_string).collect()
+    }
+
+    fn changes_since(&self, snapshot: &str) -> Option<Arc<dyn Changes>> {
+        let snapshot = snapshot.parse().ok()?;
+        let is_ancestor = self.lease.ancestors().contains(&snapshot);
+        is_ancestor.then(|| Arc::new(NbdChanges(self.lease.changes_since(snapshot))) as _)
+    }
+}
+
+/// What changed in an export since a snapshot.
+struct NbdChanges(ChangesSince);
+
+impl Changes for NbdChanges {
+    fn changes(
+        &self,
+        offset_bytes: u64,
+        length_bytes: u64,
+        extents_max: usize,
+    ) -> Result<Vec<ChangeExtent>, VolumeError> {
+        self.0.changes(offset_bytes, length_bytes, extents_max)
     }
 }
 

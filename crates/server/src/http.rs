@@ -21,6 +21,7 @@ use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::http::uri::PathAndQuery;
 use hyper::{Request, Response};
+use openssl::ssl::SslAcceptor;
 use tokio::net::TcpListener;
 
 use self::body::{BodyBudget, ReceivedBody};
@@ -30,14 +31,18 @@ use self::slots::Slot;
 use crate::clock::steady_now;
 use crate::stop::Stop;
 
-/// Serves the API on a listener until `stop`, then finishes the calls under way.
-pub(crate) async fn serve<A, K>(listener: TcpListener, gateway: Arc<Gateway<A, K>>, stop: Stop)
-where
+/// Serves the API on a listener until `stop`, then finishes the calls under way; with `tls` as HTTPS.
+pub(crate) async fn serve<A, K>(
+    listener: TcpListener,
+    tls: Option<SslAcceptor>,
+    gateway: Arc<Gateway<A, K>>,
+    stop: Stop,
+) where
     A: CloudApi + 'static,
     K: KeyStore + 'static,
 {
     let service = Arc::new(ApiService { gateway, budget: BodyBudget::new() });
-    listener::run(listener, service, stop).await;
+    listener::run(listener, tls, service, stop).await;
 }
 
 /// The gateway behind HTTP.

@@ -8,6 +8,7 @@ mod greeting;
 mod listeners;
 mod nbd;
 pub(crate) mod reconcilers;
+mod tls;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -37,6 +38,7 @@ use crate::serve::encryption::Encryption;
 use crate::serve::listeners::{Listeners, nbd_addresses};
 use crate::serve::nbd::NbdServer;
 use crate::serve::reconcilers::Reconcilers;
+use crate::serve::tls::Tls;
 use crate::service::Service;
 use crate::stop::{Signals, StopSender};
 use crate::unix_socket::SocketFile;
@@ -63,7 +65,8 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(9);
 /// Runs a server until it is told to stop.
 pub(crate) fn run(flags: ServeFlags, environment: Environment<'_>) -> Result<(), Failure> {
     let settings = Settings::load(flags, environment)?;
-    let nbd = nbd_addresses(&settings.nbd_listen)?;
+    let tls = Tls::read(&settings)?;
+    let nbd = nbd_addresses(&settings.nbd_listen, tls.nbd.is_some())?;
     let data_dir = DataDir::create_or_lock(&settings.data_dir)?;
     let listeners = Listeners::bind(&settings, nbd, &data_dir)?;
     if settings.test_clock {
@@ -78,7 +81,7 @@ pub(crate) fn run(flags: ServeFlags, environment: Environment<'_>) -> Result<(),
         .enable_all()
         .build()
         .map_err(|error| Failure::internal("cannot start the runtime", error))?;
-    let result = runtime.block_on(serve(settings, data_dir, listeners));
+    let result = runtime.block_on(serve(settings, tls, data_dir, listeners));
     // A thread that still waits for a broken disk must not hold up the end.
     runtime.shutdown_timeout(Duration::from_millis(200));
     result
@@ -93,10 +96,10 @@ fn raise_descriptor_limit() {
     }
 }
 
-async fn serve(settings: Settings, data_dir: DataDir, listeners: Listeners) -> Result<(), Failure> {
+async fn serve(settings: Settings, tls: Tls, data_dir: DataDir, listeners: Listeners) -> Result<(), Failure> {
     let mut signals = Signals::listen()?;
     let running = tokio::select! {
-        running = Running::start(settings, &data_dir, listeners) => running?,
+        running = Running::start(settings, tls, &data_dir, listeners) => running?,
         // Nothing was let in yet, and what was begun is as after a crash: sound.
         signal = signals.next() => {
             tracing::info!(signal, "stopped before it was ready");
@@ -131,7 +134,12 @@ struct Running {
 }
 
 impl Running {
-    async fn start(settings: Settings, data_dir: &DataDir, listeners: Listeners) -> Result<Self, Failure> {
+    async fn start(
+        settings: Settings,
+        tls: Tls,
+        data_dir: &DataDir,
+        listeners: Listeners,
+    ) -> Result<Self, Failure> {
         let random = Arc::new(OsRandom::open()?);
         let encryption = Arc::new(Encryption::load(settings.master_key, data_dir, random.clone())?);
         let keys = Arc::clone(&encryption.keys);
@@ -190,10 +198,12 @@ impl Running {
         let (nbd_text, nbd_uri) = (nbd.to_text(), nbd.example_uri());
         let (stop, stopped) = stop::channel();
         let mut doors = JoinSet::new();
-        doors.spawn(http::serve(async_tcp(api)?, gateway, stopped.clone()));
+        doors.spawn(http::serve(async_tcp(api)?, tls.api, gateway, stopped.clone()));
         doors.spawn(admin::listener::run(async_unix(admin)?, administrator, stopped.clone()));
         doors.spawn(reconcilers.run(stopped));
-        let nbd = NbdServer::start(NbdExports { table: exports, faults: settings.faults }, nbd)?;
+        let permissions = settings.nbd_tls.map(|tls| tls.permissions).unwrap_or_default();
+        let exports = NbdExports { table: exports, permissions, faults: settings.faults };
+        let nbd = NbdServer::start(exports, tls.nbd, nbd)?;
 
         tracing::info!(endpoint, nbd = nbd_text, data_dir = %data_dir.path().display(), "ready");
         output::line(&greeting::ready(&endpoint, &nbd_text));

@@ -10,7 +10,7 @@ use ashlar_control::{Control, ControlParts, Settings};
 use ashlar_db::Db;
 use ashlar_engine::simulated::SimulatedDisk;
 use ashlar_engine::{Background, KeyWrapper, Pool, PoolOptions};
-use ashlar_nbd::{NbdLimits, OpenError, OpenErrorKind, Server, SessionHandle};
+use ashlar_nbd::{NbdLimits, OpenError, OpenErrorKind, Peer, Server, SessionHandle};
 use ashlar_types::{Clock, MIB_BYTES, ManualClock, RandomSource, SeededRandom};
 use ashlar_volume::BlockDevice;
 use parking_lot::Mutex;
@@ -210,7 +210,8 @@ impl Machine {
 
 fn listen(exports: ExportTable, socket: &Path) -> Result<Server, String> {
     let limits = NbdLimits::default();
-    let server = Server::new(Arc::new(SimExports(exports)), limits).map_err(|error| error.to_string())?;
+    let server =
+        Server::new(Arc::new(SimExports(exports)), limits, None).map_err(|error| error.to_string())?;
     let listener = UnixListener::bind(socket).map_err(|error| format!("bind the socket: {error}"))?;
     server.serve_unix(listener).map_err(|error| error.to_string())?;
     Ok(server)
@@ -220,7 +221,7 @@ fn listen(exports: ExportTable, socket: &Path) -> Result<Server, String> {
 struct SimExports(ExportTable);
 
 impl ashlar_nbd::Exports for SimExports {
-    fn open(&self, name: &str) -> Result<Box<dyn ashlar_nbd::Lease>, OpenError> {
+    fn open(&self, name: &str, _: &Peer) -> Result<Box<dyn ashlar_nbd::Lease>, OpenError> {
         match self.0.open(name) {
             Ok(lease) => Ok(Box::new(SimLease(lease))),
             Err(error) if error.kind() == AttachErrorKind::NotFound => {
@@ -230,7 +231,7 @@ impl ashlar_nbd::Exports for SimExports {
         }
     }
 
-    fn list(&self) -> Vec<String> {
+    fn list(&self, _: &Peer) -> Vec<String> {
         self.0.list().iter().map(ToString::to_string).collect()
     }
 }

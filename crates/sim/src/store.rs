@@ -10,8 +10,8 @@ use ashlar_engine::Pool;
 use ashlar_engine::simulated::SimulatedDisk;
 use ashlar_types::{RandomSource, Region, SeededRandom};
 use ashlar_volume::{
-    BlockDevice, ChangeExtent, ChangeQuery, ErrorKind, Extent, ReadAttempt, SnapshotInfo, StoreUsage,
-    VolumeError, VolumeId, VolumeInfo, VolumeSnapshotId, VolumeStore, ZeroMode,
+    BlockDevice, ChangeExtent, ChangeQuery, ContentName, ErrorKind, Extent, ReadAttempt, SnapshotInfo,
+    StoreUsage, VolumeError, VolumeId, VolumeInfo, VolumeSnapshotId, VolumeStore, ZeroMode,
 };
 use parking_lot::Mutex;
 
@@ -384,6 +384,10 @@ impl VolumeStore for SimStore {
 
     fn snapshot(&self, snapshot: &VolumeSnapshotId) -> Result<SnapshotInfo, VolumeError> {
         self.pool.snapshot(snapshot)
+    }
+
+    fn ancestors(&self, of: &ContentName) -> Result<Vec<VolumeSnapshotId>, VolumeError> {
+        self.pool.ancestors(of)
     }
 
     fn changes(&self, query: &ChangeQuery) -> Result<Vec<ChangeExtent>, VolumeError> {

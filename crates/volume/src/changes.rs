@@ -182,7 +182,7 @@ pub fn changed_ranges(
                 (asked, page) = (size_bytes, Vec::new().into_iter());
                 return Some(Err(error));
             }
-            while let Some(ChangeExtent { length_bytes, kind }) = page.next() {
+            for ChangeExtent { length_bytes, kind } in page.by_ref() {
                 let bytes = next..next + length_bytes;
                 next = bytes.end;
                 if kind != ChangeKind::Unchanged {

@@ -9,8 +9,8 @@ use std::collections::btree_map::Entry;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::{
-    BLOCK_BYTES, BlockDevice, ChangeExtent, ChangeQuery, ErrorKind, SnapshotInfo, StoreUsage, VolumeError,
-    VolumeId, VolumeInfo, VolumeSnapshotId, VolumeStore,
+    BLOCK_BYTES, BlockDevice, ChangeExtent, ChangeQuery, ContentName, ErrorKind, SnapshotInfo, StoreUsage,
+    VolumeError, VolumeId, VolumeInfo, VolumeSnapshotId, VolumeStore,
 };
 
 mod changes;
@@ -378,6 +378,10 @@ impl VolumeStore for ModelStore {
             open_count: held.open_count,
             is_encrypted: held.is_encrypted,
         })
+    }
+
+    fn ancestors(&self, of: &ContentName) -> Result<Vec<VolumeSnapshotId>, VolumeError> {
+        self.lock().ancestors(of)
     }
 
     fn changes(&self, query: &ChangeQuery) -> Result<Vec<ChangeExtent>, VolumeError> {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::{BlockDevice, ChangeExtent, ChangeQuery, ErrorKind, VolumeError};
+use crate::{BlockDevice, ChangeExtent, ChangeQuery, ContentName, ErrorKind, VolumeError};
 
 /// The longest name of a volume or snapshot, in bytes.
 const NAME_BYTES_MAX: usize = 40;
@@ -205,6 +205,10 @@ pub trait VolumeStore: Send + Sync {
 
     /// What is known of the snapshot. `NotFound`.
     fn snapshot(&self, snapshot: &VolumeSnapshotId) -> Result<SnapshotInfo, VolumeError>;
+
+    /// The snapshots that the volume or snapshot descends from, the youngest first: what [`changes`](Self::changes) can
+    /// compare it with, a snapshot itself apart. `NotFound`.
+    fn ancestors(&self, of: &ContentName) -> Result<Vec<VolumeSnapshotId>, VolumeError>;
 
     /// Describes from its start how a range of a volume or snapshot differs from one of its ancestors: neighbours
     /// differ in kind, at most `extents_max` of them (at least one), together no longer than `length_bytes`. Where

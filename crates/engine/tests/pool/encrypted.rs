@@ -7,8 +7,8 @@ use ashlar_engine::{Background, DATA_KEY_BYTES, DataKey, KeyWrapper, Pool, PoolO
 use ashlar_types::{RandomSource, SeededRandom};
 use ashlar_volume::contract::Subject;
 use ashlar_volume::{
-    BlockDevice, ChangeExtent, ChangeQuery, ErrorKind, SnapshotInfo, StoreUsage, VolumeError, VolumeId,
-    VolumeInfo, VolumeSnapshotId, VolumeStore,
+    BlockDevice, ChangeExtent, ChangeQuery, ContentName, ErrorKind, SnapshotInfo, StoreUsage, VolumeError,
+    VolumeId, VolumeInfo, VolumeSnapshotId, VolumeStore,
 };
 
 /// A master key that keeps no secret: it adds its number to each byte. Clones share it.
@@ -150,6 +150,10 @@ impl VolumeStore for EncryptedPool {
 
     fn snapshots(&self) -> Result<Vec<VolumeSnapshotId>, VolumeError> {
         self.0.snapshots()
+    }
+
+    fn ancestors(&self, of: &ContentName) -> Result<Vec<VolumeSnapshotId>, VolumeError> {
+        self.0.ancestors(of)
     }
 
     fn changes(&self, query: &ChangeQuery) -> Result<Vec<ChangeExtent>, VolumeError> {

@@ -60,7 +60,7 @@ pub enum OptionCode {
     Abort,
     /// Name the exports.
     List,
-    /// Begin TLS. Known only to be refused.
+    /// Begin TLS.
     StartTls,
     /// Tell of an export.
     Info,
@@ -72,6 +72,8 @@ pub enum OptionCode {
     ListMetaContext,
     /// Choose metadata contexts.
     SetMetaContext,
+    /// Use extended requests and replies.
+    ExtendedHeaders,
 }
 
 impl OptionCode {
@@ -88,6 +90,7 @@ impl OptionCode {
             8 => Self::StructuredReply,
             9 => Self::ListMetaContext,
             10 => Self::SetMetaContext,
+            11 => Self::ExtendedHeaders,
             _ => return None,
         })
     }
@@ -250,8 +253,14 @@ pub enum OptionReply<'text> {
     Invalid(&'text str),
     /// There is no such export.
     UnknownExport(&'text str),
-    /// The export is there and cannot be used.
+    /// The export is there and cannot be used, or not by this client.
     Refused(&'text str),
+    /// Nothing is agreed on before TLS.
+    TlsRequired(&'text str),
+    /// The reply would be too long.
+    TooBig(&'text str),
+    /// Extended headers were agreed on, which this option would take back.
+    ExtendedHeadersRequired(&'text str),
 }
 
 impl OptionReply<'_> {
@@ -268,7 +277,10 @@ impl OptionReply<'_> {
             Self::Unsupported(_) => ERROR + 1,
             Self::Refused(_) => ERROR + 2,
             Self::Invalid(_) => ERROR + 3,
+            Self::TlsRequired(_) => ERROR + 5,
             Self::UnknownExport(_) => ERROR + 6,
+            Self::TooBig(_) => ERROR + 9,
+            Self::ExtendedHeadersRequired(_) => ERROR + 10,
         }
     }
 
@@ -305,7 +317,10 @@ impl OptionReply<'_> {
             Self::Unsupported(text)
             | Self::Invalid(text)
             | Self::UnknownExport(text)
-            | Self::Refused(text) => out.extend(text.as_bytes()),
+            | Self::Refused(text)
+            | Self::TlsRequired(text)
+            | Self::TooBig(text)
+            | Self::ExtendedHeadersRequired(text) => out.extend(text.as_bytes()),
         }
     }
 }

@@ -1,17 +1,50 @@
-//! The transmission phase: requests, simple replies, chunks of structured replies.
+//! The transmission phase: requests, simple replies, chunks of structured and extended replies.
 
 use super::{ProtocolError, Reader};
 use crate::errno::Errno;
 
 const REQUEST_MAGIC: u32 = 0x2560_9513;
+const EXTENDED_REQUEST_MAGIC: u32 = 0x21e4_1c71;
 const SIMPLE_REPLY_MAGIC: u32 = 0x6744_6698;
 const CHUNK_MAGIC: u32 = 0x668e_33ef;
-
-/// Bytes of a request without its payload.
-pub const REQUEST_BYTES: usize = 28;
+const EXTENDED_CHUNK_MAGIC: u32 = 0x6e8a_278c;
 
 /// The longest data of a read or write: 32 MiB, what clients assume of a server that names no limit.
 pub const PAYLOAD_BYTES_MAX: u32 = 32 << 20;
+
+/// The form of requests and replies that was agreed on. Each can do what the ones before it can.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum HeaderStyle {
+    /// Lengths of 32 bits, one reply for a request.
+    Simple,
+    /// Lengths of 32 bits, replies in chunks.
+    Structured,
+    /// Lengths of 64 bits, replies in chunks.
+    Extended,
+}
+
+impl HeaderStyle {
+    /// Bytes of a request without its payload.
+    #[must_use]
+    pub const fn request_bytes(self) -> usize {
+        match self {
+            Self::Simple | Self::Structured => 28,
+            Self::Extended => 32,
+        }
+    }
+
+    /// Whether replies come in chunks.
+    #[must_use]
+    pub const fn has_chunks(self) -> bool {
+        matches!(self, Self::Structured | Self::Extended)
+    }
+
+    /// Whether lengths have 64 bits.
+    #[must_use]
+    pub const fn is_extended(self) -> bool {
+        matches!(self, Self::Extended)
+    }
+}
 
 /// The commands that the server knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,6 +102,8 @@ impl CommandFlags {
     pub const REQUEST_ONE: Self = Self(1 << 3);
     /// Fail rather than write zeroes slowly.
     pub const FAST_ZERO: Self = Self(1 << 4);
+    /// The length is that of a payload that follows. Only in extended requests.
+    pub const PAYLOAD_LENGTH: Self = Self(1 << 5);
 
     /// Whether all flags of `other` are set.
     #[must_use]
@@ -94,50 +129,93 @@ pub struct Request {
     pub cookie: u64,
     /// Where the range begins.
     pub offset_bytes: u64,
-    /// How long the range is; for a write, also of the payload.
-    pub length_bytes: u32,
+    /// How long the range is, or the payload, or both: [`payload_bytes`](Self::payload_bytes) says which.
+    pub length_bytes: u64,
 }
 
 impl Request {
-    /// Decodes a request.
-    pub fn decode(bytes: &[u8; REQUEST_BYTES]) -> Result<Self, ProtocolError> {
+    /// Decodes the request at the front of `bytes`; `None` where it is not there as a whole.
+    pub fn decode(style: HeaderStyle, bytes: &[u8]) -> Result<Option<Self>, ProtocolError> {
+        let Some((bytes, _)) = bytes.split_at_checked(style.request_bytes()) else { return Ok(None) };
         let mut reader = Reader(bytes);
         let magic = reader.u32().unwrap_or_default();
-        if magic != REQUEST_MAGIC {
+        let expected = if style.is_extended() { EXTENDED_REQUEST_MAGIC } else { REQUEST_MAGIC };
+        if magic != expected {
             return Err(ProtocolError::RequestMagic(magic));
         }
-        Ok(Self {
+        Ok(Some(Self {
             flags: CommandFlags(reader.u16().unwrap_or_default()),
             command: reader.u16().unwrap_or_default(),
             cookie: reader.u64().unwrap_or_default(),
             offset_bytes: reader.u64().unwrap_or_default(),
-            length_bytes: reader.u32().unwrap_or_default(),
-        })
+            length_bytes: match style {
+                HeaderStyle::Extended => reader.u64().unwrap_or_default(),
+                HeaderStyle::Simple | HeaderStyle::Structured => reader.u32().unwrap_or_default().into(),
+            },
+        }))
     }
 
-    /// The bytes of the request.
+    /// The bytes of the request. A length that the style has no room for is cut.
     #[must_use]
-    pub fn encode(&self) -> [u8; REQUEST_BYTES] {
-        let mut bytes = [0; REQUEST_BYTES];
-        bytes[0..4].copy_from_slice(&REQUEST_MAGIC.to_be_bytes());
-        bytes[4..6].copy_from_slice(&self.flags.0.to_be_bytes());
-        bytes[6..8].copy_from_slice(&self.command.to_be_bytes());
-        bytes[8..16].copy_from_slice(&self.cookie.to_be_bytes());
-        bytes[16..24].copy_from_slice(&self.offset_bytes.to_be_bytes());
-        bytes[24..28].copy_from_slice(&self.length_bytes.to_be_bytes());
+    pub fn encode(&self, style: HeaderStyle) -> Vec<u8> {
+        let magic = if style.is_extended() { EXTENDED_REQUEST_MAGIC } else { REQUEST_MAGIC };
+        let mut bytes = magic.to_be_bytes().to_vec();
+        bytes.extend(self.flags.0.to_be_bytes());
+        bytes.extend(self.command.to_be_bytes());
+        bytes.extend(self.cookie.to_be_bytes());
+        bytes.extend(self.offset_bytes.to_be_bytes());
+        match style {
+            HeaderStyle::Extended => bytes.extend(self.length_bytes.to_be_bytes()),
+            HeaderStyle::Simple | HeaderStyle::Structured => {
+                bytes.extend((self.length_bytes as u32).to_be_bytes());
+            }
+        }
         bytes
     }
 
     /// How many bytes of payload follow. More than [`PAYLOAD_BYTES_MAX`] cannot be skipped within reason.
-    pub fn payload_bytes(&self) -> Result<usize, ProtocolError> {
-        if Command::from_wire(self.command) != Some(Command::Write) {
+    ///
+    /// An extended write without the flag that announces a payload has one all the same, as every client means it;
+    /// [validation](crate) refuses it afterwards.
+    pub fn payload_bytes(&self, style: HeaderStyle) -> Result<usize, ProtocolError> {
+        let is_write = Command::from_wire(self.command) == Some(Command::Write);
+        if !is_write && !(style.is_extended() && self.flags.has(CommandFlags::PAYLOAD_LENGTH)) {
             return Ok(0);
         }
-        if self.length_bytes > PAYLOAD_BYTES_MAX {
+        if self.length_bytes > u64::from(PAYLOAD_BYTES_MAX) {
             return Err(ProtocolError::PayloadTooLong { length_bytes: self.length_bytes });
         }
         Ok(self.length_bytes as usize)
     }
+}
+
+/// The payload of a block status request: which part of the export, and which of the contexts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StatusPayload {
+    /// How long the range is.
+    pub length_bytes: u64,
+    /// The contexts, by number.
+    pub contexts: Vec<u32>,
+}
+
+impl StatusPayload {
+    /// Decodes the whole of `bytes`; `None` unless they are a length and whole numbers of contexts.
+    #[must_use]
+    pub fn decode(bytes: &[u8]) -> Option<Self> {
+        let mut reader = Reader(bytes);
+        let length_bytes = reader.u64()?;
+        let contexts: Vec<u32> = std::iter::from_fn(|| reader.u32()).collect();
+        reader.0.is_empty().then_some(Self { length_bytes, contexts })
+    }
+}
+
+/// Which request a reply is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReplyTo {
+    /// The request's cookie.
+    pub cookie: u64,
+    /// The request's offset, which extended replies repeat.
+    pub offset_bytes: u64,
 }
 
 /// Bytes of a simple reply without data.
@@ -153,39 +231,77 @@ pub fn encode_simple_reply(cookie: u64, error: Option<Errno>) -> [u8; SIMPLE_REP
     bytes
 }
 
-/// Bytes of the header of a chunk.
-pub const CHUNK_HEADER_BYTES: usize = 20;
+/// The longest header that goes before data.
+pub const DATA_HEADER_BYTES_MAX: usize = EXTENDED_CHUNK_HEADER_BYTES + 8;
 
-/// Bytes before the data of a chunk of data.
-pub const OFFSET_DATA_HEADER_BYTES: usize = CHUNK_HEADER_BYTES + 8;
+const CHUNK_HEADER_BYTES: usize = 20;
+const EXTENDED_CHUNK_HEADER_BYTES: usize = 32;
 
-/// Bytes of one extent in a chunk of block status.
-pub const STATUS_DESCRIPTOR_BYTES: usize = 8;
-
-fn chunk_header(cookie: u64, wire_type: u16, payload_bytes: u32, is_last: bool) -> [u8; CHUNK_HEADER_BYTES] {
+/// What goes before the payload of a chunk, and how long it is.
+fn chunk_header(
+    style: HeaderStyle,
+    to: ReplyTo,
+    wire_type: u16,
+    payload_bytes: u32,
+    is_last: bool,
+) -> ([u8; EXTENDED_CHUNK_HEADER_BYTES], usize) {
     const FLAG_DONE: u16 = 1 << 0;
     let flags = if is_last { FLAG_DONE } else { 0 };
-    let mut bytes = [0; CHUNK_HEADER_BYTES];
-    bytes[0..4].copy_from_slice(&CHUNK_MAGIC.to_be_bytes());
+    let mut bytes = [0; EXTENDED_CHUNK_HEADER_BYTES];
     bytes[4..6].copy_from_slice(&flags.to_be_bytes());
     bytes[6..8].copy_from_slice(&wire_type.to_be_bytes());
-    bytes[8..16].copy_from_slice(&cookie.to_be_bytes());
-    bytes[16..20].copy_from_slice(&payload_bytes.to_be_bytes());
-    bytes
+    bytes[8..16].copy_from_slice(&to.cookie.to_be_bytes());
+    if style.is_extended() {
+        bytes[0..4].copy_from_slice(&EXTENDED_CHUNK_MAGIC.to_be_bytes());
+        bytes[16..24].copy_from_slice(&to.offset_bytes.to_be_bytes());
+        bytes[24..32].copy_from_slice(&u64::from(payload_bytes).to_be_bytes());
+        (bytes, EXTENDED_CHUNK_HEADER_BYTES)
+    } else {
+        bytes[0..4].copy_from_slice(&CHUNK_MAGIC.to_be_bytes());
+        bytes[16..20].copy_from_slice(&payload_bytes.to_be_bytes());
+        (bytes, CHUNK_HEADER_BYTES)
+    }
 }
 
-/// What goes before the data of a chunk of data. `data_bytes` is at most [`PAYLOAD_BYTES_MAX`], 1 at least.
-#[must_use]
-pub fn encode_offset_data_header(
-    cookie: u64,
-    offset_bytes: u64,
-    data_bytes: u32,
-    is_last: bool,
-) -> [u8; OFFSET_DATA_HEADER_BYTES] {
-    let mut bytes = [0; OFFSET_DATA_HEADER_BYTES];
-    bytes[..CHUNK_HEADER_BYTES].copy_from_slice(&chunk_header(cookie, 1, data_bytes + 8, is_last));
-    bytes[CHUNK_HEADER_BYTES..].copy_from_slice(&offset_bytes.to_be_bytes());
-    bytes
+/// What goes before the data of a read.
+#[derive(Debug, Clone, Copy)]
+pub struct DataHeader {
+    bytes: [u8; DATA_HEADER_BYTES_MAX],
+    length: usize,
+}
+
+impl DataHeader {
+    /// How long it is in a style.
+    #[must_use]
+    pub const fn length(style: HeaderStyle) -> usize {
+        match style {
+            HeaderStyle::Simple => SIMPLE_REPLY_BYTES,
+            HeaderStyle::Structured => CHUNK_HEADER_BYTES + 8,
+            HeaderStyle::Extended => DATA_HEADER_BYTES_MAX,
+        }
+    }
+
+    /// The header of `data_bytes` that begin at `offset_bytes`; at most [`PAYLOAD_BYTES_MAX`], 1 at least. A
+    /// simple reply has but one, and it is the last.
+    #[must_use]
+    pub fn new(style: HeaderStyle, to: ReplyTo, offset_bytes: u64, data_bytes: u32, is_last: bool) -> Self {
+        let mut bytes = [0; DATA_HEADER_BYTES_MAX];
+        let length = Self::length(style);
+        if style.has_chunks() {
+            let (header, header_bytes) = chunk_header(style, to, 1, data_bytes + 8, is_last);
+            bytes[..header_bytes].copy_from_slice(&header[..header_bytes]);
+            bytes[header_bytes..length].copy_from_slice(&offset_bytes.to_be_bytes());
+        } else {
+            bytes[..length].copy_from_slice(&encode_simple_reply(to.cookie, None));
+        }
+        Self { bytes, length }
+    }
+
+    /// Its bytes.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes[..self.length]
+    }
 }
 
 /// A chunk other than data.
@@ -200,12 +316,12 @@ pub enum Chunk<'reply> {
         /// How long it is, 1 at least.
         length_bytes: u32,
     },
-    /// Extents under a metadata context: lengths in bytes, and flags.
+    /// Extents under a metadata context: lengths in bytes, and flags. In a structured reply no length exceeds 32 bits.
     BlockStatus {
         /// The number of the context.
         context: u32,
         /// Neighbours, from the start of the range.
-        extents: &'reply [(u32, u32)],
+        extents: &'reply [(u64, u32)],
     },
     /// The command failed.
     Error {
@@ -216,28 +332,40 @@ pub enum Chunk<'reply> {
     },
 }
 
-/// Appends a chunk.
-pub fn encode_chunk(out: &mut Vec<u8>, cookie: u64, chunk: &Chunk<'_>, is_last: bool) {
+/// Appends a chunk of a reply in a style that has chunks.
+pub fn encode_chunk(out: &mut Vec<u8>, style: HeaderStyle, to: ReplyTo, chunk: &Chunk<'_>, is_last: bool) {
+    let mut header = |wire_type, payload_bytes| {
+        let (bytes, length) = chunk_header(style, to, wire_type, payload_bytes, is_last);
+        out.extend(&bytes[..length]);
+    };
     match *chunk {
-        Chunk::Nothing => out.extend(chunk_header(cookie, 0, 0, is_last)),
+        Chunk::Nothing => header(0, 0),
         Chunk::OffsetHole { offset_bytes, length_bytes } => {
-            out.extend(chunk_header(cookie, 2, 12, is_last));
+            header(2, 12);
             out.extend(offset_bytes.to_be_bytes());
             out.extend(length_bytes.to_be_bytes());
         }
-        Chunk::BlockStatus { context, extents } => {
-            let payload_bytes = 4 + extents.len() * STATUS_DESCRIPTOR_BYTES;
-            out.extend(chunk_header(cookie, 5, payload_bytes as u32, is_last));
+        Chunk::BlockStatus { context, extents } if style.is_extended() => {
+            header(6, 8 + extents.len() as u32 * 16);
             out.extend(context.to_be_bytes());
+            out.extend((extents.len() as u32).to_be_bytes());
             for (length_bytes, flags) in extents {
                 out.extend(length_bytes.to_be_bytes());
+                out.extend(u64::from(*flags).to_be_bytes());
+            }
+        }
+        Chunk::BlockStatus { context, extents } => {
+            header(5, 4 + extents.len() as u32 * 8);
+            out.extend(context.to_be_bytes());
+            for (length_bytes, flags) in extents {
+                out.extend((*length_bytes as u32).to_be_bytes());
                 out.extend(flags.to_be_bytes());
             }
         }
         Chunk::Error { errno, message } => {
             const ERROR: u16 = (1 << 15) + 1;
             let length = message.floor_char_boundary(usize::from(u16::MAX));
-            out.extend(chunk_header(cookie, ERROR, 6 + length as u32, is_last));
+            header(ERROR, 6 + length as u32);
             out.extend((errno as u32).to_be_bytes());
             out.extend((length as u16).to_be_bytes());
             out.extend(&message.as_bytes()[..length]);

@@ -1,53 +1,48 @@
-//! The form that replies take: simple or structured, as was agreed on.
+//! The form that replies take: simple, structured or extended, as was agreed on.
 
 use std::io;
 
-use ashlar_volume::{Extent, ExtentKind, ReadAttempt, VolumeError};
+use ashlar_volume::{ReadAttempt, VolumeError};
 
 use crate::buffer::{ReplyBuffer, is_zero};
-use crate::codec::{
-    Chunk, OFFSET_DATA_HEADER_BYTES, SIMPLE_REPLY_BYTES, encode_chunk, encode_offset_data_header,
-    encode_simple_reply,
-};
+use crate::codec::{Chunk, DataHeader, HeaderStyle, ReplyTo, encode_chunk, encode_simple_reply};
+use crate::contexts::Descriptors;
 use crate::errno::CommandError;
-use crate::features::ALLOCATION_CONTEXT_NUMBER;
-use crate::socket::Socket;
+use crate::stream::Stream;
 use crate::validate::Range;
-
-/// An extent takes no space.
-const STATE_HOLE: u32 = 1 << 0;
-/// An extent reads as zeroes.
-const STATE_ZERO: u32 = 1 << 1;
 
 /// The replies of a session, on their way into the reply buffer.
 pub(super) struct Replies {
-    structured: bool,
+    style: HeaderStyle,
     buffer: ReplyBuffer,
     /// Where chunks of any length are put together.
     scratch: Vec<u8>,
 }
 
 impl Replies {
-    pub(super) fn new(structured: bool) -> Self {
-        Self { structured, buffer: ReplyBuffer::new(), scratch: Vec::new() }
+    pub(super) fn new(style: HeaderStyle) -> Self {
+        Self { style, buffer: ReplyBuffer::new(), scratch: Vec::new() }
     }
 
     /// Sends all replies that wait.
-    pub(super) fn send(&mut self, socket: &Socket) -> io::Result<()> {
-        self.buffer.send(socket)
+    pub(super) fn send(&mut self, stream: &mut Stream) -> io::Result<()> {
+        self.buffer.send(stream)
     }
 
     /// A command without data succeeded. A simple reply is allowed under structured replies, too, and shorter.
-    pub(super) fn success(&mut self, cookie: u64, socket: &Socket) -> io::Result<()> {
-        self.buffer.push(&encode_simple_reply(cookie, None), &[], socket)
+    pub(super) fn success(&mut self, to: ReplyTo, stream: &mut Stream) -> io::Result<()> {
+        if self.style.is_extended() {
+            return self.chunk(to, &Chunk::Nothing, true, stream);
+        }
+        self.buffer.push(&encode_simple_reply(to.cookie, None), &[], stream)
     }
 
     /// A command failed.
-    pub(super) fn error(&mut self, cookie: u64, error: &CommandError, socket: &Socket) -> io::Result<()> {
-        if !self.structured {
-            return self.buffer.push(&encode_simple_reply(cookie, Some(error.errno)), &[], socket);
+    pub(super) fn error(&mut self, to: ReplyTo, error: &CommandError, stream: &mut Stream) -> io::Result<()> {
+        if !self.style.has_chunks() {
+            return self.buffer.push(&encode_simple_reply(to.cookie, Some(error.errno)), &[], stream);
         }
-        self.chunk(cookie, &Chunk::Error { errno: error.errno, message: &error.message }, true, socket)
+        self.chunk(to, &Chunk::Error { errno: error.errno, message: &error.message }, true, stream)
     }
 
     /// Reads a piece with `read` straight into the reply buffer and makes it a reply if that succeeds at
@@ -55,32 +50,28 @@ impl Replies {
     /// may only come where that is so, too.
     pub(super) fn data_at_once(
         &mut self,
-        cookie: u64,
+        to: ReplyTo,
         piece: Range,
         is_last: bool,
         may_fragment: bool,
-        socket: &Socket,
+        stream: &mut Stream,
         read: impl FnOnce(&mut [u8]) -> Result<ReadAttempt, VolumeError>,
     ) -> io::Result<Result<ReadAttempt, VolumeError>> {
-        let header_bytes = if self.structured { OFFSET_DATA_HEADER_BYTES } else { SIMPLE_REPLY_BYTES };
+        let header_bytes = DataHeader::length(self.style);
         let length = piece.length_bytes as usize;
-        let room = self.buffer.room(header_bytes + length, socket)?;
+        let room = self.buffer.room(header_bytes + length, stream)?;
         let (header, data) = room.split_at_mut(header_bytes);
         let attempt = read(data);
         if !matches!(attempt, Ok(ReadAttempt::Done)) {
             return Ok(attempt);
         }
         if may_fragment && is_zero(data) {
-            let (offset_bytes, length_bytes) = (piece.offset_bytes, piece.length_bytes);
-            self.chunk(cookie, &Chunk::OffsetHole { offset_bytes, length_bytes }, is_last, socket)?;
+            let (offset_bytes, length_bytes) = (piece.offset_bytes, piece.length_bytes as u32);
+            self.chunk(to, &Chunk::OffsetHole { offset_bytes, length_bytes }, is_last, stream)?;
             return Ok(attempt);
         }
-        if self.structured {
-            let encoded = encode_offset_data_header(cookie, piece.offset_bytes, piece.length_bytes, is_last);
-            header.copy_from_slice(&encoded);
-        } else {
-            header.copy_from_slice(&encode_simple_reply(cookie, None));
-        }
+        let encoded = DataHeader::new(self.style, to, piece.offset_bytes, length as u32, is_last);
+        header.copy_from_slice(encoded.as_bytes());
         self.buffer.keep(header_bytes + length);
         Ok(attempt)
     }
@@ -88,43 +79,38 @@ impl Replies {
     /// The data of a read that waited, all of it or what was left.
     pub(super) fn data(
         &mut self,
-        cookie: u64,
+        to: ReplyTo,
         offset_bytes: u64,
         data: &[u8],
-        socket: &Socket,
+        stream: &mut Stream,
     ) -> io::Result<()> {
-        if self.structured {
-            let header = encode_offset_data_header(cookie, offset_bytes, data.len() as u32, true);
-            self.buffer.push(&header, data, socket)
-        } else {
-            self.buffer.push(&encode_simple_reply(cookie, None), data, socket)
-        }
+        let header = DataHeader::new(self.style, to, offset_bytes, data.len() as u32, true);
+        self.buffer.push(header.as_bytes(), data, stream)
     }
 
-    /// The extents of a range. Only structured replies have them.
+    /// What metadata contexts say of a range, at least one. Only replies in chunks have it.
     pub(super) fn block_status(
         &mut self,
-        cookie: u64,
-        extents: &[Extent],
-        socket: &Socket,
+        to: ReplyTo,
+        statuses: &[(u32, Descriptors)],
+        stream: &mut Stream,
     ) -> io::Result<()> {
-        let descriptors: Vec<(u32, u32)> = extents
-            .iter()
-            .map(|extent| {
-                let flags = match extent.kind {
-                    ExtentKind::Data => 0,
-                    ExtentKind::Hole => STATE_HOLE | STATE_ZERO,
-                };
-                (extent.length_bytes as u32, flags)
-            })
-            .collect();
-        let chunk = Chunk::BlockStatus { context: ALLOCATION_CONTEXT_NUMBER, extents: &descriptors };
-        self.chunk(cookie, &chunk, true, socket)
+        for (place, (context, extents)) in statuses.iter().enumerate() {
+            let chunk = Chunk::BlockStatus { context: *context, extents };
+            self.chunk(to, &chunk, place + 1 == statuses.len(), stream)?;
+        }
+        Ok(())
     }
 
-    fn chunk(&mut self, cookie: u64, chunk: &Chunk<'_>, is_last: bool, socket: &Socket) -> io::Result<()> {
+    fn chunk(
+        &mut self,
+        to: ReplyTo,
+        chunk: &Chunk<'_>,
+        is_last: bool,
+        stream: &mut Stream,
+    ) -> io::Result<()> {
         self.scratch.clear();
-        encode_chunk(&mut self.scratch, cookie, chunk, is_last);
-        self.buffer.push(&self.scratch, &[], socket)
+        encode_chunk(&mut self.scratch, self.style, to, chunk, is_last);
+        self.buffer.push(&self.scratch, &[], stream)
     }
 }

@@ -16,6 +16,7 @@ pub const GO: u32 = 7;
 pub const STRUCTURED_REPLY: u32 = 8;
 pub const LIST_META_CONTEXT: u32 = 9;
 pub const SET_META_CONTEXT: u32 = 10;
+pub const EXTENDED_HEADERS: u32 = 11;
 
 pub const REP_ACK: u32 = 1;
 pub const REP_SERVER: u32 = 2;
@@ -24,7 +25,9 @@ pub const REP_META_CONTEXT: u32 = 4;
 pub const ERR_UNSUP: u32 = 0x8000_0001;
 pub const ERR_POLICY: u32 = 0x8000_0002;
 pub const ERR_INVALID: u32 = 0x8000_0003;
+pub const ERR_TLS_REQD: u32 = 0x8000_0005;
 pub const ERR_UNKNOWN: u32 = 0x8000_0006;
+pub const ERR_EXT_HEADER_REQD: u32 = 0x8000_000a;
 
 pub const READ: u16 = 0;
 pub const WRITE: u16 = 1;
@@ -40,6 +43,7 @@ pub const NO_HOLE: u16 = 2;
 pub const DF: u16 = 4;
 pub const REQ_ONE: u16 = 8;
 pub const FAST_ZERO: u16 = 16;
+pub const PAYLOAD_LEN: u16 = 32;
 
 pub const EPERM: u32 = 1;
 pub const EIO: u32 = 5;
@@ -56,6 +60,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub enum Style {
     Simple,
     Structured,
+    Extended,
 }
 
 /// Everything that was answered to one request.
@@ -66,8 +71,10 @@ pub struct Reply {
     pub data: BTreeMap<u64, Vec<u8>>,
     pub data_chunks: usize,
     pub hole_chunks: usize,
-    /// Length and flags of extents.
+    /// Length and flags of the first context's extents.
     pub extents: Vec<(u32, u32)>,
+    /// Length and flags of the extents of every context, by number.
+    pub statuses: BTreeMap<u32, Vec<(u64, u32)>>,
     pub message: String,
 }
 
@@ -89,7 +96,7 @@ pub struct Client {
     pub flags: u16,
     style: Style,
     /// Offsets and lengths of reads by cookie: simple replies do not tell.
-    reads: BTreeMap<u64, Vec<(u64, u32)>>,
+    reads: BTreeMap<u64, Vec<(u64, u64)>>,
     partial: BTreeMap<u64, Reply>,
 }
 
@@ -119,8 +126,9 @@ impl Client {
         let mut client = match style {
             Style::Simple => Self::greet(socket, 3),
             Style::Structured => Self::open_haggling(socket),
+            Style::Extended => Self::open_haggling_extended(socket),
         };
-        if style == Style::Structured {
+        if style != Style::Simple {
             let replies = client.option(SET_META_CONTEXT, &meta_data(export, &["base:allocation"]));
             assert_eq!(replies.len(), 2, "{replies:?}");
         }
@@ -133,6 +141,14 @@ impl Client {
         let mut client = Self::greet(socket, 3);
         client.style = Style::Structured;
         assert_eq!(client.option(STRUCTURED_REPLY, &[]), [(REP_ACK, vec![])]);
+        client
+    }
+
+    /// Extended headers are agreed on; the haggling goes on.
+    pub fn open_haggling_extended(socket: &Path) -> Self {
+        let mut client = Self::greet(socket, 3);
+        client.style = Style::Extended;
+        assert_eq!(client.option(EXTENDED_HEADERS, &[]), [(REP_ACK, vec![])]);
         client
     }
 
@@ -204,15 +220,33 @@ impl Client {
         offset: u64,
         length: u32,
     ) -> Vec<u8> {
+        self.long_request_bytes(command, flags, cookie, offset, length.into())
+    }
+
+    /// A request of a length that only extended requests have room for.
+    pub fn long_request_bytes(
+        &mut self,
+        command: u16,
+        flags: u16,
+        cookie: u64,
+        offset: u64,
+        length: u64,
+    ) -> Vec<u8> {
         if command == READ {
             self.reads.entry(cookie).or_default().push((offset, length));
         }
-        let mut bytes = 0x2560_9513_u32.to_be_bytes().to_vec();
+        let magic: u32 = if self.style == Style::Extended { 0x21e4_1c71 } else { 0x2560_9513 };
+        let mut bytes = magic.to_be_bytes().to_vec();
         bytes.extend(flags.to_be_bytes());
         bytes.extend(command.to_be_bytes());
         bytes.extend(cookie.to_be_bytes());
         bytes.extend(offset.to_be_bytes());
-        bytes.extend(length.to_be_bytes());
+        match self.style {
+            Style::Extended => bytes.extend(length.to_be_bytes()),
+            Style::Simple | Style::Structured => {
+                bytes.extend(u32::try_from(length).expect("a length of 32 bits").to_be_bytes());
+            }
+        }
         bytes
     }
 
@@ -222,6 +256,7 @@ impl Client {
     }
 
     pub fn send_write(&mut self, flags: u16, cookie: u64, offset: u64, data: &[u8]) {
+        let flags = if self.style == Style::Extended { flags | PAYLOAD_LEN } else { flags };
         let mut bytes = self.request_bytes(WRITE, flags, cookie, offset, data.len() as u32);
         bytes.extend(data);
         self.send(&bytes);
@@ -238,7 +273,9 @@ impl Client {
             self.stream.read_exact(&mut magic)?;
             match u32::from_be_bytes(magic) {
                 0x6744_6698 => return Ok(self.simple_reply()),
-                0x668e_33ef => {
+                0x668e_33ef | 0x6e8a_278c => {
+                    let is_extended = magic == [0x6e, 0x8a, 0x27, 0x8c];
+                    assert_eq!(is_extended, self.style == Style::Extended, "a reply of another style");
                     if let Some(done) = self.chunk() {
                         return Ok(done);
                     }
@@ -249,6 +286,7 @@ impl Client {
     }
 
     fn simple_reply(&mut self) -> (u64, Reply) {
+        assert_ne!(self.style, Style::Extended, "an extended request has a simple reply");
         let header = self.take(12);
         let error = u32::from_be_bytes(header[..4].try_into().unwrap());
         let cookie = u64::from_be_bytes(header[4..].try_into().unwrap());
@@ -263,14 +301,23 @@ impl Client {
         (cookie, reply)
     }
 
-    fn forget_read(&mut self, cookie: u64) -> Option<(u64, u32)> {
+    fn forget_read(&mut self, cookie: u64) -> Option<(u64, u64)> {
         let reads = self.reads.get_mut(&cookie)?;
         if reads.is_empty() { None } else { Some(reads.remove(0)) }
     }
 
     fn chunk(&mut self) -> Option<(u64, Reply)> {
-        assert_eq!(self.style, Style::Structured, "a structured reply that nobody asked for");
-        let header = self.take(16);
+        assert_ne!(self.style, Style::Simple, "a reply in chunks that nobody asked for");
+        let mut header = self.take(12);
+        if self.style == Style::Extended {
+            let offset = u64::from_be_bytes(self.take(8).try_into().unwrap());
+            let cookie = u64::from_be_bytes(header[4..12].try_into().unwrap());
+            if let Some(reads) = self.reads.get(&cookie).filter(|reads| !reads.is_empty()) {
+                assert!(reads.iter().any(|(of, _)| *of == offset), "the offset is not the request's");
+            }
+            assert_eq!(self.take(4), [0; 4], "no payload needs more than 32 bits");
+        }
+        header.extend(self.take(4));
         let flags = u16::from_be_bytes(header[..2].try_into().unwrap());
         let kind = u16::from_be_bytes(header[2..4].try_into().unwrap());
         let cookie = u64::from_be_bytes(header[4..12].try_into().unwrap());
@@ -290,16 +337,19 @@ impl Client {
                 reply.hole_chunks += 1;
             }
             5 => {
-                assert_eq!(number(0..4), 1, "the context that was chosen");
+                assert_eq!(self.style, Style::Structured);
                 let descriptors = payload[4..].chunks_exact(8);
-                reply.extents = descriptors
-                    .map(|d| {
-                        (
-                            u32::from_be_bytes(d[..4].try_into().unwrap()),
-                            u32::from_be_bytes(d[4..].try_into().unwrap()),
-                        )
-                    })
-                    .collect();
+                let of = |bytes: &[u8]| u32::from_be_bytes(bytes.try_into().unwrap());
+                let extents = descriptors.map(|d| (of(&d[..4]).into(), of(&d[4..]))).collect();
+                assert!(reply.statuses.insert(number(0..4) as u32, extents).is_none(), "a context twice");
+            }
+            6 => {
+                assert_eq!(self.style, Style::Extended);
+                let descriptors = payload[8..].chunks_exact(16);
+                assert_eq!(descriptors.len() as u64, number(4..8));
+                let of = |bytes: &[u8]| u64::from_be_bytes(bytes.try_into().unwrap());
+                let extents = descriptors.map(|d| (of(&d[..8]), of(&d[8..]) as u32)).collect();
+                assert!(reply.statuses.insert(number(0..4) as u32, extents).is_none(), "a context twice");
             }
             0x8001 => {
                 reply.error = number(0..4) as u32;
@@ -309,6 +359,9 @@ impl Client {
             other => panic!("a chunk of type {other:#x}"),
         }
         assert_eq!(flags & !1, 0, "unknown chunk flags");
+        if let Some(extents) = reply.statuses.get(&1) {
+            reply.extents = extents.iter().map(|(length, flags)| (*length as u32, *flags)).collect();
+        }
         if flags & 1 == 0 {
             return None;
         }
@@ -320,6 +373,17 @@ impl Client {
     pub fn call(&mut self, command: u16, flags: u16, offset: u64, length: u32) -> Reply {
         let cookie = 0x1122_3344_5566_7788;
         self.send_request(command, flags, cookie, offset, length);
+        let (answered, reply) = self.next_reply();
+        assert_eq!(answered, cookie);
+        reply
+    }
+
+    /// One request of any length, with a payload, alone: its reply.
+    pub fn call_long(&mut self, command: u16, flags: u16, offset: u64, length: u64, payload: &[u8]) -> Reply {
+        let cookie = 0x1122_3344_5566_7799;
+        let mut bytes = self.long_request_bytes(command, flags, cookie, offset, length);
+        bytes.extend(payload);
+        self.send(&bytes);
         let (answered, reply) = self.next_reply();
         assert_eq!(answered, cookie);
         reply

@@ -6,11 +6,13 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
-use ashlar_nbd::{Exports, Lease, NbdLimits, OpenError, OpenErrorKind, Server, SessionHandle};
+use ashlar_nbd::{
+    Changes, Exports, Lease, NbdLimits, OpenError, OpenErrorKind, Peer, Server, SessionHandle, TlsServer,
+};
 use ashlar_volume::model::ModelStore;
 use ashlar_volume::{
-    BlockDevice, ErrorKind, Extent, ReadAttempt, VolumeError, VolumeId, VolumeSnapshotId, VolumeStore,
-    ZeroMode,
+    BlockDevice, ChangeExtent, ChangeQuery, ContentName, ErrorKind, Extent, ReadAttempt, VolumeError,
+    VolumeId, VolumeSnapshotId, VolumeStore, ZeroMode,
 };
 use tempfile::TempDir;
 
@@ -146,9 +148,11 @@ impl BlockDevice for FaultyDevice {
 
 /// Two exports: `disk`, and `snap`, its snapshot from before the test.
 pub struct TestExports {
+    store: ModelStore,
     pub device: Arc<FaultyDevice>,
-    snapshot: Arc<dyn BlockDevice>,
+    snapshot: Arc<Mutex<Option<Arc<dyn BlockDevice>>>>,
     leases: Arc<Leases>,
+    peers: Arc<Mutex<Vec<Peer>>>,
 }
 
 /// The leases that are out.
@@ -168,6 +172,11 @@ impl Leases {
         self.sessions.lock().unwrap().values().flatten().for_each(end);
     }
 
+    /// Ends the session that was opened last.
+    pub fn end_last(&self, end: impl Fn(&SessionHandle)) {
+        self.sessions.lock().unwrap().values().next_back().and_then(Option::as_ref).map(end).unwrap();
+    }
+
     #[track_caller]
     pub fn wait_until_count(&self, count: usize) {
         let sessions = self.sessions.lock().unwrap();
@@ -178,28 +187,52 @@ impl Leases {
 }
 
 impl Exports for TestExports {
-    fn open(&self, name: &str) -> Result<Box<dyn Lease>, OpenError> {
+    fn open(&self, name: &str, peer: &Peer) -> Result<Box<dyn Lease>, OpenError> {
+        self.peers.lock().unwrap().push(peer.clone());
         let device: Arc<dyn BlockDevice> = match name {
             "disk" => Arc::clone(&self.device) as _,
-            "snap" => Arc::clone(&self.snapshot),
+            "snap" => Arc::clone(self.snapshot.lock().unwrap().as_ref().unwrap()),
             "broken" => return Err(OpenError::new(OpenErrorKind::Unavailable, "the pool is not there")),
             _ => return Err(OpenError::new(OpenErrorKind::NotFound, format!("no export `{name}`"))),
         };
         let mut sessions = self.leases.sessions.lock().unwrap();
         let number = sessions.keys().last().map_or(0, |last| last + 1);
         sessions.insert(number, None);
-        Ok(Box::new(TestLease { device, number, leases: Arc::clone(&self.leases) }))
+        Ok(Box::new(TestLease {
+            store: self.store.clone(),
+            device,
+            number,
+            leases: Arc::clone(&self.leases),
+        }))
     }
 
-    fn list(&self) -> Vec<String> {
+    fn list(&self, peer: &Peer) -> Vec<String> {
+        self.peers.lock().unwrap().push(peer.clone());
         vec!["disk".to_owned(), "snap".to_owned()]
     }
 }
 
 struct TestLease {
+    store: ModelStore,
     device: Arc<dyn BlockDevice>,
     number: u64,
     leases: Arc<Leases>,
+}
+
+/// What changed in the disk since its snapshot.
+struct TestChanges(ModelStore);
+
+impl Changes for TestChanges {
+    fn changes(
+        &self,
+        offset_bytes: u64,
+        length_bytes: u64,
+        extents_max: usize,
+    ) -> Result<Vec<ChangeExtent>, VolumeError> {
+        let of = ContentName::Volume(VolumeId::new("disk")?);
+        let since = Some(VolumeSnapshotId::new("snap")?);
+        self.0.changes(&ChangeQuery { of, since, offset_bytes, length_bytes, extents_max })
+    }
 }
 
 impl Lease for TestLease {
@@ -213,6 +246,15 @@ impl Lease for TestLease {
 
     fn on_withdraw(&self, session: SessionHandle) {
         self.leases.sessions.lock().unwrap().insert(self.number, Some(session));
+    }
+
+    fn ancestors(&self) -> Vec<String> {
+        if self.device.is_read_only() { Vec::new() } else { vec!["snap".to_owned()] }
+    }
+
+    fn changes_since(&self, snapshot: &str) -> Option<Arc<dyn Changes>> {
+        let is_ancestor = self.ancestors().iter().any(|name| name == snapshot);
+        is_ancestor.then(|| Arc::new(TestChanges(self.store.clone())) as _)
     }
 }
 
@@ -229,6 +271,9 @@ pub struct TestServer {
     pub store: ModelStore,
     pub device: Arc<FaultyDevice>,
     pub leases: Arc<Leases>,
+    snapshot: Arc<Mutex<Option<Arc<dyn BlockDevice>>>>,
+    /// Who asked for exports.
+    peers: Arc<Mutex<Vec<Peer>>>,
     socket: PathBuf,
     directory: TempDir,
 }
@@ -239,6 +284,10 @@ impl TestServer {
     }
 
     pub fn with_limits(limits: NbdLimits) -> Self {
+        Self::with(limits, None)
+    }
+
+    pub fn with(limits: NbdLimits, tls: Option<TlsServer>) -> Self {
         let store = ModelStore::new();
         let (disk, snap) = (VolumeId::new("disk").unwrap(), VolumeSnapshotId::new("snap").unwrap());
         store.create_volume(&disk, SIZE_BYTES).unwrap();
@@ -248,16 +297,41 @@ impl TestServer {
         inner.discard(0, SIZE_BYTES).unwrap();
         let device = Arc::new(FaultyDevice { inner, faults: Mutex::default(), changed: Condvar::new() });
         let leases = Arc::<Leases>::default();
+        let peers = Arc::default();
+        let snapshot = Arc::new(Mutex::new(Some(store.open_snapshot(&snap).unwrap())));
         let exports = TestExports {
+            store: store.clone(),
             device: Arc::clone(&device),
-            snapshot: store.open_snapshot(&snap).unwrap(),
+            snapshot: Arc::clone(&snapshot),
             leases: Arc::clone(&leases),
+            peers: Arc::clone(&peers),
         };
         let directory = tempfile::tempdir().unwrap();
         let socket = directory.path().join("nbd.sock");
-        let server = Server::new(Arc::new(exports), limits).unwrap();
+        let server = Server::new(Arc::new(exports), limits, tls).unwrap();
         server.serve_unix(UnixListener::bind(&socket).unwrap()).unwrap();
-        Self { server, store, device, leases, socket, directory }
+        Self { server, store, device, leases, snapshot, peers, socket, directory }
+    }
+
+    /// Who asked for exports last.
+    pub fn last_peer(&self) -> Peer {
+        self.peers.lock().unwrap().last().cloned().unwrap()
+    }
+
+    pub fn peers_count(&self) -> usize {
+        self.peers.lock().unwrap().len()
+    }
+
+    /// One more socket, on which TLS is demanded as on an address that other machines can reach.
+    pub fn serve_tls_only(&self) -> PathBuf {
+        let socket = self.path("tls.sock");
+        self.server.serve_unix_with_tls_only(UnixListener::bind(&socket).unwrap()).unwrap();
+        socket
+    }
+
+    /// The export `snap` is over.
+    pub fn close_snapshot(&self) {
+        self.snapshot.lock().unwrap().take();
     }
 
     pub fn socket(&self) -> &Path {

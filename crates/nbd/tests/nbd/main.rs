@@ -7,12 +7,17 @@
     reason = "the helpers of tests report by panicking, and name what they skip"
 )]
 
+mod certificates;
 mod client;
+mod extended;
 mod fixture;
 mod handshake;
 mod lifecycle;
 mod random_requests;
 mod requests;
+mod slow_clients;
 mod stock_clients;
+mod stock_tls;
+mod tls;
 mod transmission_flags;
 mod waiting;

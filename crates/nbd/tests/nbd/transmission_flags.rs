@@ -15,6 +15,7 @@ const CAN_MULTI_CONN: u16 = 1 << 8;
 const SEND_RESIZE: u16 = 1 << 9;
 const SEND_CACHE: u16 = 1 << 10;
 const SEND_FAST_ZERO: u16 = 1 << 11;
+const BLOCK_STAT_PAYLOAD: u16 = 1 << 12;
 
 #[test]
 fn the_flags_are_these_and_no_others() {
@@ -24,6 +25,11 @@ fn the_flags_are_these_and_no_others() {
     let writable = both | SEND_FUA | SEND_TRIM | SEND_WRITE_ZEROES | SEND_FAST_ZERO;
     assert_eq!(flags("disk", Style::Simple), writable);
     assert_eq!(flags("disk", Style::Structured), writable | SEND_DF);
+    assert_eq!(flags("disk", Style::Extended), writable | SEND_DF | BLOCK_STAT_PAYLOAD);
+    assert_eq!(flags("snap", Style::Extended), both | READ_ONLY | SEND_DF | BLOCK_STAT_PAYLOAD);
+    let mut no_contexts = Client::open_haggling_extended(server.socket());
+    no_contexts.go("disk");
+    assert_eq!(no_contexts.flags, writable | SEND_DF, "nothing to choose from");
     assert_eq!(flags("snap", Style::Simple), both | READ_ONLY);
     assert_eq!(flags("snap", Style::Structured), both | READ_ONLY | SEND_DF);
     assert_eq!(writable & (ROTATIONAL | SEND_RESIZE), 0, "not promised");
@@ -32,7 +38,7 @@ fn the_flags_are_these_and_no_others() {
 #[test]
 fn read_only_is_kept() {
     let server = TestServer::new();
-    for style in [Style::Simple, Style::Structured] {
+    for style in [Style::Simple, Style::Structured, Style::Extended] {
         let mut client = Client::open(server.socket(), "snap", style);
         assert_eq!(client.read(4096, 6), b"frozen");
         assert_eq!(client.write(0, 4096, b"no"), EPERM);

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use super::nbd_tls::NbdTlsSetting;
 use super::rate_limits::RateLimitSetting;
 use crate::failure::Failure;
 
@@ -24,6 +25,12 @@ pub(super) struct ConfigFile {
     pub(super) master_key_file: Option<PathBuf>,
     /// A program that prints the master key: its path, then its arguments.
     pub(super) master_key_command: Option<Vec<String>>,
+    /// The API is served with HTTPS: the server's certificate with its chain, in PEM.
+    pub(super) api_tls_certificate: Option<PathBuf>,
+    /// The private key of that certificate, in PEM.
+    pub(super) api_tls_key: Option<PathBuf>,
+    /// TLS for NBD.
+    pub(super) nbd_tls: Option<NbdTlsSetting>,
     /// As `--json-log`.
     pub(super) json_log: Option<bool>,
     /// Which log lines are written.

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,10 +12,12 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::io::AsyncReadExt;
+use openssl::ssl::{Ssl, SslAcceptor};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
+use tokio_openssl::SslStream;
 
 use super::refusal::{HeadError, RefusalStream};
 use super::slots::{Slot, Slots};
@@ -70,8 +72,13 @@ impl std::fmt::Display for ConnectionLost {
 
 impl std::error::Error for ConnectionLost {}
 
-/// Serves until `stop`, then finishes the requests under way and returns.
-pub(super) async fn run<S: Service>(listener: TcpListener, service: Arc<S>, mut stop: Stop) {
+/// Serves until `stop`, then finishes the requests under way and returns. With `tls`, a connection begins with it.
+pub(super) async fn run<S: Service>(
+    listener: TcpListener,
+    tls: Option<SslAcceptor>,
+    service: Arc<S>,
+    mut stop: Stop,
+) {
     let slots = Slots::new(CONNECTIONS_MAX);
     let mut connections = JoinSet::new();
     loop {
@@ -82,8 +89,13 @@ pub(super) async fn run<S: Service>(listener: TcpListener, service: Arc<S>, mut 
         };
         match accepted {
             Ok((stream, peer, slot)) => {
-                let (service, stop) = (service.clone(), stop.clone());
-                connections.spawn(serve_connection(stream, peer, slot, service, stop));
+                let (tls, service, stop) = (tls.clone(), service.clone(), stop.clone());
+                connections.spawn(async move {
+                    match tls {
+                        None => serve_plain(stream, peer, slot, service, stop).await,
+                        Some(tls) => serve_tls(stream, tls, peer, slot, service, stop).await,
+                    }
+                });
             }
             Err(error) => {
                 tracing::warn!(%error, "cannot accept an API connection");
@@ -105,17 +117,60 @@ async fn accept(
     Ok((stream, peer, slots.enter().await))
 }
 
-async fn serve_connection<S: Service>(
+async fn serve_plain<S: Service>(
     stream: TcpStream,
+    peer: SocketAddr,
+    slot: Slot,
+    service: Arc<S>,
+    stop: Stop,
+) {
+    let lingering = prepare(&stream);
+    serve_connection(stream, lingering, peer, slot, service, stop).await;
+}
+
+async fn serve_tls<S: Service>(
+    stream: TcpStream,
+    tls: SslAcceptor,
     peer: SocketAddr,
     slot: Slot,
     service: Arc<S>,
     mut stop: Stop,
 ) {
+    let lingering = prepare(&stream);
+    let stream = Ssl::new(tls.context()).and_then(|ssl| SslStream::new(ssl, stream));
+    let mut stream = match stream {
+        Ok(stream) => stream,
+        Err(error) => return tracing::warn!(%error, "cannot begin TLS"),
+    };
+    let accept = timeout(HEAD_TIMEOUT, Pin::new(&mut stream).accept());
+    let accepted = tokio::select! {
+        accepted = accept => accepted,
+        () = slot.evicted() => return,
+        () = stop.wanted() => return,
+    };
+    match accepted {
+        Ok(Ok(())) => serve_connection(stream, lingering, peer, slot, service, stop).await,
+        Ok(Err(error)) => tracing::debug!(%peer, %error, "an API connection did not begin with TLS"),
+        Err(_) => tracing::debug!(%peer, "an API connection did not begin in time"),
+    }
+}
+
+/// Sets what the connection needs, and gives a second handle of it for its end.
+fn prepare(stream: &TcpStream) -> std::io::Result<OwnedFd> {
     // Neither setting is needed for a right answer, so a refusal is no reason to hang up.
     let _ = stream.set_nodelay(true);
-    let _ = rustix::net::sockopt::set_tcp_user_timeout(&stream, SEND_TIMEOUT_MS);
-    let lingering = stream.as_fd().try_clone_to_owned();
+    let _ = rustix::net::sockopt::set_tcp_user_timeout(stream, SEND_TIMEOUT_MS);
+    stream.as_fd().try_clone_to_owned()
+}
+
+async fn serve_connection<S: Service>(
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    lingering: std::io::Result<OwnedFd>,
+    peer: SocketAddr,
+    slot: Slot,
+    service: Arc<S>,
+    mut stop: Stop,
+) {
     let refusing = service.clone();
     let stream = RefusalStream::new(stream, move |error| refusing.refuse(error, peer));
     let answer = service_fn(|request| async {

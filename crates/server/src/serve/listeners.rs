@@ -14,7 +14,7 @@ use crate::unix_socket::{self, SocketFile};
 pub(super) struct Listeners {
     /// The API.
     pub(super) api: TcpListener,
-    /// Where clients reach the API: `http://HOST:PORT`.
+    /// Where clients reach the API: `http://HOST:PORT` or `https://HOST:PORT`.
     pub(super) endpoint: String,
     /// NBD.
     pub(super) nbd: NbdListeners,
@@ -37,23 +37,24 @@ pub(super) struct NbdListeners {
 pub(super) enum NbdAddress {
     /// A unix socket.
     Unix(PathBuf),
-    /// A host whose addresses are all loopback ones.
-    Loopback(HostPort, Vec<SocketAddr>),
+    /// A host whose addresses are all loopback ones, unless there is TLS.
+    Tcp(HostPort, Vec<SocketAddr>),
 }
 
-/// Refuses addresses that other machines could reach: NBD here has no password and no encryption.
-pub(super) fn nbd_addresses(wanted: &[NbdListen]) -> Result<Vec<NbdAddress>, Failure> {
+/// Refuses addresses that other machines could reach, unless there is TLS: NBD itself has no password and no
+/// encryption.
+pub(super) fn nbd_addresses(wanted: &[NbdListen], has_tls: bool) -> Result<Vec<NbdAddress>, Failure> {
     wanted
         .iter()
         .map(|listen| match listen {
             NbdListen::Unix(path) => Ok(NbdAddress::Unix(path.clone())),
             NbdListen::Tcp(host) => {
                 let addresses = host.resolve()?;
-                for address in &addresses {
+                for address in addresses.iter().filter(|_| !has_tls) {
                     ashlar_nbd::check_listen_address(*address)
                         .map_err(|error| Failure::setup(format!("--nbd-listen {host}")).because(error))?;
                 }
-                Ok(NbdAddress::Loopback(host.clone(), addresses))
+                Ok(NbdAddress::Tcp(host.clone(), addresses))
             }
         })
         .collect()
@@ -67,11 +68,12 @@ impl Listeners {
         data_dir: &DataDir,
     ) -> Result<Self, Failure> {
         let api = bind_tcp("--api-listen", &settings.api_listen, &settings.api_listen.resolve()?)?;
-        let endpoint = format!("http://{}", reachable(local_address(&api)?));
+        let scheme = if settings.api_tls.is_some() { "https" } else { "http" };
+        let endpoint = format!("{scheme}://{}", reachable(local_address(&api)?));
         let (mut listeners, mut socket_files) = (NbdListeners::default(), Vec::new());
         for address in nbd {
             match address {
-                NbdAddress::Loopback(host, addresses) => {
+                NbdAddress::Tcp(host, addresses) => {
                     let listener = bind_tcp("--nbd-listen", &host, &addresses)?;
                     let address = local_address(&listener)?;
                     listeners.tcp.push((listener, address));
@@ -117,7 +119,10 @@ impl NbdListeners {
     pub(super) fn example_uri(&self) -> String {
         match (self.unix.first(), self.tcp.first()) {
             (Some((_, path)), _) => format!("nbd+unix:///disk-xxxxxxxx?socket={}", path.display()),
-            (None, Some((_, address))) => format!("nbd://{address}/disk-xxxxxxxx"),
+            (None, Some((_, address))) if address.ip().to_canonical().is_loopback() => {
+                format!("nbd://{address}/disk-xxxxxxxx")
+            }
+            (None, Some((_, address))) => format!("nbds://{address}/disk-xxxxxxxx"),
             (None, None) => String::new(),
         }
     }
@@ -164,8 +169,8 @@ mod tests {
     }
 
     #[test]
-    fn nbd_is_for_this_machine() {
-        let check = |text: &str| nbd_addresses(&[NbdListen::parse(text).unwrap()]);
+    fn nbd_without_tls_is_for_this_machine() {
+        let check = |text: &str| nbd_addresses(&[NbdListen::parse(text).unwrap()], false);
         for text in ["unix:x.sock", "127.0.0.1:0", "[::1]:0"] {
             assert!(check(text).is_ok(), "{text}");
         }
@@ -173,6 +178,7 @@ mod tests {
             let failure = check(text).err().unwrap();
             assert!(failure.to_string().contains(text), "{failure}");
             assert_eq!(failure.exit_code(), 2);
+            assert!(nbd_addresses(&[NbdListen::parse(text).unwrap()], true).is_ok(), "{text} with TLS");
         }
     }
 }

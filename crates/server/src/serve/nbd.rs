@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ashlar_nbd::{Drained, ListenError, NbdLimits, Server};
+use ashlar_nbd::{Drained, ListenError, NbdLimits, Server, TlsServer};
 
 use super::listeners::NbdListeners;
 use crate::exports::NbdExports;
@@ -13,10 +13,14 @@ use crate::failure::Failure;
 pub(super) struct NbdServer(Arc<Server>);
 
 impl NbdServer {
-    /// Opens the doors.
-    pub(super) fn start(exports: NbdExports, listeners: NbdListeners) -> Result<Self, Failure> {
+    /// Opens the doors. With `tls`, the files of which are good, also those that other machines can reach.
+    pub(super) fn start(
+        exports: NbdExports,
+        tls: Option<TlsServer>,
+        listeners: NbdListeners,
+    ) -> Result<Self, Failure> {
         let failed = |error: ListenError| Failure::internal("cannot start the NBD server", error);
-        let server = Server::new(Arc::new(exports), NbdLimits::default()).map_err(failed)?;
+        let server = Server::new(Arc::new(exports), NbdLimits::default(), tls).map_err(failed)?;
         for (listener, _) in listeners.unix {
             server.serve_unix(listener).map_err(failed)?;
         }

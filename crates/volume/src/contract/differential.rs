@@ -184,6 +184,8 @@ impl History {
     #[track_caller]
     fn compare_changes(&self, store: &dyn VolumeStore, device: &dyn BlockDevice, of: &ContentName) {
         let snapshots = self.model.snapshots().unwrap();
+        let (found, expected) = (store.ancestors(of).unwrap(), self.model.ancestors(of).unwrap());
+        assert_eq!(found, expected, "{}: ancestors of {of}", self.what);
         for since in [None].into_iter().chain(snapshots.iter().map(Some)) {
             let what = format!("{}: changes of {of} since {since:?}", self.what);
             let name = since.map(VolumeSnapshotId::as_str);

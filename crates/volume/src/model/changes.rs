@@ -41,6 +41,15 @@ impl State {
         Ok(extents.into_vec())
     }
 
+    pub(super) fn ancestors(&self, of: &ContentName) -> Result<Vec<VolumeSnapshotId>, VolumeError> {
+        let youngest = match of {
+            ContentName::Volume(volume) => self.volume(volume)?.parent.as_ref(),
+            ContentName::Snapshot(snapshot) => self.snapshot(snapshot)?.parent.as_ref(),
+        };
+        let parent = |name: &&VolumeSnapshotId| self.snapshots.get(*name)?.parent.as_ref();
+        Ok(std::iter::successors(youngest, parent).cloned().collect())
+    }
+
     /// Whether `ancestor` is `youngest` or one of the living snapshots before it.
     fn descends_from(&self, youngest: Option<&VolumeSnapshotId>, ancestor: &VolumeSnapshotId) -> bool {
         let parent = |name: &&VolumeSnapshotId| self.snapshots.get(*name)?.parent.as_ref();

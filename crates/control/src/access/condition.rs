@@ -195,12 +195,9 @@ const fn kind_of_comparison(comparison: Comparison) -> Kind {
 }
 
 fn wanted(key: Key, comparison: Comparison, values: &[&str]) -> Result<Wanted, String> {
-    if matches!(key, Key::ResourceTag | Key::RequestTag) {
-        if let Some(value) =
-            values.iter().find(|value| !value.contains('&') && comparison != Comparison::Like)
-        {
-            return Err(format!("`{value}` is no tag: write KEY&VALUE"));
-        }
+    let is_tag = matches!(key, Key::ResourceTag | Key::RequestTag) && comparison != Comparison::Like;
+    if let Some(value) = values.iter().find(|value| is_tag && !value.contains('&')) {
+        return Err(format!("`{value}` is no tag: write KEY&VALUE"));
     }
     match kind_of_comparison(comparison) {
         Kind::Ip => {

@@ -199,8 +199,8 @@ impl World {
         }
         let word = |word: &str| {
             let is_uuid = word.len() == 36 && word.matches('-').count() == 4;
-            let is_id = word.rsplit_once('-').is_some_and(|(_, id)| id.len() == 8) && !word.contains("--");
-            let is_secret = word.len() >= 32 && !is_uuid;
+            let is_id = word.rsplit_once('-').is_some_and(|(kind, id)| id.len() == 8 && kind.len() < 8);
+            let is_secret = word.len() >= 32 && word.bytes().all(|byte| byte.is_ascii_alphanumeric());
             if is_uuid || is_id || is_secret { "ID".to_owned() } else { word.to_owned() }
         };
         text.split('"').map(word).collect::<Vec<_>>().join("\"")

@@ -55,6 +55,9 @@ pub struct BillLine {
     pub amount: Money,
 }
 
+/// When an entry belongs into a bill. Never later than when it was written.
+const BILLED: &str = "CASE WHEN l.kind LIKE '%USAGE' THEN l.from_ms ELSE l.created_ms END";
+
 /// Queries on usage.
 #[derive(Debug)]
 pub struct Usage<'t>(pub(crate) &'t mut Connection);
@@ -131,7 +134,8 @@ impl Usage<'_> {
         Ok(())
     }
 
-    /// What was written into the ledger in `from..until`, of one account or all, without changes of balances.
+    /// What belongs to `from..until`, of one account or all, without changes of balances: use by when it began,
+    /// everything else by when it was charged or paid back.
     pub async fn bill(
         &mut self,
         from: UnixMillis,
@@ -148,7 +152,7 @@ impl Usage<'_> {
             "SELECT l.uin, {project} AS project_id, {value} AS tag_value, l.kind,
                 CAST(SUM(l.amount_micros) AS BIGINT) AS amount_micros
              FROM ledger l LEFT JOIN tags t ON t.resource_id = l.resource_id AND t.tag_key = $4
-             WHERE l.created_ms >= $1 AND l.created_ms < $2 AND l.kind <> 'BALANCE' AND (l.uin = $3 OR $3 = 0)
+             WHERE l.created_ms >= $1 AND {BILLED} >= $1 AND {BILLED} < $2 AND l.kind <> 'BALANCE' AND (l.uin = $3 OR $3 = 0)
              GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4"
         ));
         let rows = sqlx::query(sql)

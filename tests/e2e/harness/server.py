@@ -53,7 +53,8 @@ def _clean_environment():
 class Server:
     """A server that listens on free ports and on a unix socket, with everything under `directory`."""
 
-    def __init__(self, directory, config=RATE_LIMIT_OFF, data_dir=None):
+    def __init__(self, directory, config=RATE_LIMIT_OFF, data_dir=None, flags=()):
+        self.flags = tuple(flags)
         self.directory = Path(directory)
         self.directory.mkdir(parents=True, exist_ok=True)
         self.data_dir = Path(data_dir) if data_dir else self.directory / "data"
@@ -88,6 +89,7 @@ class Server:
                     f"unix:{self.nbd_socket}",
                     "--nbd-listen",
                     "127.0.0.1:0",
+                    *self.flags,
                 ],
                 env=_clean_environment() | {"XDG_CONFIG_HOME": str(self.directory / "config")},
                 stdin=subprocess.DEVNULL,
@@ -165,6 +167,12 @@ class Server:
         done = run_ashlar("instance", "add", "--zone", zone, *arguments, "--data-dir", self.data_dir)
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()
+
+    def admin(self, *arguments):
+        """Runs an administrative command against this server and returns what `--json` prints."""
+        done = run_ashlar(*arguments, "--data-dir", self.data_dir, "--json", timeout_s=120)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
 
     def check(self):
         """Runs the off-line `ashlar check`: (exit status, parsed `--json` report, text of both streams)."""

@@ -10,7 +10,7 @@ pub enum ResourceKind {
     Volume,
     /// `qcs::cbs:REGION:uin/UIN:snapshot/snap-xxxxxxxx`.
     Snapshot,
-    /// `qcs::cbs:REGION:uin/UIN:snapshotgroup/snapg-xxxxxxxx`.
+    /// `qcs::cbs:REGION:uin/UIN:snapshotgroup/csnap-xxxxxxxx`.
     SnapshotGroup,
     /// `qcs::cbs:REGION:uin/UIN:backup/dbp-xxxxxxxx`.
     DiskBackup,

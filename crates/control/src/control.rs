@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
-use ashlar_db::{Db, Fence, Operation, OperationState, Tagged, Transaction};
-use ashlar_types::{Clock, DiskId, RandomSource, Region, SnapshotId, UnixMillis};
-use ashlar_volume::{ErrorKind, VolumeError, VolumeStore};
+use ashlar_db::{Db, DbError, DbErrorKind, Fence, Operation, OperationState, Tagged, Transaction};
+use ashlar_types::{
+    Clock, DiskBackupId, DiskId, RandomSource, Region, SnapshotGroupId, SnapshotId, UnixMillis,
+};
+use ashlar_volume::{ErrorKind, VolumeError, VolumeSnapshotId, VolumeStore};
 use jiff::tz::TimeZone;
 use parking_lot::Mutex;
 use parking_lot::RwLock;
@@ -222,18 +224,62 @@ impl Control {
 
     /// The same for a snapshot.
     pub(crate) async fn free_snapshot_id(&self, region: &Region) -> Result<SnapshotId, ControlError> {
+        let ids = self.free_snapshot_ids(region, 1).await?;
+        let none = || DbError::new(DbErrorKind::Conflict, "no id was drawn");
+        Ok(ids.into_iter().next().ok_or_else(none)?)
+    }
+
+    /// The same for several snapshots.
+    pub(crate) async fn free_snapshot_ids(
+        &self,
+        region: &Region,
+        count: usize,
+    ) -> Result<Vec<SnapshotId>, ControlError> {
+        let mut ids = Vec::with_capacity(count);
         let mut tx = self.db.read().await?;
-        let mut id = SnapshotId::random(self.random.as_ref());
-        while tx.snapshots().exists(id).await? {
-            id = SnapshotId::random(self.random.as_ref());
+        while ids.len() < count {
+            let id = SnapshotId::random(self.random.as_ref());
+            if !ids.contains(&id) && !tx.snapshots().exists(id).await? {
+                ids.push(id);
+            }
         }
         drop(tx);
+        self.absent_in_pool(region, ids).await
+    }
+
+    /// The same for a backup point.
+    pub(crate) async fn free_backup_id(&self, region: &Region) -> Result<DiskBackupId, ControlError> {
+        let mut tx = self.db.read().await?;
+        let mut id = DiskBackupId::random(self.random.as_ref());
+        while tx.disk_backups().exists(id).await? {
+            id = DiskBackupId::random(self.random.as_ref());
+        }
+        drop(tx);
+        self.absent_in_pool(region, vec![id]).await?;
+        Ok(id)
+    }
+
+    /// Draws the id of a new group of snapshots, of which pools know nothing.
+    pub(crate) async fn free_group_id(&self) -> Result<SnapshotGroupId, ControlError> {
+        let mut tx = self.db.read().await?;
+        let mut id = SnapshotGroupId::random(self.random.as_ref());
+        while tx.snapshot_groups().exists(id).await? {
+            id = SnapshotGroupId::random(self.random.as_ref());
+        }
+        Ok(id)
+    }
+
+    /// Gives the ids back unless the pool of the region has a snapshot of such a name.
+    async fn absent_in_pool<I>(&self, region: &Region, ids: Vec<I>) -> Result<Vec<I>, ControlError>
+    where
+        I: Copy + std::fmt::Display + Into<VolumeSnapshotId> + Send + 'static,
+    {
         let this = self.clone();
         let region = region.clone();
         self.blocking(move || {
             let store: Arc<dyn VolumeStore> = this.stores.store(&region)?;
-            absent(store.snapshot(&id.into()).map(drop), &id)?;
-            Ok(id)
+            ids.iter().try_for_each(|id| absent(store.snapshot(&(*id).into()).map(drop), id))?;
+            Ok(ids)
         })
         .await
     }

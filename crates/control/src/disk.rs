@@ -163,6 +163,8 @@ pub struct DiskView {
     pub snapshot_count: u64,
     /// How many bytes its snapshots hold together (the wire shows MiB).
     pub snapshot_bytes: u64,
+    /// How many backup points there are of it.
+    pub backup_count: u64,
     /// What was done to it last.
     pub latest_operation: Option<LatestOperation>,
     /// Whole days until its paid time ends, negative afterwards; prepaid disks only.

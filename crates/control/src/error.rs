@@ -16,7 +16,12 @@ use ashlar_types::{
 
 use crate::access::AccessError;
 use crate::account::AccountError;
+use crate::disk_backup::DiskBackupError;
+use crate::operation_log::ActionOffline;
 use crate::session::SessionError;
+use crate::snapshot_copy::CopyError;
+use crate::snapshot_group::SnapshotGroupError;
+use crate::snapshot_share::ShareError;
 
 pub use snapshot_policy::SnapshotPolicyError;
 pub use tag::TagError;
@@ -46,6 +51,16 @@ pub enum ControlError {
     Session(SessionError),
     /// It cannot be paid.
     Money(MoneyError),
+    /// A backup point forbids it.
+    DiskBackup(DiskBackupError),
+    /// That a snapshot is shared, or is not to be, forbids it.
+    Share(ShareError),
+    /// A copy to another region forbids it.
+    Copy(CopyError),
+    /// A group of snapshots forbids it.
+    SnapshotGroup(SnapshotGroupError),
+    /// The operator has turned the action off.
+    Offline(ActionOffline),
     /// It was begun and did not succeed.
     Job(JobError),
     /// The control database failed; the client learns no more than that.
@@ -146,6 +161,13 @@ pub enum DiskError {
     },
     /// It is no elastic disk.
     NotPortable(DiskId),
+    /// It is in no instance.
+    NotInInstance {
+        /// The disk.
+        disk: DiskId,
+        /// Why it has to be.
+        why: &'static str,
+    },
     /// Its state or kind does not allow it, and waiting does not help.
     NotSupported {
         /// The disk.
@@ -170,11 +192,6 @@ pub enum SnapshotError {
         snapshot: SnapshotId,
         /// Its state.
         state: SnapshotState,
-    },
-    /// There is no such backup point to take it from.
-    BackupNotFound {
-        /// The id that was given.
-        disk_backup_id: String,
     },
     /// It was taken from another disk.
     OfOtherDisk {
@@ -364,6 +381,7 @@ impl fmt::Display for DiskError {
                 write!(f, "The disk `{disk}` is attached to the instance `{instance}`: detach it first.")
             }
             Self::NotPortable(disk) => write!(f, "The disk `{disk}` is not an elastic disk."),
+            Self::NotInInstance { disk, why } => write!(f, "The disk `{disk}` is not attached: {why}."),
             Self::NotSupported { disk, state, why } => {
                 write!(f, "The disk `{disk}` in state {state} does not support this operation: {why}.")
             }
@@ -380,9 +398,6 @@ impl fmt::Display for SnapshotError {
             }
             Self::Busy { snapshot, state } => {
                 write!(f, "The snapshot `{snapshot}` is busy (state {state}): try again later.")
-            }
-            Self::BackupNotFound { disk_backup_id } => {
-                write!(f, "The backup point `{disk_backup_id}` (`DiskBackupId`) does not exist.")
             }
             Self::OfOtherDisk { snapshot, origin, disk } => write!(
                 f,
@@ -487,6 +502,11 @@ impl fmt::Display for ControlError {
             Self::Account(error) => error.fmt(f),
             Self::Session(error) => error.fmt(f),
             Self::Money(error) => error.fmt(f),
+            Self::DiskBackup(error) => error.fmt(f),
+            Self::Share(error) => error.fmt(f),
+            Self::Copy(error) => error.fmt(f),
+            Self::SnapshotGroup(error) => error.fmt(f),
+            Self::Offline(error) => error.fmt(f),
             Self::Job(error) => error.fmt(f),
             Self::Db(_) => f.write_str("The control database failed. Nothing was changed; try again later."),
         }
@@ -508,6 +528,11 @@ impl std::error::Error for ControlError {
             | Self::Account(_)
             | Self::Session(_)
             | Self::Money(_)
+            | Self::DiskBackup(_)
+            | Self::Share(_)
+            | Self::Copy(_)
+            | Self::SnapshotGroup(_)
+            | Self::Offline(_)
             | Self::Job(_) => None,
         }
     }
@@ -535,6 +560,10 @@ family! {
     Account(AccountError),
     Session(SessionError),
     Money(MoneyError),
+    DiskBackup(DiskBackupError),
+    Share(ShareError),
+    Copy(CopyError),
+    SnapshotGroup(SnapshotGroupError),
     Job(JobError),
     Db(DbError),
 }

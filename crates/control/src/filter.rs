@@ -3,7 +3,10 @@
 use std::fmt::Display;
 use std::str::FromStr;
 
-use ashlar_db::{DiskFilter, DiskOrderField, Order, Page, SnapshotFilter, SnapshotPolicyFilter, Tag};
+use ashlar_db::{
+    DiskBackupFilter, DiskFilter, DiskOrderField, Order, Page, SnapshotFilter, SnapshotGroupFilter,
+    SnapshotPolicyFilter, Tag,
+};
 use ashlar_types::{DiskState, ProjectId};
 
 use crate::error::{ControlError, ParameterError, QuotaError};
@@ -150,6 +153,8 @@ fn values<T: FromStr>(filter: &Filter) -> Result<Vec<T>, ParameterError> {
             "snapshot-id" => "snapshot ids such as snap-11112222",
             "auto-snapshot-policy-id" => "policy ids such as asp-11112222",
             "instance-id" => "instance ids such as ins-11112222",
+            "disk-backup-id" => "backup point ids such as dbp-11112222",
+            "snapshot-group-id" => "snapshot group ids such as csnap-11112222",
             "project-id" => "project numbers",
             "zone" => "zones such as ap-guangzhou-3",
             _ => "the words of its reference page",
@@ -269,6 +274,55 @@ pub(crate) fn snapshot_policy_filters(
         })
     };
     filters.iter().map(condition).collect()
+}
+
+/// The conditions of a DescribeDiskBackups call.
+pub(crate) fn disk_backup_filters(
+    filters: &[Filter],
+    limits: &Limits,
+) -> Result<Vec<DiskBackupFilter>, ParameterError> {
+    check_filters(filters, limits)?;
+    let condition = |filter: &Filter| {
+        Ok(match filter.name.as_str() {
+            "disk-backup-id" => DiskBackupFilter::Id(values(filter)?),
+            "disk-id" => DiskBackupFilter::Disk(values(filter)?),
+            "disk-usage" => DiskBackupFilter::Usage(values(filter)?),
+            _ => return Err(unknown(filter)),
+        })
+    };
+    filters.iter().map(condition).collect()
+}
+
+/// The conditions of a DescribeSnapshotGroups call.
+pub(crate) fn snapshot_group_filters(
+    filters: &[Filter],
+    limits: &Limits,
+) -> Result<Vec<SnapshotGroupFilter>, ParameterError> {
+    check_filters(filters, limits)?;
+    let condition = |filter: &Filter| {
+        Ok(match filter.name.as_str() {
+            "snapshot-group-id" => SnapshotGroupFilter::Id(values(filter)?),
+            "snapshot-group-state" => SnapshotGroupFilter::State(values(filter)?),
+            "snapshot-group-name" => SnapshotGroupFilter::Name(filter.values.clone()),
+            "snapshot-id" => SnapshotGroupFilter::Member(values(filter)?),
+            _ => return Err(unknown(filter)),
+        })
+    };
+    filters.iter().map(condition).collect()
+}
+
+/// The ids in the one filter that a call takes, and needs.
+pub(crate) fn resources_of<T: FromStr>(
+    filters: &[Filter],
+    name: &'static str,
+    limits: &Limits,
+) -> Result<Vec<T>, ParameterError> {
+    check_filters(filters, limits)?;
+    if let Some(other) = filters.iter().find(|filter| filter.name != name) {
+        return Err(unknown(other));
+    }
+    let why = "name the resources in its one filter, disk-id or snapshot-id";
+    values(filters.first().ok_or(ParameterError::Missing { parameter: "Filters", why })?)
 }
 
 /// The key inside `tag:KEY`.

@@ -7,7 +7,7 @@ use ashlar_types::{AccountUin, InstanceId, Zone};
 
 use crate::caller::Caller;
 use crate::control::Control;
-use crate::error::{ControlError, InstanceError};
+use crate::error::{ControlError, InstanceError, ParameterError};
 use crate::filter::{check_ids, check_name, invalid};
 
 /// An instance to be registered.
@@ -108,6 +108,22 @@ impl Control {
             }
         }
         Ok(details)
+    }
+}
+
+/// Refuses to start what was not stopped. Source: the newer pages of ApplySnapshot and ApplyDiskBackup.
+pub(crate) fn check_power(stop: Option<bool>, start: Option<bool>) -> Result<(), ParameterError> {
+    if start == Some(true) && stop != Some(true) {
+        return Err(invalid("AutoStartInstance", true, "true only together with AutoStopInstance"));
+    }
+    Ok(())
+}
+
+/// Refuses to stop the instance that a disk is in: no driver of this build can.
+pub(crate) fn refuse_power(disk: &ashlar_db::Disk, stop: Option<bool>) -> Result<(), InstanceError> {
+    match disk.instance {
+        Some(instance) if stop == Some(true) => Err(InstanceError::PowerNotSupported(instance)),
+        _ => Ok(()),
     }
 }
 

@@ -5,9 +5,10 @@
 //! what was done. Every step may be run twice. The last step of either way is one transaction that sets the
 //! states and ends the job, so a job ends exactly once.
 //!
-//! Reading order: this file (what the jobs are), `effect` (what each step does to pools and exports),
-//! `ending` (what the last step does to the database), `runner` (who runs them).
+//! Reading order: this file (what the jobs are), `effect` (what each step does to pools and exports), `copy` (the steps
+//! between two pools), `ending` (what the last step does to the database), `runner` (who runs them).
 
+mod copy;
 mod effect;
 mod ending;
 mod runner;
@@ -16,7 +17,7 @@ mod text;
 #[cfg(test)]
 mod tests;
 
-use ashlar_types::{DiskId, DiskType, InstanceId, SnapshotId};
+use ashlar_types::{DiskBackupId, DiskId, DiskType, InstanceId, Region, SnapshotId};
 use ashlar_volume::{ErrorKind, VolumeError};
 use serde::{Deserialize, Serialize};
 
@@ -63,6 +64,8 @@ pub(crate) enum Work {
         disks: Vec<DiskId>,
         #[serde(with = "text::list")]
         snapshots: Vec<SnapshotId>,
+        #[serde(with = "text::list", default)]
+        backups: Vec<DiskBackupId>,
     },
     InitializeDisks {
         targets: Vec<Initialization>,
@@ -89,6 +92,56 @@ pub(crate) enum Work {
         #[serde(with = "text::list")]
         snapshots: Vec<SnapshotId>,
     },
+    CreateDiskBackup {
+        #[serde(with = "text")]
+        disk: DiskId,
+        #[serde(with = "text")]
+        backup: DiskBackupId,
+    },
+    ApplyDiskBackup {
+        #[serde(with = "text")]
+        disk: DiskId,
+        #[serde(with = "text")]
+        backup: DiskBackupId,
+    },
+    DeleteDiskBackups {
+        #[serde(with = "text::list")]
+        backups: Vec<DiskBackupId>,
+    },
+    /// Makes a backup point a snapshot: it is one thing under another name.
+    ConvertDiskBackup {
+        #[serde(with = "text")]
+        disk: DiskId,
+        #[serde(with = "text")]
+        backup: DiskBackupId,
+        #[serde(with = "text")]
+        snapshot: SnapshotId,
+    },
+    /// Brings a snapshot from another region's pool into the job's own.
+    CopySnapshot {
+        #[serde(with = "text")]
+        source: SnapshotId,
+        #[serde(with = "text")]
+        source_region: Region,
+        #[serde(with = "text")]
+        snapshot: SnapshotId,
+        size_gib: u64,
+    },
+    CreateSnapshotGroup {
+        members: Vec<GroupMember>,
+    },
+    ApplySnapshotGroup {
+        members: Vec<GroupMember>,
+    },
+}
+
+/// A disk and the snapshot of it that belongs to a group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct GroupMember {
+    #[serde(with = "text")]
+    pub(crate) disk: DiskId,
+    #[serde(with = "text")]
+    pub(crate) snapshot: SnapshotId,
 }
 
 /// A disk and the snapshot that it goes back to; none empties it.
@@ -114,6 +167,13 @@ pub(crate) enum Step {
     WithdrawSnapshots,
     DeleteSnapshots,
     PublishSnapshots,
+    RenameSnapshot,
+    RenameSnapshotBack,
+    PrepareCopy,
+    CopyBlocks,
+    VerifyCopy,
+    FreezeCopy,
+    DropCopy,
     /// The last step of the way forward: the states say what was done.
     Settle,
     /// The last step of the way back: the states are given back.
@@ -121,7 +181,7 @@ pub(crate) enum Step {
 }
 
 impl Step {
-    pub(crate) const ALL: [Step; 13] = [
+    pub(crate) const ALL: [Step; 20] = [
         Step::MakeVolumes,
         Step::DeleteVolumes,
         Step::ResizeVolume,
@@ -133,6 +193,13 @@ impl Step {
         Step::WithdrawSnapshots,
         Step::DeleteSnapshots,
         Step::PublishSnapshots,
+        Step::RenameSnapshot,
+        Step::RenameSnapshotBack,
+        Step::PrepareCopy,
+        Step::CopyBlocks,
+        Step::VerifyCopy,
+        Step::FreezeCopy,
+        Step::DropCopy,
         Step::Settle,
         Step::GiveBack,
     ];
@@ -150,6 +217,13 @@ impl Step {
             Step::WithdrawSnapshots => "withdraw_snapshots",
             Step::DeleteSnapshots => "delete_snapshots",
             Step::PublishSnapshots => "publish_snapshots",
+            Step::RenameSnapshot => "rename_snapshot",
+            Step::RenameSnapshotBack => "rename_snapshot_back",
+            Step::PrepareCopy => "prepare_copy",
+            Step::CopyBlocks => "copy_blocks",
+            Step::VerifyCopy => "verify_copy",
+            Step::FreezeCopy => "freeze_copy",
+            Step::DropCopy => "drop_copy",
             Step::Settle => "settle",
             Step::GiveBack => "give_back",
         }
@@ -174,6 +248,13 @@ impl Work {
             Work::CreateSnapshot { .. } => "create_snapshot",
             Work::ApplySnapshot { .. } => "apply_snapshot",
             Work::DeleteSnapshots { .. } => "delete_snapshots",
+            Work::CreateDiskBackup { .. } => "create_disk_backup",
+            Work::ApplyDiskBackup { .. } => "apply_disk_backup",
+            Work::DeleteDiskBackups { .. } => "delete_disk_backups",
+            Work::ConvertDiskBackup { .. } => "convert_disk_backup",
+            Work::CopySnapshot { .. } => "copy_snapshot",
+            Work::CreateSnapshotGroup { .. } => "create_snapshot_group",
+            Work::ApplySnapshotGroup { .. } => "apply_snapshot_group",
         }
     }
 
@@ -190,8 +271,24 @@ impl Work {
             Work::InitializeDisks { .. } => &[Step::ResetVolumes, Step::Settle],
             // All media of a region lie in one pool: no byte moves, only the record changes.
             Work::ChangeDiskType { .. } => &[Step::Settle],
-            Work::CreateSnapshot { .. } => &[Step::TakeSnapshot, Step::PublishSnapshots, Step::Settle],
-            Work::ApplySnapshot { .. } => &[Step::RollBackVolume, Step::Settle],
+            Work::CreateSnapshot { .. } | Work::CreateSnapshotGroup { .. } => {
+                &[Step::TakeSnapshot, Step::PublishSnapshots, Step::Settle]
+            }
+            Work::ApplySnapshot { .. } | Work::ApplyDiskBackup { .. } | Work::ApplySnapshotGroup { .. } => {
+                &[Step::RollBackVolume, Step::Settle]
+            }
+            // Nobody opens a backup point, so it has no export.
+            Work::CreateDiskBackup { .. } => &[Step::TakeSnapshot, Step::Settle],
+            Work::DeleteDiskBackups { .. } => &[Step::DeleteSnapshots, Step::Settle],
+            Work::ConvertDiskBackup { .. } => &[Step::RenameSnapshot, Step::PublishSnapshots, Step::Settle],
+            Work::CopySnapshot { .. } => &[
+                Step::PrepareCopy,
+                Step::CopyBlocks,
+                Step::VerifyCopy,
+                Step::FreezeCopy,
+                Step::PublishSnapshots,
+                Step::Settle,
+            ],
             Work::DeleteSnapshots { .. } => &[Step::WithdrawSnapshots, Step::DeleteSnapshots, Step::Settle],
         }
     }
@@ -206,12 +303,22 @@ impl Work {
             Work::TerminateDisks { .. } | Work::DeleteSnapshots { .. } => {
                 &[Step::PublishSnapshots, Step::GiveBack]
             }
-            Work::CreateSnapshot { .. } => &[Step::WithdrawSnapshots, Step::DeleteSnapshots, Step::GiveBack],
+            Work::CreateSnapshot { .. } | Work::CreateSnapshotGroup { .. } => {
+                &[Step::WithdrawSnapshots, Step::DeleteSnapshots, Step::GiveBack]
+            }
+            Work::CreateDiskBackup { .. } => &[Step::DeleteSnapshots, Step::GiveBack],
+            Work::ConvertDiskBackup { .. } => {
+                &[Step::WithdrawSnapshots, Step::RenameSnapshotBack, Step::GiveBack]
+            }
+            Work::CopySnapshot { .. } => &[Step::WithdrawSnapshots, Step::DropCopy, Step::GiveBack],
             // A store's call has changed nothing when it fails.
             Work::ResizeDisk { .. }
             | Work::InitializeDisks { .. }
             | Work::ChangeDiskType { .. }
-            | Work::ApplySnapshot { .. } => &[Step::GiveBack],
+            | Work::ApplySnapshot { .. }
+            | Work::ApplyDiskBackup { .. }
+            | Work::DeleteDiskBackups { .. }
+            | Work::ApplySnapshotGroup { .. } => &[Step::GiveBack],
         }
     }
 
@@ -226,8 +333,16 @@ impl Work {
             Work::ResizeDisk { disk, .. }
             | Work::ChangeDiskType { disk, .. }
             | Work::CreateSnapshot { disk, .. }
-            | Work::ApplySnapshot { disk, .. } => vec![*disk],
-            Work::DeleteSnapshots { .. } => Vec::new(),
+            | Work::ApplySnapshot { disk, .. }
+            | Work::CreateDiskBackup { disk, .. }
+            | Work::ApplyDiskBackup { disk, .. }
+            | Work::ConvertDiskBackup { disk, .. } => vec![*disk],
+            Work::CreateSnapshotGroup { members } | Work::ApplySnapshotGroup { members } => {
+                members.iter().map(|member| member.disk).collect()
+            }
+            Work::DeleteSnapshots { .. } | Work::DeleteDiskBackups { .. } | Work::CopySnapshot { .. } => {
+                Vec::new()
+            }
         }
     }
 
@@ -235,14 +350,42 @@ impl Work {
     pub(crate) fn snapshots(&self) -> Vec<SnapshotId> {
         match self {
             Work::TerminateDisks { snapshots, .. } | Work::DeleteSnapshots { snapshots } => snapshots.clone(),
-            Work::CreateSnapshot { snapshot, .. } => vec![*snapshot],
+            Work::CreateSnapshot { snapshot, .. }
+            | Work::ConvertDiskBackup { snapshot, .. }
+            | Work::CopySnapshot { snapshot, .. } => vec![*snapshot],
+            Work::CreateSnapshotGroup { members } => members.iter().map(|member| member.snapshot).collect(),
             Work::CreateDisks { .. }
             | Work::AttachDisks { .. }
             | Work::DetachDisks { .. }
             | Work::ResizeDisk { .. }
             | Work::InitializeDisks { .. }
             | Work::ChangeDiskType { .. }
-            | Work::ApplySnapshot { .. } => Vec::new(),
+            | Work::ApplySnapshot { .. }
+            | Work::CreateDiskBackup { .. }
+            | Work::ApplyDiskBackup { .. }
+            | Work::DeleteDiskBackups { .. }
+            | Work::ApplySnapshotGroup { .. } => Vec::new(),
+        }
+    }
+
+    /// The backup points that the job makes or deletes.
+    pub(crate) fn backups(&self) -> Vec<DiskBackupId> {
+        match self {
+            Work::TerminateDisks { backups, .. } | Work::DeleteDiskBackups { backups } => backups.clone(),
+            Work::CreateDiskBackup { backup, .. } | Work::ConvertDiskBackup { backup, .. } => vec![*backup],
+            Work::CreateDisks { .. }
+            | Work::AttachDisks { .. }
+            | Work::DetachDisks { .. }
+            | Work::ResizeDisk { .. }
+            | Work::InitializeDisks { .. }
+            | Work::ChangeDiskType { .. }
+            | Work::CreateSnapshot { .. }
+            | Work::ApplySnapshot { .. }
+            | Work::DeleteSnapshots { .. }
+            | Work::ApplyDiskBackup { .. }
+            | Work::CopySnapshot { .. }
+            | Work::CreateSnapshotGroup { .. }
+            | Work::ApplySnapshotGroup { .. } => Vec::new(),
         }
     }
 }

@@ -10,6 +10,7 @@ mod account;
 mod caller;
 mod control;
 mod disk;
+mod disk_backup;
 mod error;
 mod expectation;
 mod filter;
@@ -19,6 +20,7 @@ mod leader;
 mod limit;
 mod money;
 mod old_records;
+mod operation_log;
 mod price;
 mod quota;
 mod reconcile;
@@ -27,7 +29,10 @@ mod seams;
 mod session;
 mod settings;
 mod snapshot;
+mod snapshot_copy;
+mod snapshot_group;
 mod snapshot_policy;
+mod snapshot_share;
 mod speed;
 mod tag;
 mod usage;
@@ -49,6 +54,7 @@ pub use disk::{
     DiskChargePrepaid, DiskReport, DiskView, ModifyDiskAttributes, ModifyDisksChargeType,
     ModifyDisksRenewFlag, Placement, ReturnFail, TerminateDisks,
 };
+pub use disk_backup::{ApplyDiskBackup, DescribeDiskBackups, DiskBackupError};
 pub use error::{
     ControlError, DiskError, InstanceError, JobError, JobErrorKind, MoneyError, ParameterError, QuotaError,
     SnapshotError, SnapshotPolicyError, TagError,
@@ -58,6 +64,7 @@ pub use filter::Filter;
 pub use instance::{AttachDetail, NewInstance};
 pub use leader::Leadership;
 pub use limit::AccountLimit;
+pub use operation_log::{ActionOffline, DescribeOperationLogs, OperationLog};
 pub use price::{
     Amount, InquirePriceModifyDiskBackupQuota, InquirePriceModifyDiskExtraPerformance,
     InquiryPriceCreateDisks, InquiryPriceRenewDisks, InquiryPriceResizeDisk, Price, PriceBook, Priced, Quote,
@@ -73,10 +80,16 @@ pub use settings::{
 pub use snapshot::{
     ApplySnapshot, CreateSnapshot, DescribeSnapshots, ModifySnapshotAttribute, SnapshotOverview, SnapshotView,
 };
+pub use snapshot_copy::{CopyError, CopyResult, CopySnapshotCrossRegions};
+pub use snapshot_group::{
+    ApplySnapshotGroup, CreateSnapshotGroup, DescribeSnapshotGroups, SnapshotGroupError, SnapshotGroupView,
+    merged_group_ids,
+};
 pub use snapshot_policy::{
     BoundBy, CreateSnapshotPolicy, DescribeSnapshotPolicies, ModifySnapshotPolicy, NewRule,
     NewSnapshotPolicy, RetentionWish, SnapshotPolicyView, next_trigger,
 };
+pub use snapshot_share::{ModifySnapshotsSharePermission, ShareError, SharePermission};
 pub use tag::{
     DescribeProjects, DescribeResourceTags, GetResources, ModifyResourceTags, ProjectView, ResourceTags,
     TaggedResources,
@@ -86,7 +99,8 @@ pub use wire_time::{parse_iso, wire_time, wire_time_iso};
 
 // The rows that calls hand out are those of the database.
 pub use ashlar_db::{
-    Account, ApiKey, AttachedPolicy, AutoMount, BillBy, BillLine, Disk, EncryptType, Instance,
+    Account, ApiKey, AttachedPolicy, AutoMount, BillBy, BillLine, Disk, DiskBackup, EncryptType, Instance,
     InstanceListing, LatestOperation, LedgerEntry, LedgerKind, Listed, MfaDevice, NetworkEffect,
-    OperationState, Role, Snapshot, SnapshotPolicy, Tag, TagCondition, Tagged, User,
+    OperationState, Role, Snapshot, SnapshotGroup, SnapshotPolicy, SnapshotShare, Tag, TagCondition, Tagged,
+    User,
 };

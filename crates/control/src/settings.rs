@@ -11,7 +11,7 @@ pub use billing::BillingSettings;
 pub use schedule::ScheduleSettings;
 
 /// Everything that can be set for the rules.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
     /// Numbers that calls may not exceed.
@@ -26,6 +26,22 @@ pub struct Settings {
     pub prices: PriceBook,
     /// Whether disks are no faster than their type promises.
     pub enforce_performance: bool,
+    /// Whether the log of operations can be read. The service itself has retired that.
+    pub operation_logs: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            limits: Limits::default(),
+            disk_types: DiskTypeTable::default(),
+            schedule: ScheduleSettings::default(),
+            billing: BillingSettings::default(),
+            prices: PriceBook::default(),
+            enforce_performance: false,
+            operation_logs: true,
+        }
+    }
 }
 
 /// Numbers that calls may not exceed.
@@ -34,6 +50,8 @@ pub struct Settings {
 pub struct Limits {
     /// Snapshots of one disk.
     pub snapshots_per_disk: u64,
+    /// Accounts that a snapshot can be shared with.
+    pub shares_per_snapshot: u64,
     /// Disks of one instance.
     pub disks_per_instance: u64,
     /// Disks of one AttachDisks or DetachDisks call.
@@ -90,6 +108,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             snapshots_per_disk: 64,
+            shares_per_snapshot: 50,
             disks_per_instance: 20,
             disks_per_attach: 10,
             disks_per_terminate: 50,

@@ -1,62 +1,48 @@
 //! Snapshots: taking, listing, changing, applying, deleting.
 
 use ashlar_db::{
-    LatestOperation, Lifecycle, Listed, Snapshot, SnapshotFilter, SnapshotListing, SnapshotQuery, Tag,
+    Disk, LatestOperation, Lifecycle, Listed, Snapshot, SnapshotFilter, SnapshotListing, SnapshotQuery, Tag,
     Tagged, Transaction,
 };
 use ashlar_types::{
-    DiskId, DiskUsage, SnapshotId, SnapshotPolicyId, SnapshotPromise, SnapshotState, UnixMillis,
+    DiskBackupId, DiskId, DiskUsage, ProjectId, Region, SnapshotId, SnapshotState, UnixMillis,
 };
 
 use crate::caller::{Caller, RequestId};
 use crate::control::Control;
 use crate::disk::{self, named, state, told_apart};
-use crate::error::{ControlError, InstanceError, ParameterError, QuotaError, SnapshotError};
+use crate::error::{ControlError, ParameterError, QuotaError, SnapshotError};
 use crate::filter::{
     Filter, at_most, check_ids, check_name, check_snapshot_order_field, check_tags, invalid, order, page,
     snapshot_filters,
 };
+use crate::instance;
 use crate::job::{JobHold, Work};
 use crate::leader::Leadership;
 use crate::reconcile::Reconciled;
+use crate::snapshot_copy::check_not_needed;
+use crate::snapshot_group::check_no_member;
+use crate::snapshot_share::ShareError;
 use crate::wire_time::parse_iso;
 
 /// What CreateSnapshot asks for. Reference: `cbs/CreateSnapshot`, both editions.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CreateSnapshot {
-    /// The disk; necessary, because there are no backup points to take it from.
+    /// The disk; necessary unless a backup point is named.
     pub disk: Option<DiskId>,
     /// The name, at most 60 bytes. Default: "Unnamed".
     pub name: Option<String>,
     /// When it is deleted by itself, ISO 8601, in the future. Default: never.
     pub deadline: Option<String>,
-    /// A backup point. There are none in this build, so any is not found.
-    pub disk_backup_id: Option<String>,
+    /// The backup point that becomes the snapshot. It is no backup point afterwards.
+    pub backup: Option<DiskBackupId>,
     /// Tags for the snapshot.
     pub tags: Vec<Tag>,
     /// What the snapshot counts as. Default: as its disk. A data disk's cannot be a system disk's.
     pub disk_usage: Option<DiskUsage>,
-}
-
-/// A snapshot that is about to be taken, apart from what its disk says.
-#[derive(Debug)]
-pub(crate) struct NewSnapshot {
-    pub(crate) id: SnapshotId,
-    pub(crate) name: String,
-    pub(crate) usage: DiskUsage,
-    pub(crate) deadline: Option<UnixMillis>,
-    /// The policy that takes it, and what that promises.
-    pub(crate) policy: Option<SnapshotPolicyId>,
-    pub(crate) promise: Option<SnapshotPromise>,
-    pub(crate) tags: Vec<Tag>,
-}
-
-impl NewSnapshot {
-    /// A snapshot of a disk that is kept for ever.
-    pub(crate) fn of(disk: &ashlar_db::Disk, id: SnapshotId, name: String) -> Self {
-        let (policy, promise, tags) = (None, None, Vec::new());
-        Self { id, name, usage: disk.usage, deadline: None, policy, promise, tags }
-    }
+    /// Whether an instant snapshot is asked for, as it is shown afterwards. Every snapshot here is taken and
+    /// rolled back in an instant, and lies in the pool of its disk.
+    pub is_instant: bool,
 }
 
 /// What DescribeSnapshots asks for. Reference: `cbs/DescribeSnapshots`.
@@ -85,8 +71,18 @@ pub struct SnapshotView {
     pub project_name: String,
     /// Its tags, by key.
     pub tags: Vec<Tag>,
-    /// What was done to it last.
+    /// What was done to it last; told to its owner alone.
     pub latest_operation: Option<LatestOperation>,
+    /// Whether it is another account's, shared with the caller.
+    pub is_shared_by_other: bool,
+    /// With how many accounts it is shared; told to its owner alone.
+    pub share_count: u64,
+    /// Since when it is shared.
+    pub shared_since: Option<UnixMillis>,
+    /// Whether it was copied from another region.
+    pub is_copy: bool,
+    /// The regions that it is being copied to; told to its owner alone.
+    pub copying_to: Vec<Region>,
 }
 
 /// What ModifySnapshotAttribute asks for. Reference: `cbs/ModifySnapshotAttribute`.
@@ -135,8 +131,12 @@ impl Control {
         caller: &Caller,
         wanted: CreateSnapshot,
     ) -> Result<SnapshotId, ControlError> {
-        let disk_id = self.check_new_snapshot(&wanted)?;
-        let deadline = wanted.deadline.as_deref().map(|text| self.future(text)).transpose()?;
+        let deadline = self.check_new_snapshot(&wanted)?;
+        if let Some(backup) = wanted.backup {
+            return self.convert_disk_backup(caller, backup, wanted, deadline).await;
+        }
+        let why = "name the disk, or the backup point, to take the snapshot of";
+        let disk_id = wanted.disk.ok_or(ParameterError::Missing { parameter: "DiskId", why })?;
         let id = self.free_snapshot_id(&caller.region).await?;
 
         let mut tx = self.db.write().await?;
@@ -144,14 +144,10 @@ impl Control {
         if let Err(error) = state::begin_snapshot(&disk) {
             return Err(told_apart(&mut tx, error).await?);
         }
-        let usage = wanted.disk_usage.unwrap_or(disk.usage);
-        if usage == DiskUsage::SystemDisk && disk.usage == DiskUsage::DataDisk {
-            return Err(invalid("DiskUsage", usage, "DATA_DISK for a snapshot of a data disk").into());
-        }
-        let name = named(wanted.name.unwrap_or_default());
-        let tags = wanted.tags;
-        let new = NewSnapshot { id, name, usage, deadline, policy: None, promise: None, tags };
-        let job = self.begin_snapshot(&mut tx, caller, disk, new).await?;
+        let usage = usage_of(&wanted, disk.usage)?;
+        let new = new_snapshot(id, &disk, wanted.name, usage, self.now());
+        let new = Snapshot { deadline, is_instant: wanted.is_instant, ..new };
+        let job = self.begin_snapshot(&mut tx, caller, disk, new, &wanted.tags).await?;
         tx.commit().await?;
         self.await_job(job).await?;
         Ok(id)
@@ -162,41 +158,16 @@ impl Control {
         &self,
         tx: &mut Transaction,
         caller: &Caller,
-        disk: ashlar_db::Disk,
-        new: NewSnapshot,
+        disk: Disk,
+        new: Snapshot,
+        tags: &[Tag],
     ) -> Result<JobHold, ControlError> {
-        let at_most = self.limits_of(caller.account).snapshots_per_disk;
-        if tx.snapshots().of_disk(disk.id).await?.len() as u64 >= at_most {
-            return Err(QuotaError::SnapshotsOfDisk { disk: disk.id, at_most }.into());
-        }
-        let NewSnapshot { id, name, usage, deadline, policy, promise, tags } = new;
-        let disk_id = disk.id;
+        self.check_snapshot_quota(tx, &disk).await?;
+        let (id, disk_id) = (new.id, disk.id);
         let work = Work::CreateSnapshot { disk: disk_id, snapshot: id };
         let job = self.write_job(tx, &caller.region, &work).await?;
-        let now = self.now();
-        let snapshot = Snapshot {
-            id,
-            account: caller.account,
-            zone: disk.zone.clone(),
-            project: disk.project,
-            disk: disk_id,
-            name,
-            lifecycle: Lifecycle::Live,
-            state: SnapshotState::Creating,
-            percent: 0,
-            size_gib: disk.size_gib,
-            held_bytes: 0,
-            usage,
-            encrypt_type: disk.encrypt_type,
-            policy,
-            deadline,
-            promise,
-            job: Some(job),
-            created: now,
-            modified: now,
-        };
-        tx.snapshots().insert(&snapshot).await?;
-        tx.tags().insert(Tagged::Snapshot(id), &tags).await?;
+        tx.snapshots().insert(&Snapshot { job: Some(job), ..new }).await?;
+        tx.tags().insert(Tagged::Snapshot(id), tags).await?;
         tx.disks().save(&ashlar_db::Disk { job: Some(job), ..disk }).await?;
         for resource in [Tagged::Snapshot(id), Tagged::Disk(disk_id)] {
             self.log_operation(tx, caller, resource, "CreateSnapshot", Some(job)).await?;
@@ -204,17 +175,26 @@ impl Control {
         Ok(job)
     }
 
-    /// Everything that the request alone can tell; gives the disk.
-    fn check_new_snapshot(&self, wanted: &CreateSnapshot) -> Result<DiskId, ControlError> {
-        if let Some(backup) = wanted.disk_backup_id.as_deref().filter(|id| !id.is_empty()) {
-            return Err(SnapshotError::BackupNotFound { disk_backup_id: backup.to_owned() }.into());
-        }
+    /// Everything that the request alone can tell; gives the deadline.
+    fn check_new_snapshot(&self, wanted: &CreateSnapshot) -> Result<Option<UnixMillis>, ControlError> {
         if let Some(name) = &wanted.name {
             check_name("SnapshotName", name, self.limits())?;
         }
         check_tags(&wanted.tags, self.limits())?;
-        let why = "name the disk to take the snapshot of";
-        Ok(wanted.disk.ok_or(ParameterError::Missing { parameter: "DiskId", why })?)
+        Ok(wanted.deadline.as_deref().map(|text| self.future(text)).transpose()?)
+    }
+
+    /// Refuses unless the disk may have one more snapshot.
+    pub(crate) async fn check_snapshot_quota(
+        &self,
+        tx: &mut Transaction,
+        disk: &Disk,
+    ) -> Result<(), ControlError> {
+        let at_most = self.limits_of(disk.account).snapshots_per_disk;
+        if tx.snapshots().of_disk(disk.id).await?.len() as u64 >= at_most {
+            return Err(QuotaError::SnapshotsOfDisk { disk: disk.id, at_most }.into());
+        }
+        Ok(())
     }
 
     /// A deadline that lies ahead.
@@ -237,16 +217,23 @@ impl Control {
         let ids: Vec<Tagged> = listed.items.iter().map(id_of).collect();
         let mut tags = tx.tags().of(&ids).await?;
         let mut latest = tx.operations().latest(&ids).await?;
-        let view = |listing: SnapshotListing| {
+        let mut items = Vec::with_capacity(listed.items.len());
+        for listing in listed.items {
             let id = id_of(&listing);
-            SnapshotView {
-                snapshot: listing.snapshot,
-                project_name: listing.project_name,
+            let SnapshotListing { snapshot, project_name, share_count, shared_since, is_copy } = listing;
+            let view = SnapshotView {
+                project_name,
                 tags: tags.remove(&id).unwrap_or_default(),
                 latest_operation: latest.remove(&id),
-            }
-        };
-        let items = listed.items.into_iter().map(view).collect();
+                is_shared_by_other: snapshot.account != caller.account,
+                share_count,
+                shared_since,
+                is_copy,
+                copying_to: tx.snapshot_copies().destinations(snapshot.id).await?,
+                snapshot,
+            };
+            items.push(if view.is_shared_by_other { seen_by_other(view) } else { view });
+        }
         Ok(Listed { total_count: listed.total_count, items })
     }
 
@@ -291,6 +278,11 @@ impl Control {
 
         let mut tx = self.db.write().await?;
         let mut snapshot = find(&mut tx, caller, id).await?;
+        if deadline.is_some() {
+            // It would be gone under those who rely on it.
+            check_not_shared(&mut tx, &snapshot).await?;
+            check_no_member(&snapshot)?;
+        }
         match (is_permanent, deadline) {
             (Some(true), Some(_)) => {
                 let (parameter, other) = ("IsPermanent", "Deadline");
@@ -317,13 +309,11 @@ impl Control {
 
     /// Rolls a disk back to a snapshot of its own.
     pub async fn apply_snapshot(&self, caller: &Caller, wanted: ApplySnapshot) -> Result<(), ControlError> {
+        instance::check_power(wanted.auto_stop_instance, wanted.auto_start_instance)?;
         let mut tx = self.db.write().await?;
         let snapshot = find(&mut tx, caller, wanted.snapshot).await?;
         let disk = disk::find(&mut tx, caller, wanted.disk).await?;
-        let wants_power = wanted.auto_stop_instance == Some(true) || wanted.auto_start_instance == Some(true);
-        if let Some(instance) = disk.instance.filter(|_| wants_power) {
-            return Err(InstanceError::PowerNotSupported(instance).into());
-        }
+        instance::refuse_power(&disk, wanted.auto_stop_instance)?;
         let (disk, snapshot) = match state::begin_roll_back(disk, snapshot) {
             Ok(begun) => begun,
             Err(ControlError::Disk(error)) => return Err(told_apart(&mut tx, error).await?),
@@ -349,6 +339,7 @@ impl Control {
         for id in &ids {
             let snapshot = find(&mut tx, caller, *id).await?;
             state::snapshot_ready(&snapshot)?;
+            check_may_go(&mut tx, &snapshot).await?;
             snapshots.push(snapshot);
         }
         let work = Work::DeleteSnapshots { snapshots: ids };
@@ -390,8 +381,13 @@ impl Control {
             };
             match self.delete_snapshots(&caller, vec![snapshot.id]).await {
                 Ok(()) => reconciled.items += 1,
-                // Somebody else was quicker; the next round looks again.
-                Err(ControlError::Snapshot(_)) => {}
+                // Somebody else was quicker, or somebody still needs it; the next round looks again.
+                Err(
+                    ControlError::Snapshot(_)
+                    | ControlError::Share(_)
+                    | ControlError::Copy(_)
+                    | ControlError::SnapshotGroup(_),
+                ) => {}
                 // The journal keeps what failed on its way; other snapshots are not held up by it.
                 Err(ControlError::Job(error)) => {
                     tracing::warn!(snapshot = %snapshot.id, detail = %error.detail, "not deleted at its deadline");
@@ -404,7 +400,87 @@ impl Control {
     }
 }
 
-async fn find(tx: &mut Transaction, caller: &Caller, id: SnapshotId) -> Result<Snapshot, ControlError> {
-    let found = tx.snapshots().find(caller.account, &caller.region, id).await?;
-    found.ok_or_else(|| SnapshotError::NotFound(id).into())
+/// Finds a snapshot of the caller's own, or refuses. One that is shared with the caller is seen, but not the
+/// caller's to change.
+pub(crate) async fn find(
+    tx: &mut Transaction,
+    caller: &Caller,
+    id: SnapshotId,
+) -> Result<Snapshot, ControlError> {
+    let found = tx.snapshots().find_usable(caller.account, &caller.region, id).await?;
+    match found {
+        Some(snapshot) if snapshot.account == caller.account => Ok(snapshot),
+        Some(_) => Err(ShareError::OfOtherAccount(id).into()),
+        None => Err(SnapshotError::NotFound(id).into()),
+    }
+}
+
+/// Refuses to delete what others need: accounts that it is shared with, copies under way, its group.
+pub(crate) async fn check_may_go(tx: &mut Transaction, snapshot: &Snapshot) -> Result<(), ControlError> {
+    check_not_needed(tx, snapshot.id).await?;
+    check_not_shared(tx, snapshot).await?;
+    check_no_member(snapshot)
+}
+
+/// Refuses while the snapshot is shared.
+pub(crate) async fn check_not_shared(tx: &mut Transaction, snapshot: &Snapshot) -> Result<(), ControlError> {
+    if tx.snapshot_shares().of_snapshot(snapshot.id).await?.is_empty() {
+        return Ok(());
+    }
+    Err(ShareError::WithOthers(snapshot.id).into())
+}
+
+/// What a snapshot counts as. A data disk's cannot be a system disk's.
+pub(crate) fn usage_of(wanted: &CreateSnapshot, of_disk: DiskUsage) -> Result<DiskUsage, ControlError> {
+    let usage = wanted.disk_usage.unwrap_or(of_disk);
+    if usage == DiskUsage::SystemDisk && of_disk == DiskUsage::DataDisk {
+        return Err(invalid("DiskUsage", usage, "DATA_DISK for a snapshot of a data disk").into());
+    }
+    Ok(usage)
+}
+
+/// A snapshot of a disk that is about to be taken.
+pub(crate) fn new_snapshot(
+    id: SnapshotId,
+    disk: &Disk,
+    name: Option<String>,
+    usage: DiskUsage,
+    now: UnixMillis,
+) -> Snapshot {
+    Snapshot {
+        id,
+        account: disk.account,
+        zone: disk.zone.clone(),
+        project: disk.project,
+        disk: Some(disk.id),
+        name: named(name.unwrap_or_default()),
+        lifecycle: Lifecycle::Live,
+        state: SnapshotState::Creating,
+        percent: 0,
+        size_gib: disk.size_gib,
+        held_bytes: 0,
+        usage,
+        encrypt_type: disk.encrypt_type,
+        policy: None,
+        is_instant: false,
+        group: None,
+        deadline: None,
+        promise: None,
+        job: None,
+        created: now,
+        modified: now,
+    }
+}
+
+/// What an account sees of a snapshot that is shared with it: nothing of its owner's own affairs.
+fn seen_by_other(view: SnapshotView) -> SnapshotView {
+    SnapshotView {
+        snapshot: Snapshot { project: ProjectId(0), ..view.snapshot },
+        project_name: String::new(),
+        tags: Vec::new(),
+        latest_operation: None,
+        share_count: 0,
+        copying_to: Vec::new(),
+        ..view
+    }
 }

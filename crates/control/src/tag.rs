@@ -115,6 +115,9 @@ fn spellings(resource: Tagged) -> (&'static [&'static str], &'static [&'static s
         Tagged::Disk(_) => (&["cvm", "cbs"], &["volume", "instance"]),
         Tagged::Snapshot(_) => (&["cvm", "cbs"], &["snapshot", "instance"]),
         Tagged::SnapshotPolicy(_) => (&["cvm", "cbs"], &["autosnapshotpolicy", "asp"]),
+        Tagged::SnapshotGroup(_) => (&["cvm", "cbs"], &["snapshotgroup"]),
+        // It has no tags: no name is its own.
+        Tagged::DiskBackup(_) => (&[], &[]),
         Tagged::Instance(_) => (&["cvm"], &["instance"]),
     }
 }
@@ -123,7 +126,7 @@ fn spellings(resource: Tagged) -> (&'static [&'static str], &'static [&'static s
 const SERVICES: [&str; 2] = ["cvm", "cbs"];
 
 /// Words before the slash that name a kind of resource here.
-const PREFIXES: [&str; 5] = ["volume", "snapshot", "instance", "autosnapshotpolicy", "asp"];
+const PREFIXES: [&str; 6] = ["volume", "snapshot", "snapshotgroup", "instance", "autosnapshotpolicy", "asp"];
 
 fn name_of(account: AccountUin, region: &Region, resource: Tagged) -> String {
     let (services, prefixes) = spellings(resource);

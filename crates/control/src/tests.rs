@@ -2,6 +2,7 @@
 
 mod account;
 mod disk;
+mod disk_backup;
 mod encryption;
 pub(crate) mod harness;
 mod instance;
@@ -14,6 +15,9 @@ mod random_calls;
 mod schedule;
 mod slow_pool;
 mod snapshot;
+mod snapshot_copy;
+mod snapshot_group;
 mod snapshot_policy;
+mod snapshot_share;
 mod speed;
 mod year;

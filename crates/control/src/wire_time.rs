@@ -32,6 +32,12 @@ pub fn parse_iso(text: &str) -> Option<UnixMillis> {
     text.parse::<Timestamp>().ok().map(|timestamp| UnixMillis(timestamp.as_millisecond()))
 }
 
+/// Reads `YYYY-MM-DD HH:MM:SS` in UTC+8.
+pub(crate) fn parse_plain(text: &str) -> Option<UnixMillis> {
+    let time = jiff::civil::DateTime::strptime("%Y-%m-%d %H:%M:%S", text).ok()?;
+    Some(UnixMillis(time.to_zoned(zone()).ok()?.timestamp().as_millisecond()))
+}
+
 /// The same day and hour some months later; the last day of the month where that one has no such day.
 pub(crate) fn plus_months(time: UnixMillis, months: u64) -> UnixMillis {
     let months = i32::try_from(months).unwrap_or(i32::MAX);

@@ -8,8 +8,9 @@ use sqlx::sqlite::{
 };
 
 use crate::{
-    Access, Accounts, AutoMounts, ClientTokens, DbError, Disks, Instances, Jobs, Leases, Ledger,
-    LimitOverrides, Operations, Places, Schedules, SnapshotPolicies, Snapshots, Tags, Usage, Users,
+    Access, Accounts, AutoMounts, ClientTokens, DbError, DiskBackups, Disks, Instances, Jobs, Leases, Ledger,
+    LimitOverrides, Operations, Places, Schedules, SnapshotCopies, SnapshotGroups, SnapshotPolicies,
+    SnapshotShares, Snapshots, Tags, Usage, Users,
 };
 
 /// The one place that names the database in use.
@@ -134,6 +135,26 @@ impl Transaction {
     /// Scheduled snapshot policies.
     pub fn snapshot_policies(&mut self) -> SnapshotPolicies<'_> {
         SnapshotPolicies(&mut self.0)
+    }
+
+    /// With whom snapshots are shared.
+    pub fn snapshot_shares(&mut self) -> SnapshotShares<'_> {
+        SnapshotShares(&mut self.0)
+    }
+
+    /// Copies of snapshots between regions.
+    pub fn snapshot_copies(&mut self) -> SnapshotCopies<'_> {
+        SnapshotCopies(&mut self.0)
+    }
+
+    /// Groups of snapshots.
+    pub fn snapshot_groups(&mut self) -> SnapshotGroups<'_> {
+        SnapshotGroups(&mut self.0)
+    }
+
+    /// Backup points.
+    pub fn disk_backups(&mut self) -> DiskBackups<'_> {
+        DiskBackups(&mut self.0)
     }
 
     /// Tags of disks and snapshots.

@@ -122,6 +122,8 @@ pub struct DiskListing {
     pub snapshot_count: u64,
     /// How many bytes its snapshots hold together.
     pub snapshot_bytes: u64,
+    /// How many backup points there are of it.
+    pub backup_count: u64,
 }
 
 /// One condition of a list. The values of one condition are alternatives; conditions join with "and".
@@ -406,7 +408,9 @@ impl Disks<'_> {
                 (SELECT COUNT(*) FROM snapshots s
                     WHERE s.disk_id = d.disk_id AND s.lifecycle = 'LIVE') AS snapshot_count,
                 (SELECT CAST(COALESCE(SUM(s.held_bytes), 0) AS BIGINT) FROM snapshots s
-                    WHERE s.disk_id = d.disk_id AND s.lifecycle = 'LIVE') AS snapshot_bytes
+                    WHERE s.disk_id = d.disk_id AND s.lifecycle = 'LIVE') AS snapshot_bytes,
+                (SELECT COUNT(*) FROM disk_backups b
+                    WHERE b.disk_id = d.disk_id AND b.lifecycle = 'LIVE') AS backup_count
              FROM disks d JOIN projects p ON p.uin = d.uin AND p.project_id = d.project_id",
         );
         push_where(&mut list, query);
@@ -489,6 +493,7 @@ fn listing_of(row: &Row) -> Result<DiskListing, DbError> {
         project_name: columns.text("project_name")?,
         snapshot_count: columns.number("snapshot_count")?,
         snapshot_bytes: columns.number("snapshot_bytes")?,
+        backup_count: columns.number("backup_count")?,
     })
 }
 

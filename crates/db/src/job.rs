@@ -135,6 +135,8 @@ impl Jobs<'_> {
         for sql in [
             "UPDATE disks SET job_id = NULL WHERE job_id = $1",
             "UPDATE snapshots SET job_id = NULL WHERE job_id = $1",
+            "UPDATE disk_backups SET job_id = NULL WHERE job_id = $1",
+            "UPDATE snapshot_groups SET job_id = NULL WHERE job_id = $1",
         ] {
             sqlx::query(sql).bind(id.signed()).execute(&mut *self.0).await?;
         }

@@ -13,6 +13,7 @@ mod client_token;
 mod column;
 mod connect;
 mod disk;
+mod disk_backup;
 mod error;
 mod instance;
 mod job;
@@ -24,7 +25,10 @@ mod operation;
 mod place;
 mod schedule;
 mod snapshot;
+mod snapshot_copy;
+mod snapshot_group;
 mod snapshot_policy;
+mod snapshot_share;
 mod tag;
 mod usage;
 mod user;
@@ -40,6 +44,7 @@ pub use connect::{Db, Transaction};
 pub use disk::{
     Disk, DiskFilter, DiskInInstance, DiskListing, DiskOrderField, DiskQuery, Disks, EncryptType, Lifecycle,
 };
+pub use disk_backup::{DiskBackup, DiskBackupFilter, DiskBackupQuery, DiskBackups};
 pub use error::{DbError, DbErrorKind};
 pub use instance::{Instance, InstanceListing, Instances};
 pub use job::{JobId, JobPhase, JobRecord, Jobs, NewJob};
@@ -47,13 +52,18 @@ pub use lease::{Fence, Lease, Leases};
 pub use ledger::{Ledger, LedgerEntry, LedgerKind};
 pub use limit_override::LimitOverrides;
 pub use listing::{Listed, Order, Page};
-pub use operation::{LatestOperation, Operation, OperationState, Operations};
+pub use operation::{
+    LatestOperation, LoggedOperation, Operation, OperationQuery, OperationState, Operations,
+};
 pub use place::Places;
 pub use schedule::{PromisedSnapshot, ScheduleState, ScheduledSnapshot, Schedules};
 pub use snapshot::{Snapshot, SnapshotFilter, SnapshotListing, SnapshotQuery, SnapshotTotals, Snapshots};
+pub use snapshot_copy::{CopyBase, SnapshotCopies, SnapshotCopy};
+pub use snapshot_group::{SnapshotGroup, SnapshotGroupFilter, SnapshotGroupQuery, SnapshotGroups};
 pub use snapshot_policy::{
     SnapshotPolicies, SnapshotPolicy, SnapshotPolicyFilter, SnapshotPolicyListing, SnapshotPolicyQuery,
 };
+pub use snapshot_share::{SnapshotShare, SnapshotShares};
 pub use tag::{Tag, TagCondition, Tagged, Tags};
 pub use usage::{BillBy, BillLine, Usage, UsedDisk, UsedSnapshots};
 pub use user::{AttachedPolicy, Holder, Role, User, Users};

@@ -3,11 +3,12 @@
 use std::collections::HashMap;
 
 use ashlar_types::{AccountUin, UnixMillis};
+use sqlx::Row as _;
 
 use crate::column::{Columns, signed, stored_enum};
 use crate::connect::{Connection, next_sequence};
-use crate::listing::{Builder, push_in};
-use crate::{DbError, JobId, Tagged};
+use crate::listing::{Builder, push_in, push_page};
+use crate::{DbError, JobId, Listed, Page, Tagged};
 
 stored_enum! {
     /// How an operation stands. The words are those of `DiskOperationLog.OperationState`.
@@ -51,6 +52,42 @@ pub struct LatestOperation {
     pub state: OperationState,
     /// The request that asked for it.
     pub request_id: String,
+}
+
+/// An entry of the log, as it is listed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LoggedOperation {
+    /// The id of what it was done to, which may be gone.
+    pub resource: String,
+    /// Who did it.
+    pub account: AccountUin,
+    /// The name of the action.
+    pub operation: String,
+    /// How it stands.
+    pub state: OperationState,
+    /// What asked for it: a request, or a policy by its id.
+    pub request_id: String,
+    /// When it began.
+    pub started: UnixMillis,
+    /// When it ended.
+    pub ended: Option<UnixMillis>,
+}
+
+/// Which entries a call wants to see, newest first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OperationQuery {
+    /// Whose.
+    pub account: AccountUin,
+    /// Of these resources.
+    pub resources: Vec<Tagged>,
+    /// Of these actions.
+    pub operations: Vec<String>,
+    /// Begun at this time or later.
+    pub from: Option<UnixMillis>,
+    /// Begun at this time or before.
+    pub to: Option<UnixMillis>,
+    /// Which part.
+    pub page: Page,
 }
 
 /// Queries on the log of operations.
@@ -117,6 +154,33 @@ impl Operations<'_> {
         Ok(done.rows_affected())
     }
 
+    /// The page of the log that a query asks for.
+    pub async fn list(&mut self, query: &OperationQuery) -> Result<Listed<LoggedOperation>, DbError> {
+        let mut count = Builder::new("SELECT COUNT(*) FROM operations o");
+        push_where(&mut count, query);
+        let total: i64 = count.build().fetch_one(&mut *self.0).await?.try_get(0)?;
+
+        let mut list = Builder::new("SELECT o.* FROM operations o");
+        push_where(&mut list, query);
+        list.push(" ORDER BY o.sequence DESC");
+        push_page(&mut list, query.page);
+        let rows = list.build().fetch_all(&mut *self.0).await?;
+        let entry = |row| {
+            let columns = Columns(row);
+            Ok(LoggedOperation {
+                resource: columns.text("resource_id")?,
+                account: AccountUin(columns.number("uin")?),
+                operation: columns.text("operation")?,
+                state: columns.word("state")?,
+                request_id: columns.text("request_id")?,
+                started: columns.time("started_ms")?,
+                ended: columns.time_if_any("ended_ms")?,
+            })
+        };
+        let items = rows.iter().map(entry).collect::<Result<_, DbError>>()?;
+        Ok(Listed { total_count: u64::try_from(total).unwrap_or(0), items })
+    }
+
     /// The newest entry of each of these resources; those without one are left out.
     pub async fn latest(
         &mut self,
@@ -144,5 +208,17 @@ impl Operations<'_> {
             }
         }
         Ok(found)
+    }
+}
+
+fn push_where(builder: &mut Builder, query: &OperationQuery) {
+    builder.push(" WHERE o.uin = ").push_bind(signed(query.account.0));
+    push_in(builder, "o.resource_id", &query.resources, ToString::to_string);
+    push_in(builder, "o.operation", &query.operations, Clone::clone);
+    if let Some(from) = query.from {
+        builder.push(" AND o.started_ms >= ").push_bind(from.0);
+    }
+    if let Some(to) = query.to {
+        builder.push(" AND o.started_ms <= ").push_bind(to.0);
     }
 }

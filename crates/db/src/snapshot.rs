@@ -1,12 +1,12 @@
 //! Snapshots: their rows, and every way to list them.
 
 use ashlar_types::{
-    AccountUin, DiskId, DiskUsage, ProjectId, Region, SnapshotId, SnapshotPolicyId, SnapshotPromise,
-    SnapshotState, SnapshotType, UnixMillis, Zone,
+    AccountUin, DiskId, DiskUsage, ProjectId, Region, SnapshotGroupId, SnapshotId, SnapshotPolicyId,
+    SnapshotPromise, SnapshotState, SnapshotType, UnixMillis, Zone,
 };
 use sqlx::Row as _;
 
-use crate::column::{Columns, signed, text_if_any};
+use crate::column::{Columns, parsed, signed, text_if_any};
 use crate::connect::{Connection, Row, next_sequence};
 use crate::listing::{Builder, push_in, push_in_numbers, push_page};
 use crate::{DbError, EncryptType, JobId, Lifecycle, Listed, Order, Page};
@@ -22,8 +22,8 @@ pub struct Snapshot {
     pub zone: Zone,
     /// The project it is counted to.
     pub project: ProjectId,
-    /// The disk it was taken from, which may be gone.
-    pub disk: DiskId,
+    /// The disk it was taken from, which may be gone; none for a copy from another region.
+    pub disk: Option<DiskId>,
     /// What its owner calls it, at most 60 bytes.
     pub name: String,
     /// Whether its owner sees it.
@@ -43,6 +43,11 @@ pub struct Snapshot {
     /// The policy that took it, which may be gone; none if a person did.
     pub policy: Option<SnapshotPolicyId>,
     /// When it is deleted by itself; none is kept for ever, unless there is a promise.
+    /// Whether it was asked for as an instant snapshot.
+    pub is_instant: bool,
+    /// The group it was taken with.
+    pub group: Option<SnapshotGroupId>,
+    /// When it is deleted by itself; none is kept for ever.
     pub deadline: Option<UnixMillis>,
     /// The promise of the policy that took it, where that depends on later snapshots.
     pub promise: Option<SnapshotPromise>,
@@ -69,6 +74,12 @@ pub struct SnapshotListing {
     pub snapshot: Snapshot,
     /// The name of its project.
     pub project_name: String,
+    /// With how many accounts it is shared.
+    pub share_count: u64,
+    /// Since when it is shared: with anybody for its owner, with the asking account for others.
+    pub shared_since: Option<UnixMillis>,
+    /// Whether it was copied from another region.
+    pub is_copy: bool,
 }
 
 /// One condition of a list. The values of one condition are alternatives; conditions join with "and".
@@ -90,7 +101,7 @@ pub enum SnapshotFilter {
     Zone(Vec<Zone>),
     /// `encrypt`: whether its disk is encrypted.
     Encrypt(Vec<bool>),
-    /// `snapshot-type`. All snapshots of this build are private.
+    /// `snapshot-type`: the account's own, or shared with it.
     Type(Vec<SnapshotType>),
     /// `tag-key`: has a tag with one of these keys.
     TagKey(Vec<String>),
@@ -139,20 +150,23 @@ impl Snapshots<'_> {
         let sequence = next_sequence(self.0).await?;
         sqlx::query(
             "INSERT INTO snapshots (snapshot_id, sequence, uin, region, zone, disk_id, size_gib, disk_usage,
-                created_ms, snapshot_policy_id, encrypt_type, project_id, name, lifecycle, state, percent, held_bytes, deadline_ms, job_id, modified_ms)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 0, '', '', '', 0, 0, NULL, NULL, 0)",
+                created_ms, snapshot_policy_id, encrypt_type, is_instant, snapshot_group_id, project_id, name,
+                lifecycle, state, percent, held_bytes, deadline_ms, job_id, modified_ms)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, 0, '', '', '', 0, 0, NULL, NULL, 0)",
         )
         .bind(snapshot.id.to_string())
         .bind(sequence)
         .bind(signed(snapshot.account.0))
         .bind(snapshot.zone.region().as_str())
         .bind(snapshot.zone.as_str())
-        .bind(snapshot.disk.to_string())
+        .bind(text_if_any(snapshot.disk.as_ref()).unwrap_or_default())
         .bind(signed(snapshot.size_gib))
         .bind(snapshot.usage.as_str())
         .bind(snapshot.created.0)
         .bind(text_if_any(snapshot.policy.as_ref()))
         .bind(snapshot.encrypt_type.map(EncryptType::as_str))
+        .bind(snapshot.is_instant)
+        .bind(text_if_any(snapshot.group.as_ref()))
         .execute(&mut *self.0)
         .await?;
         // One list of the changeable columns, in `save`.
@@ -218,6 +232,33 @@ impl Snapshots<'_> {
         row.as_ref().map(|row| snapshot_of(&Columns(row))).transpose()
     }
 
+    /// The live snapshot with this id, if it is in the region and the account's own or shared with it.
+    pub async fn find_usable(
+        &mut self,
+        account: AccountUin,
+        region: &Region,
+        id: SnapshotId,
+    ) -> Result<Option<Snapshot>, DbError> {
+        let sql = "SELECT * FROM snapshots s
+             WHERE s.snapshot_id = $1 AND s.region = $3 AND s.lifecycle = 'LIVE' AND (s.uin = $2 OR EXISTS
+                (SELECT 1 FROM snapshot_shares h WHERE h.snapshot_id = s.snapshot_id AND h.uin = $2))";
+        let row = sqlx::query(sql)
+            .bind(id.to_string())
+            .bind(signed(account.0))
+            .bind(region.as_str())
+            .fetch_optional(&mut *self.0)
+            .await?;
+        row.as_ref().map(|row| snapshot_of(&Columns(row))).transpose()
+    }
+
+    /// The live snapshots of a group, oldest first.
+    pub async fn of_group(&mut self, group: SnapshotGroupId) -> Result<Vec<Snapshot>, DbError> {
+        let sql =
+            "SELECT * FROM snapshots WHERE snapshot_group_id = $1 AND lifecycle = 'LIVE' ORDER BY sequence";
+        let rows = sqlx::query(sql).bind(group.to_string()).fetch_all(&mut *self.0).await?;
+        rows.iter().map(|row| snapshot_of(&Columns(row))).collect()
+    }
+
     /// Whether any snapshot, seen or not, has this id.
     pub async fn exists(&mut self, id: SnapshotId) -> Result<bool, DbError> {
         let row = sqlx::query("SELECT 1 FROM snapshots WHERE snapshot_id = $1")
@@ -261,7 +302,8 @@ impl Snapshots<'_> {
         limit: u64,
     ) -> Result<Vec<(SnapshotId, Region)>, DbError> {
         let sql = "SELECT snapshot_id, region FROM snapshots
-             WHERE lifecycle = 'LIVE' AND state <> 'CREATING' AND snapshot_id > $1 ORDER BY snapshot_id LIMIT $2";
+             WHERE lifecycle = 'LIVE' AND state NOT IN ('CREATING', 'COPYING_FROM_REMOTE', 'CHECKING_COPIED')
+                AND snapshot_id > $1 ORDER BY snapshot_id LIMIT $2";
         let rows = sqlx::query(sql)
             .bind(after.map_or_else(String::new, |id| id.to_string()))
             .bind(signed(limit))
@@ -294,17 +336,31 @@ impl Snapshots<'_> {
         Ok(SnapshotTotals { count: columns.number("count")?, held_bytes: columns.number("held_bytes")? })
     }
 
-    /// The page of live snapshots that a query asks for.
+    /// The page of live snapshots that a query asks for: the account's own and those shared with it.
     pub async fn list(&mut self, query: &SnapshotQuery) -> Result<Listed<SnapshotListing>, DbError> {
+        // Without the alternative the index by create time serves the list; few accounts need it.
+        let has_shared = sqlx::query("SELECT 1 FROM snapshot_shares WHERE uin = $1 LIMIT 1")
+            .bind(signed(query.account.0))
+            .fetch_optional(&mut *self.0)
+            .await?
+            .is_some();
         let mut count = Builder::new("SELECT COUNT(*) FROM snapshots s");
-        push_where(&mut count, query);
+        push_where(&mut count, query, has_shared);
         let total: i64 = count.build().fetch_one(&mut *self.0).await?.try_get(0)?;
 
         let mut list = Builder::new(
-            "SELECT s.*, p.name AS project_name
+            "SELECT s.*, p.name AS project_name,
+                (SELECT COUNT(*) FROM snapshot_shares h WHERE h.snapshot_id = s.snapshot_id) AS share_count,
+                (SELECT MIN(h.created_ms) FROM snapshot_shares h WHERE h.snapshot_id = s.snapshot_id
+                    AND (s.uin = ",
+        );
+        list.push_bind(signed(query.account.0)).push(" OR h.uin = ").push_bind(signed(query.account.0));
+        list.push(
+            ")) AS shared_since_ms,
+                EXISTS (SELECT 1 FROM snapshot_copies c WHERE c.snapshot_id = s.snapshot_id) AS is_copy
              FROM snapshots s JOIN projects p ON p.uin = s.uin AND p.project_id = s.project_id",
         );
-        push_where(&mut list, query);
+        push_where(&mut list, query, has_shared);
         let direction = query.order.sql();
         list.push(" ORDER BY s.created_ms").push(direction).push(", s.sequence").push(direction);
         push_page(&mut list, query.page);
@@ -314,23 +370,37 @@ impl Snapshots<'_> {
     }
 }
 
-fn push_where(builder: &mut Builder, query: &SnapshotQuery) {
-    builder.push(" WHERE s.uin = ").push_bind(signed(query.account.0));
-    builder.push(" AND s.region = ").push_bind(query.region.to_string());
+fn push_where(builder: &mut Builder, query: &SnapshotQuery, has_shared: bool) {
+    let account = signed(query.account.0);
+    builder.push(" WHERE (s.uin = ").push_bind(account);
+    if has_shared {
+        builder.push(" OR s.snapshot_id IN (SELECT h.snapshot_id FROM snapshot_shares h WHERE h.uin = ");
+        builder.push_bind(account).push(")");
+    }
+    builder.push(") AND s.region = ").push_bind(query.region.to_string());
     builder.push(" AND s.lifecycle = 'LIVE'");
     for filter in &query.filters {
-        push_filter(builder, filter);
+        push_filter(builder, account, filter);
     }
 }
 
-fn push_filter(builder: &mut Builder, filter: &SnapshotFilter) {
+fn push_filter(builder: &mut Builder, account: i64, filter: &SnapshotFilter) {
     match filter {
         SnapshotFilter::Id(values) => push_in(builder, "s.snapshot_id", values, ToString::to_string),
         SnapshotFilter::Name(values) => push_in(builder, "s.name", values, Clone::clone),
         SnapshotFilter::State(values) => push_in(builder, "s.state", values, ToString::to_string),
         SnapshotFilter::Usage(values) => push_in(builder, "s.disk_usage", values, ToString::to_string),
         SnapshotFilter::Project(values) => {
-            push_in_numbers(builder, "s.project_id", values, |value| signed(value.0));
+            // Projects, like tags, are the owner's own affair: to others a snapshot is in the default project.
+            builder
+                .push(" AND CASE WHEN s.uin = ")
+                .push_bind(account)
+                .push(" THEN s.project_id ELSE 0 END IN (");
+            let mut list = builder.separated(", ");
+            for value in values {
+                list.push_bind(signed(value.0));
+            }
+            builder.push(")");
         }
         SnapshotFilter::Disk(values) => push_in(builder, "s.disk_id", values, ToString::to_string),
         SnapshotFilter::Zone(values) => push_in(builder, "s.zone", values, ToString::to_string),
@@ -338,14 +408,23 @@ fn push_filter(builder: &mut Builder, filter: &SnapshotFilter) {
             let truth = "CASE WHEN s.encrypt_type IS NULL THEN 0 ELSE 1 END";
             push_in_numbers(builder, truth, values, |value| i64::from(*value));
         }
-        SnapshotFilter::Type(values) => push_in(builder, "'PRIVATE_SNAPSHOT'", values, ToString::to_string),
-        SnapshotFilter::TagKey(values) => push_tag(builder, None, "t.tag_key", values),
-        SnapshotFilter::TagValue(values) => push_tag(builder, None, "t.tag_value", values),
-        SnapshotFilter::Tag { key, values } => push_tag(builder, Some(key), "t.tag_value", values),
+        SnapshotFilter::Type(values) => {
+            let own = values.contains(&SnapshotType::Private);
+            match (own, values.contains(&SnapshotType::Shared)) {
+                (true, true) => {}
+                (true, false) => drop(builder.push(" AND s.uin = ").push_bind(account)),
+                (false, true) => drop(builder.push(" AND s.uin <> ").push_bind(account)),
+                (false, false) => drop(builder.push(" AND 1 = 0")),
+            }
+        }
+        SnapshotFilter::TagKey(values) => push_tag(builder, account, None, "t.tag_key", values),
+        SnapshotFilter::TagValue(values) => push_tag(builder, account, None, "t.tag_value", values),
+        SnapshotFilter::Tag { key, values } => push_tag(builder, account, Some(key), "t.tag_value", values),
     }
 }
 
-fn push_tag(builder: &mut Builder, key: Option<&String>, column: &str, values: &[String]) {
+fn push_tag(builder: &mut Builder, account: i64, key: Option<&String>, column: &str, values: &[String]) {
+    builder.push(" AND s.uin = ").push_bind(account);
     builder.push(" AND s.snapshot_id IN (SELECT t.resource_id FROM tags t WHERE 1 = 1");
     if let Some(key) = key {
         builder.push(" AND t.tag_key = ").push_bind(key.clone());
@@ -356,7 +435,13 @@ fn push_tag(builder: &mut Builder, key: Option<&String>, column: &str, values: &
 
 fn listing_of(row: &Row) -> Result<SnapshotListing, DbError> {
     let columns = Columns(row);
-    Ok(SnapshotListing { snapshot: snapshot_of(&columns)?, project_name: columns.text("project_name")? })
+    Ok(SnapshotListing {
+        snapshot: snapshot_of(&columns)?,
+        project_name: columns.text("project_name")?,
+        share_count: columns.number("share_count")?,
+        shared_since: columns.time_if_any("shared_since_ms")?,
+        is_copy: columns.flag("is_copy")?,
+    })
 }
 
 fn snapshot_of(columns: &Columns<'_>) -> Result<Snapshot, DbError> {
@@ -365,7 +450,10 @@ fn snapshot_of(columns: &Columns<'_>) -> Result<Snapshot, DbError> {
         account: AccountUin(columns.number("uin")?),
         zone: columns.word("zone")?,
         project: ProjectId(columns.number("project_id")?),
-        disk: columns.word("disk_id")?,
+        disk: match columns.text("disk_id")?.as_str() {
+            "" => None,
+            text => Some(parsed("disk_id", text)?),
+        },
         name: columns.text("name")?,
         lifecycle: columns.word("lifecycle")?,
         state: columns.word("state")?,
@@ -375,6 +463,8 @@ fn snapshot_of(columns: &Columns<'_>) -> Result<Snapshot, DbError> {
         usage: columns.word("disk_usage")?,
         encrypt_type: columns.word_if_any("encrypt_type")?,
         policy: columns.word_if_any("snapshot_policy_id")?,
+        is_instant: columns.flag("is_instant")?,
+        group: columns.word_if_any("snapshot_group_id")?,
         deadline: columns.time_if_any("deadline_ms")?,
         promise: columns.word_if_any("promise")?,
         job: columns.number_if_any("job_id")?.map(JobId),

@@ -1,9 +1,12 @@
-//! Tags of disks, snapshots and policies.
+//! Tags of disks, snapshots, groups of snapshots and policies.
 
 use std::collections::HashMap;
 use std::str::FromStr;
 
-use ashlar_types::{AccountUin, DiskId, IdError, InstanceId, Region, SnapshotId, SnapshotPolicyId};
+use ashlar_types::{
+    AccountUin, DiskBackupId, DiskId, IdError, InstanceId, Region, SnapshotGroupId, SnapshotId,
+    SnapshotPolicyId,
+};
 
 use crate::DbError;
 use crate::column::{Columns, signed};
@@ -31,6 +34,10 @@ pub enum Tagged {
     SnapshotPolicy(SnapshotPolicyId),
     /// An instance.
     Instance(InstanceId),
+    /// A backup point. It has operations, and no tags.
+    DiskBackup(DiskBackupId),
+    /// A group of snapshots.
+    SnapshotGroup(SnapshotGroupId),
 }
 
 impl std::fmt::Display for Tagged {
@@ -40,6 +47,8 @@ impl std::fmt::Display for Tagged {
             Tagged::Snapshot(id) => id.fmt(f),
             Tagged::SnapshotPolicy(id) => id.fmt(f),
             Tagged::Instance(id) => id.fmt(f),
+            Tagged::DiskBackup(id) => id.fmt(f),
+            Tagged::SnapshotGroup(id) => id.fmt(f),
         }
     }
 }
@@ -50,12 +59,13 @@ impl FromStr for Tagged {
         match text.split_once('-').map(|(prefix, _)| prefix) {
             Some("disk") => text.parse().map(Tagged::Disk),
             Some("snap") => text.parse().map(Tagged::Snapshot),
+            Some("csnap") => text.parse().map(Tagged::SnapshotGroup),
             Some("asp") => text.parse().map(Tagged::SnapshotPolicy),
             Some("ins") => text.parse().map(Tagged::Instance),
             _ => Err(IdError {
                 kind: "resource",
                 given: text.to_owned(),
-                form: "the id of a disk, a snapshot, a policy or an instance",
+                form: "the id of a disk, a snapshot, a group of snapshots, a policy or an instance",
             }),
         }
     }
@@ -230,7 +240,14 @@ struct Kind {
     alive: &'static str,
 }
 
-const KINDS: [Kind; 4] = [
+const KINDS: [Kind; 5] = [
+    Kind {
+        tables: "snapshot_groups g",
+        id: "g.snapshot_group_id",
+        account: "g.uin",
+        region: "g.region",
+        alive: " AND g.lifecycle = 'LIVE'",
+    },
     Kind {
         tables: "disks d",
         id: "d.disk_id",

@@ -122,6 +122,7 @@ impl Settings {
             billing: file.billing,
             prices: file.prices,
             enforce_performance: file.enforce_performance.unwrap_or(false),
+            operation_logs: file.operation_logs.unwrap_or(true),
         };
         control.check().map_err(|error| Failure::setup("configuration file").because(error))?;
         #[cfg(debug_assertions)]

@@ -14,7 +14,7 @@ use ashlar_types::{
     DiskChargeType, DiskId, DiskState, DiskType, GIB_BYTES, InstanceId, ManualClock, RandomSource, Region,
     SeededRandom, SnapshotId, UnixMillis,
 };
-use ashlar_volume::{VolumeId, VolumeSnapshotId, VolumeStore};
+use ashlar_volume::{VolumeId, VolumeStore};
 use parking_lot::Mutex;
 
 use crate::client::Client;

@@ -85,6 +85,14 @@ cloud_id!(
     SnapshotId, "snap-"
 );
 cloud_id!(
+    /// A backup point of a cloud disk: `dbp-xxxxxxxx`.
+    DiskBackupId, "dbp-"
+);
+cloud_id!(
+    /// A group of snapshots that were taken at one moment: `csnap-xxxxxxxx`.
+    SnapshotGroupId, "csnap-"
+);
+cloud_id!(
     /// A machine that disks can be attached to: `ins-xxxxxxxx`.
     InstanceId, "ins-"
 );

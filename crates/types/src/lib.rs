@@ -15,12 +15,12 @@ mod wire_enum;
 pub use clock::{Clock, ManualClock, UnixMillis};
 pub use disk::{DiskChargeType, DiskState, DiskType, DiskUsage, RenewFlag};
 pub use id::{
-    AccountUin, AppId, DiskId, IdError, InstanceId, ProjectId, Region, RoleId, SecretId, SnapshotId,
-    SnapshotPolicyId, UserUin, Zone,
+    AccountUin, AppId, DiskBackupId, DiskId, IdError, InstanceId, ProjectId, Region, RoleId, SecretId,
+    SnapshotGroupId, SnapshotId, SnapshotPolicyId, UserUin, Zone,
 };
 pub use money::{Money, MoneyError, Rate};
 pub use random::{RandomSource, SeededRandom};
-pub use snapshot::{SnapshotState, SnapshotType};
+pub use snapshot::{DiskBackupState, SnapshotGroupState, SnapshotState, SnapshotType};
 pub use snapshot_policy::{
     AdvancedRetention, Hours, MonthDays, NoPromise, NumberSet, OutOfRange, PolicyDays, PolicyRule, Retention,
     SnapshotPolicyState, SnapshotPromise, Weekdays,

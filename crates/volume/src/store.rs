@@ -70,6 +70,19 @@ impl From<ashlar_types::DiskId> for VolumeId {
     }
 }
 
+impl From<ashlar_types::SnapshotId> for VolumeId {
+    /// The volume in which a snapshot that comes from another pool is put together.
+    fn from(snapshot: ashlar_types::SnapshotId) -> Self {
+        Self(snapshot.to_string().into())
+    }
+}
+
+impl From<ashlar_types::DiskBackupId> for VolumeSnapshotId {
+    fn from(backup: ashlar_types::DiskBackupId) -> Self {
+        Self(backup.to_string().into())
+    }
+}
+
 impl From<ashlar_types::SnapshotId> for VolumeSnapshotId {
     fn from(snapshot: ashlar_types::SnapshotId) -> Self {
         Self(snapshot.to_string().into())

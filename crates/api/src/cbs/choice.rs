@@ -108,6 +108,14 @@ wire_choice! {
         Xfs = "xfs",
     }
 
+    /// What happens to the sharing of a snapshot.
+    pub enum SharePermissionOperation {
+        /// It begins.
+        Share = "SHARE",
+        /// It ends.
+        Cancel = "CANCEL",
+    }
+
     /// Where a snapshot's data lies.
     pub enum SnapshotMode {
         /// In the disk's own pool.

@@ -271,12 +271,17 @@ pub(super) const CODES: &[(&str, &[ErrorCode])] = &[
     ),
     ("DescribeDiskBackups", &[InvalidFilter, InvalidParameter]),
     ("DescribeDiskConfigQuota", &[InvalidParameterValue, MissingParameter, UnsupportedOperation]),
+    ("DescribeDiskOperationLogs", &[ActionOffline, InvalidFilter, InvalidParameterValue, MissingParameter]),
     ("DescribeDisks", &[InvalidFilter, InvalidParameterValue, MissingParameter, UnsupportedOperation]),
     (
         "DescribeInstancesDiskNum",
         &[InvalidDiskNotPortable, InvalidDiskIdNotFound, InvalidParameterValue, MissingParameter],
     ),
     ("DescribeSnapshotGroups", &[InvalidFilter, InvalidParameter]),
+    (
+        "DescribeSnapshotOperationLogs",
+        &[ActionOffline, InvalidFilter, InvalidParameterValue, MissingParameter],
+    ),
     ("DescribeSnapshotOverview", &[InvalidFilter, InvalidParameter]),
     ("DescribeSnapshotSharePermission", &[InvalidParameter, InvalidParameterValue, MissingParameter]),
     ("DescribeSnapshots", &[InvalidFilter, InvalidParameterValue, MissingParameter, UnsupportedOperation]),

@@ -5,15 +5,20 @@
 mod actions;
 mod choice;
 mod disk;
+mod disk_backup;
 mod errors;
 mod filter;
 mod instance;
+mod operation_log;
 mod pay;
 mod placement;
 mod price;
 mod quota;
 mod snapshot;
+mod snapshot_copy;
+mod snapshot_group;
 mod snapshot_policy;
+mod snapshot_share;
 mod tag;
 
 pub(crate) use actions::dispatch;
@@ -21,7 +26,8 @@ pub use actions::{CbsAction, CbsApi};
 pub(crate) use choice::wire_choice;
 pub use choice::{
     AttachMode, BurstPerformanceOperation, DiskOrderField, EncryptFlag, EncryptType, FileSystemType,
-    InquiryType, InstanceType, InstanceTypeHint, Order, SnapshotMode, SnapshotOrderField,
+    InquiryType, InstanceType, InstanceTypeHint, Order, SharePermissionOperation, SnapshotMode,
+    SnapshotOrderField,
 };
 pub use disk::{
     AttachDisks, AttachDisksResponse, AutoMountConfiguration, CreateDisks, CreateDisksResponse,
@@ -29,8 +35,16 @@ pub use disk::{
     InitializeDisks, InitializeDisksResponse, ModifyDiskAttributes, ModifyDiskAttributesResponse, ResizeDisk,
     ResizeDiskResponse, TerminateDisks, TerminateDisksResponse,
 };
+pub use disk_backup::{
+    ApplyDiskBackup, ApplyDiskBackupResponse, CreateDiskBackup, CreateDiskBackupResponse, DeleteDiskBackups,
+    DeleteDiskBackupsResponse, DescribeDiskBackups, DescribeDiskBackupsResponse, DiskBackup,
+};
 pub use filter::Filter;
 pub use instance::{AttachDetail, DescribeInstancesDiskNum, DescribeInstancesDiskNumResponse};
+pub use operation_log::{
+    DescribeDiskOperationLogs, DescribeDiskOperationLogsResponse, DescribeSnapshotOperationLogs,
+    DescribeSnapshotOperationLogsResponse, DiskOperationLog, SnapshotOperationLog,
+};
 pub use pay::{
     ModifyDiskBackupQuota, ModifyDiskBackupQuotaResponse, ModifyDiskExtraPerformance,
     ModifyDiskExtraPerformanceResponse, ModifyDisksChargeType, ModifyDisksChargeTypeResponse,
@@ -47,8 +61,15 @@ pub use price::{
 pub use quota::{DescribeDiskConfigQuota, DescribeDiskConfigQuotaResponse, DiskConfig};
 pub use snapshot::{
     ApplySnapshot, ApplySnapshotResponse, CreateSnapshot, CreateSnapshotResponse, DeleteSnapshots,
-    DeleteSnapshotsResponse, DescribeSnapshots, DescribeSnapshotsResponse, GetSnapOverview,
-    GetSnapOverviewResponse, Image, ModifySnapshotAttribute, ModifySnapshotAttributeResponse, Snapshot,
+    DeleteSnapshotsResponse, DescribeSnapshotOverview, DescribeSnapshotOverviewResponse, DescribeSnapshots,
+    DescribeSnapshotsResponse, GetSnapOverview, GetSnapOverviewResponse, Image, ModifySnapshotAttribute,
+    ModifySnapshotAttributeResponse, Snapshot,
+};
+pub use snapshot_copy::{CopySnapshotCrossRegions, CopySnapshotCrossRegionsResponse, SnapshotCopyResult};
+pub use snapshot_group::{
+    ApplyDisk, ApplySnapshotGroup, ApplySnapshotGroupResponse, CreateSnapshotGroup,
+    CreateSnapshotGroupResponse, DeleteSnapshotGroup, DeleteSnapshotGroupResponse, DescribeSnapshotGroups,
+    DescribeSnapshotGroupsResponse, SnapshotGroup,
 };
 pub use snapshot_policy::{
     AdvancedRetentionPolicy, AutoSnapshotPolicy, BindAutoSnapshotPolicy, BindAutoSnapshotPolicyResponse,
@@ -58,6 +79,10 @@ pub use snapshot_policy::{
     DescribeDiskAssociatedAutoSnapshotPolicy, DescribeDiskAssociatedAutoSnapshotPolicyResponse,
     ModifyAutoSnapshotPolicyAttribute, ModifyAutoSnapshotPolicyAttributeResponse, Policy, PolicyOutput,
     UnbindAutoSnapshotPolicy, UnbindAutoSnapshotPolicyResponse,
+};
+pub use snapshot_share::{
+    DescribeSnapshotSharePermission, DescribeSnapshotSharePermissionResponse, ModifySnapshotsSharePermission,
+    ModifySnapshotsSharePermissionResponse, SharePermission,
 };
 pub use tag::Tag;
 

@@ -1,6 +1,8 @@
 //! Snapshots.
 
-use ashlar_types::{DiskId, DiskUsage, Region, SnapshotId, SnapshotPolicyId, SnapshotState, SnapshotType};
+use ashlar_types::{
+    DiskBackupId, DiskId, DiskUsage, Region, SnapshotId, SnapshotPolicyId, SnapshotState, SnapshotType,
+};
 
 use super::choice::{Order, SnapshotMode, SnapshotOrderField};
 use super::filter::Filter;
@@ -22,7 +24,7 @@ model! {
         /// When the snapshot shall be deleted. Default: never.
         pub deadline: Option<IsoDateTime> = "Deadline",
         /// A backup point to make the snapshot from.
-        pub disk_backup_id: Option<String> = "DiskBackupId",
+        pub disk_backup_id: Option<DiskBackupId> = "DiskBackupId",
         /// Tags of the new snapshot.
         pub tags: Option<Vec<Tag>> = "Tags",
         /// Whether the snapshot shall lie in the disk's own pool.
@@ -121,6 +123,22 @@ model! {
         pub free_quota: f64 = "FreeQuota",
         /// How many snapshots there are.
         pub total_nums: i64 = "TotalNums",
+    }
+
+    /// Sums up the snapshots of an account in a region. Newer than the reference pages.
+    pub struct DescribeSnapshotOverview("DescribeSnapshotOverviewRequest"): input {
+    }
+
+    /// The answer of [`DescribeSnapshotOverview`].
+    pub struct DescribeSnapshotOverviewResponse("DescribeSnapshotOverviewResponse"): output {
+        /// How many snapshots there are.
+        pub total_nums: u64 = "TotalNums",
+        /// What all snapshots hold, in GB.
+        pub total_size: f64 = "TotalSize",
+        /// What of it is free, in GB.
+        pub free_quota: f64 = "FreeQuota",
+        /// What of it is billed, in GB.
+        pub real_trade_size: f64 = "RealTradeSize",
     }
 
     /// A snapshot. Reference: `cbs/data-types`, `Snapshot`; the last four fields are newer than that page.

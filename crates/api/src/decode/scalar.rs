@@ -2,12 +2,13 @@
 //! send `"DiskSize": "200"` and the flat encodings know nothing but text.
 
 use ashlar_types::{
-    DiskChargeType, DiskId, DiskState, DiskType, DiskUsage, InstanceId, ProjectId, RenewFlag, SnapshotId,
-    SnapshotPolicyId, SnapshotPolicyState, SnapshotState, SnapshotType, Zone,
+    DiskBackupId, DiskBackupState, DiskChargeType, DiskId, DiskState, DiskType, DiskUsage, InstanceId,
+    ProjectId, Region, RenewFlag, SnapshotGroupId, SnapshotGroupState, SnapshotId, SnapshotPolicyId,
+    SnapshotPolicyState, SnapshotState, SnapshotType, Zone,
 };
 
 use super::{Decode, Location, bad_value, wrong_type};
-use crate::encode::{Encode, write_quoted, write_text};
+use crate::encode::{Encode, write_quoted};
 use crate::error::ApiError;
 use crate::error_code::ErrorCode;
 use crate::schema::{Rules, Shape, TextFormat};
@@ -175,9 +176,12 @@ macro_rules! parsed_text {
 parsed_text! {
     DiskId => InvalidParameter,
     SnapshotId => InvalidParameter,
+    DiskBackupId => InvalidParameter,
+    SnapshotGroupId => InvalidParameter,
     InstanceId => InvalidParameter,
     SnapshotPolicyId => InvalidParameter,
     Zone => InvalidParameterValue,
+    Region => InvalidParameterValue,
 }
 
 /// Gives an enumeration its place in requests and answers. It must have `ALL`, `as_str` and `FromStr`.
@@ -221,12 +225,6 @@ choice! {
     SnapshotPolicyState,
     SnapshotState,
     SnapshotType,
-}
-
-impl Encode for ashlar_types::Region {
-    const SHAPE: Shape = Shape::Text(TextFormat::Plain);
-
-    fn encode(&self, out: &mut String) {
-        write_text(out, self.as_str());
-    }
+    DiskBackupState,
+    SnapshotGroupState,
 }

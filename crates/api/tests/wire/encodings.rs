@@ -33,12 +33,17 @@ fn value(member: &'static Member) -> BoxedStrategy<Value> {
     match member.name {
         "DiskId" | "DiskIds" => scalar_or_list(member, "disk-[0-9a-z]{8}"),
         "SnapshotId" | "SnapshotIds" => scalar_or_list(member, "snap-[0-9a-z]{8}"),
+        "DiskBackupId" | "DiskBackupIds" => scalar_or_list(member, "dbp-[0-9a-z]{8}"),
+        "SnapshotGroupId" | "SnapshotGroupIds" => scalar_or_list(member, "csnap-[0-9a-z]{8}"),
+        "DestinationRegions" => scalar_or_list(member, "ap-[a-z]{3,9}"),
         "AutoSnapshotPolicyId" | "AutoSnapshotPolicyIds" => scalar_or_list(member, "asp-[0-9a-z]{8}"),
         "InstanceId" | "InstanceIds" => scalar_or_list(member, "ins-[0-9a-z]{8}"),
         "Zone" | "Zones" => scalar_or_list(member, "ap-[a-z]{3,9}-[1-9]"),
         "Encrypt" => Just(json!("ENCRYPT")).boxed(),
         "Deadline" => Just(json!("2030-01-08T09:47:55+08:00")).boxed(),
-        "CurInstanceDeadline" | "NewDeadline" => Just(json!("2030-01-08 09:47:55")).boxed(),
+        "CurInstanceDeadline" | "NewDeadline" | "BeginTime" | "EndTime" => {
+            Just(json!("2030-01-08 09:47:55")).boxed()
+        }
         "DeleteSnapshot" => (0_u64..2).prop_map(Value::from).boxed(),
         _ => of_shape(member, &member.shape),
     }

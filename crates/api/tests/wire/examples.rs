@@ -145,6 +145,43 @@ const EXAMPLES: &[(&str, &str, &[&str])] = &[
         r#"{"AutoSnapshotPolicyIds": ["asp-ljylgbyo"], "TargetAccountUin": "597568700"}"#,
         &["auto_snapshot_policy_ids: [asp-ljylgbyo]", "target_account_uin: \"597568700\""],
     ),
+    (
+        "CreateDiskBackup",
+        r#"{"DiskId": "disk-xxxxxxxx"}"#,
+        &["disk_id: disk-xxxxxxxx", "disk_backup_name: None"],
+    ),
+    ("DescribeDiskBackups", r#"{"Limit": 10, "Offset": 0}"#, &["limit: Some(10)", "offset: Some(0)"]),
+    (
+        "ApplyDiskBackup",
+        r#"{"DiskId": "disk-xxxxxxxx", "DiskBackupId": "dbp-xxxxxxxx"}"#,
+        &["disk_backup_id: dbp-xxxxxxxx", "auto_stop_instance: None"],
+    ),
+    ("DeleteDiskBackups", r#"{"DiskBackupIds": ["dbp-xxxxxxxx"]}"#, &["disk_backup_ids: [dbp-xxxxxxxx]"]),
+    (
+        "ModifySnapshotsSharePermission",
+        r#"{"AccountIds": ["123456789"], "Permission": "SHARE", "SnapshotIds": ["snap-cgrmci8t", "snap-124p951f"]}"#,
+        &[
+            "account_ids: [\"123456789\"]",
+            "permission: Share",
+            "snapshot_ids: [snap-cgrmci8t, snap-124p951f]",
+        ],
+    ),
+    (
+        "CopySnapshotCrossRegions",
+        r#"{"SnapshotId": "snap-ckgjwkqh", "DestinationRegions": ["ap-beijing"]}"#,
+        &["destination_regions: [ap-beijing]", "snapshot_id: Some(snap-ckgjwkqh)"],
+    ),
+    ("DescribeSnapshotOverview", "{}", &["DescribeSnapshotOverview"]),
+    (
+        "DescribeDiskOperationLogs",
+        r#"{"Filters": [{"Name": "disk-id", "Values": ["disk-a1kmcp13"]}], "BeginTime": "2019-11-22 00:00:00"}"#,
+        &["name: \"disk-id\"", "end_time: None"],
+    ),
+    (
+        "DescribeSnapshotOperationLogs",
+        r#"{"Filters": [{"Name": "snapshot-id", "Values": ["snap-a1kmcp13"]}], "EndTime": "2019-11-22 23:59:59"}"#,
+        &["name: \"snapshot-id\"", "begin_time: None"],
+    ),
 ];
 
 type QueryExample = (&'static str, &'static [(&'static str, &'static str)], &'static [&'static str]);
@@ -237,6 +274,36 @@ const QUERY_EXAMPLES: &[QueryExample] = &[
         &["auto_snapshot_policy_ids: [asp-mrsrn243, asp-3lp17ev3]"],
     ),
     ("DescribeDiskAssociatedAutoSnapshotPolicy", &[("DiskId", "disk-dw0bbzws")], &["disk_id: disk-dw0bbzws"]),
+    ("DescribeSnapshotSharePermission", &[("SnapshotId", "snap-asxafa65")], &["snapshot_id: snap-asxafa65"]),
+    (
+        "CreateSnapshotGroup",
+        &[
+            ("DiskIds.0", "disk-lt8ajfvk"),
+            ("DiskIds.1", "disk-1ly0wu8c"),
+            ("SnapshotGroupName", "testSnapshotGroup"),
+        ],
+        &["disk_ids: [disk-lt8ajfvk, disk-1ly0wu8c]", "snapshot_group_name: Some(\"testSnapshotGroup\")"],
+    ),
+    ("DescribeSnapshotGroups", &[], &["filters: None", "limit: None"]),
+    (
+        "ApplySnapshotGroup",
+        &[
+            ("SnapshotGroupId", "csnap-gv9naz6b"),
+            ("ApplyDisks.0.SnapshotId", "snap-cznei4gl"),
+            ("ApplyDisks.0.DiskId", "disk-1ly0wu8c"),
+            ("ApplyDisks.1.SnapshotId", "snap-0axttvv9"),
+            ("ApplyDisks.1.DiskId", "disk-lt8ajfvk"),
+        ],
+        &[
+            "snapshot_group_id: csnap-gv9naz6b",
+            "ApplyDisk { snapshot_id: snap-0axttvv9, disk_id: disk-lt8ajfvk }",
+        ],
+    ),
+    (
+        "DeleteSnapshotGroup",
+        &[("SnapshotGroupId", "csnap-gv9naz6b"), ("DeleteBindImages", "true")],
+        &["snapshot_group_id: Some(csnap-gv9naz6b)", "delete_bind_images: Some(true)"],
+    ),
 ];
 
 #[test]

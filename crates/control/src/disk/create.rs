@@ -185,7 +185,7 @@ async fn source_snapshot(
     caller: &Caller,
     id: SnapshotId,
 ) -> Result<Snapshot, ControlError> {
-    let found = tx.snapshots().find(caller.account, &caller.region, id).await?;
+    let found = tx.snapshots().find_usable(caller.account, &caller.region, id).await?;
     let snapshot = found.ok_or(SnapshotError::NotFound(id))?;
     state::snapshot_ready(&snapshot)?;
     match snapshot.usage {

@@ -12,7 +12,7 @@ use crate::leader::Leadership;
 use crate::money::Charge;
 use crate::price::Priced;
 use crate::reconcile::Reconciled;
-use crate::snapshot::NewSnapshot;
+use crate::snapshot::new_snapshot;
 use crate::wire_time::plus_months;
 
 /// What the clock does to a disk.
@@ -148,8 +148,9 @@ impl Control {
         }
         let caller = acting_for(disk);
         let id = self.free_snapshot_id(&caller.region).await?;
-        let new = NewSnapshot::of(disk, id, format!("{} at its end", disk.id));
-        let job = self.begin_snapshot(&mut tx, &caller, disk.clone(), new).await?;
+        let name = Some(format!("{} at its end", disk.id));
+        let new = new_snapshot(id, disk, name, disk.usage, self.now());
+        let job = self.begin_snapshot(&mut tx, &caller, disk.clone(), new, &[]).await?;
         tx.commit().await?;
         self.await_job(job).await?;
         Ok(true)

@@ -79,7 +79,7 @@ fn view_of(
     snapshot_policies: Option<Vec<SnapshotPolicyId>>,
     now: UnixMillis,
 ) -> DiskView {
-    let DiskListing { disk, project_name, snapshot_count, snapshot_bytes } = listing;
+    let DiskListing { disk, project_name, snapshot_count, snapshot_bytes, backup_count } = listing;
     let days_to_deadline = disk.deadline.map(|deadline| (deadline.0 - now.0).div_euclid(DAY_MS));
     let return_fail = match (disk.charge_type, disk.state) {
         (DiskChargeType::PostpaidByHour | DiskChargeType::CdcPaid, _) => ReturnFail::NotPrepaid,
@@ -109,6 +109,7 @@ fn view_of(
         tags,
         snapshot_count,
         snapshot_bytes,
+        backup_count,
         latest_operation,
         days_to_deadline,
         encryption_key: None,

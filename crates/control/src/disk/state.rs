@@ -144,14 +144,25 @@ pub(crate) fn needs_unattached(disk: &Disk) -> Result<(), DiskError> {
     }
 }
 
+/// Sends the disk on its way back to an earlier content.
+pub(crate) fn begin_content_change(mut disk: Disk) -> Result<Disk, DiskError> {
+    needs_unattached(&disk)?;
+    disk.state = DiskState::Rollbacking;
+    disk.rollback_percent = 0;
+    Ok(disk)
+}
+
 /// Rolls the disk back to a snapshot of its own.
-pub(crate) fn begin_roll_back(
-    mut disk: Disk,
-    mut snapshot: Snapshot,
-) -> Result<(Disk, Snapshot), ControlError> {
-    if snapshot.disk != disk.id {
-        let (snapshot, origin) = (snapshot.id, snapshot.disk);
-        return Err(SnapshotError::OfOtherDisk { snapshot, origin, disk: disk.id }.into());
+pub(crate) fn begin_roll_back(disk: Disk, mut snapshot: Snapshot) -> Result<(Disk, Snapshot), ControlError> {
+    match snapshot.disk {
+        Some(origin) if origin == disk.id => {}
+        Some(origin) => {
+            return Err(SnapshotError::OfOtherDisk { snapshot: snapshot.id, origin, disk: disk.id }.into());
+        }
+        None => {
+            let why = "it was copied from another region and has no disk here, create one from it instead";
+            return Err(SnapshotError::NotSupported { snapshot: snapshot.id, why }.into());
+        }
     }
     snapshot_ready(&snapshot)?;
     if snapshot.size_gib > disk.size_gib {
@@ -162,9 +173,7 @@ pub(crate) fn begin_roll_back(
         }
         .into());
     }
-    needs_unattached(&disk)?;
-    disk.state = DiskState::Rollbacking;
-    disk.rollback_percent = 0;
+    let disk = begin_content_change(disk)?;
     snapshot.state = SnapshotState::Rollbacking;
     Ok((disk, snapshot))
 }

@@ -1,15 +1,17 @@
 //! TerminateDisks and InitializeDisks.
 
-use ashlar_db::{Disk, Lifecycle, Snapshot, Tagged, Transaction};
+use ashlar_db::{Disk, DiskBackup, Lifecycle, Snapshot, Tagged, Transaction};
 use ashlar_types::DiskId;
 
 use super::state::Termination;
 use super::{TerminateDisks, find_all, state, told_apart};
 use crate::caller::Caller;
 use crate::control::Control;
+use crate::disk_backup;
 use crate::error::{ControlError, SnapshotError};
 use crate::filter::check_ids;
 use crate::job::{Initialization, Work};
+use crate::snapshot::check_may_go;
 
 impl Control {
     /// Gives disks back: postpaid ones are gone at once; prepaid ones are isolated, and gone at the second
@@ -52,9 +54,11 @@ impl Control {
         disks: Vec<Disk>,
         snapshots: Vec<Snapshot>,
     ) -> Result<(), ControlError> {
+        let backups = disk_backup::that_go_with(&mut tx, &disks).await?;
         let work = Work::TerminateDisks {
             disks: disks.iter().map(|disk| disk.id).collect(),
             snapshots: snapshots.iter().map(|snapshot| snapshot.id).collect(),
+            backups: backups.iter().map(|backup| backup.id).collect(),
         };
         let job = self.write_job(&mut tx, &caller.region, &work).await?;
         for snapshot in snapshots {
@@ -62,6 +66,12 @@ impl Control {
             let going = Snapshot { lifecycle: Lifecycle::Deleting, job: Some(job), ..snapshot };
             tx.snapshots().save(&going).await?;
             self.log_operation(&mut tx, caller, id, "DeleteSnapshots", Some(job)).await?;
+        }
+        for backup in backups {
+            let id = Tagged::DiskBackup(backup.id);
+            let going = DiskBackup { lifecycle: Lifecycle::Deleting, job: Some(job), ..backup };
+            tx.disk_backups().save(&going).await?;
+            self.log_operation(&mut tx, caller, id, "DeleteDiskBackups", Some(job)).await?;
         }
         for disk in disks {
             self.charge_rest(&mut tx, &disk).await?;
@@ -84,7 +94,7 @@ impl Control {
                 return Err(told_apart(&mut tx, error).await?);
             }
             if let Some(snapshot) = disk.source_snapshot {
-                let found = tx.snapshots().find(caller.account, &caller.region, snapshot).await?;
+                let found = tx.snapshots().find_usable(caller.account, &caller.region, snapshot).await?;
                 state::snapshot_ready(&found.ok_or(SnapshotError::NotFound(snapshot))?)?;
             }
             targets.push(Initialization { disk: disk.id, to: disk.source_snapshot });
@@ -105,6 +115,7 @@ async fn snapshots_that_go(
         for snapshot in tx.snapshots().of_disk(disk.id).await? {
             if snapshot.deadline.is_some() {
                 state::snapshot_ready(&snapshot)?;
+                check_may_go(tx, &snapshot).await?;
                 going.push(snapshot);
             }
         }

@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ashlar_db::JobPhase;
-use ashlar_types::{DiskId, GIB_BYTES, Region, SnapshotId};
-use ashlar_volume::{ErrorKind, VolumeError, VolumeStore};
+use ashlar_types::{DiskBackupId, DiskId, GIB_BYTES, Region, SnapshotId};
+use ashlar_volume::{ErrorKind, VolumeError, VolumeId, VolumeSnapshotId, VolumeStore};
 
-use super::{Step, Work};
+use super::{GroupMember, Step, Work, copy};
 use crate::control::Control;
 
 /// What the last step has to know of the pool.
@@ -17,6 +17,8 @@ pub(crate) struct Survey {
     pub(crate) volumes: Vec<DiskId>,
     /// Which of the job's snapshots there are.
     pub(crate) snapshots: Vec<SnapshotId>,
+    /// Which of the job's backup points there are.
+    pub(crate) backups: Vec<DiskBackupId>,
     /// How many bytes each of these snapshots holds: the job's own and those that a deletion made heirs.
     pub(crate) held_bytes: Vec<(SnapshotId, u64)>,
 }
@@ -44,9 +46,16 @@ pub(crate) fn run(control: &Control, region: &Region, work: &Work, step: Step) -
             .iter()
             .try_for_each(|snapshot| control.exports.withdraw_snapshot(*snapshot, wait)),
         Step::DeleteSnapshots => {
-            work.snapshots().iter().try_for_each(|snapshot| gone(store.delete_snapshot(&(*snapshot).into())))
+            let snapshots = work.snapshots().into_iter().map(VolumeSnapshotId::from);
+            let mut all = snapshots.chain(work.backups().into_iter().map(VolumeSnapshotId::from));
+            all.try_for_each(|snapshot| gone(store.delete_snapshot(&snapshot)))
         }
+        Step::RenameSnapshot | Step::RenameSnapshotBack => rename_snapshot(store.as_ref(), work, step),
+        Step::FreezeCopy => copy::freeze(store.as_ref(), work),
+        Step::DropCopy => copy::drop_what_there_is(store.as_ref(), work),
         Step::PublishSnapshots => publish_snapshots(control, &store, work),
+        // These are more than one call: `copy` has them.
+        Step::PrepareCopy | Step::CopyBlocks | Step::VerifyCopy => Err(misplaced(work, step)),
         // These two are transactions; `ending` has them.
         Step::Settle | Step::GiveBack => Err(misplaced(work, step)),
     }
@@ -62,7 +71,16 @@ pub(crate) fn survey(
 ) -> Result<Survey, VolumeError> {
     let mut survey = Survey::default();
     match (work, phase) {
-        (Work::TerminateDisks { .. } | Work::DeleteSnapshots { .. } | Work::CreateSnapshot { .. }, _) => {}
+        (
+            Work::TerminateDisks { .. }
+            | Work::DeleteSnapshots { .. }
+            | Work::CreateSnapshot { .. }
+            | Work::DeleteDiskBackups { .. }
+            | Work::ConvertDiskBackup { .. }
+            | Work::CopySnapshot { .. }
+            | Work::CreateSnapshotGroup { .. },
+            _,
+        ) => {}
         // The others end without a look at the pool, so a latched pool cannot hold them up.
         (
             Work::CreateDisks { .. }
@@ -71,7 +89,10 @@ pub(crate) fn survey(
             | Work::ResizeDisk { .. }
             | Work::InitializeDisks { .. }
             | Work::ChangeDiskType { .. }
-            | Work::ApplySnapshot { .. },
+            | Work::ApplySnapshot { .. }
+            | Work::CreateDiskBackup { .. }
+            | Work::ApplyDiskBackup { .. }
+            | Work::ApplySnapshotGroup { .. },
             _,
         ) => return Ok(survey),
     }
@@ -85,6 +106,11 @@ pub(crate) fn survey(
         if let Some(info) = there(store.snapshot(&snapshot.into()))? {
             survey.snapshots.push(snapshot);
             survey.held_bytes.push((snapshot, info.held_bytes));
+        }
+    }
+    for backup in work.backups() {
+        if there(store.snapshot(&backup.into()))?.is_some() {
+            survey.backups.push(backup);
         }
     }
     for snapshot in heirs {
@@ -129,10 +155,31 @@ fn reset_volumes(store: &dyn VolumeStore, work: &Work) -> Result<(), VolumeError
 }
 
 fn roll_back_volume(store: &dyn VolumeStore, work: &Work) -> Result<(), VolumeError> {
-    let Work::ApplySnapshot { disk, snapshot } = work else {
-        return Err(misplaced(work, Step::RollBackVolume));
+    let targets = match work {
+        Work::ApplySnapshot { disk, snapshot } => vec![((*disk).into(), (*snapshot).into())],
+        Work::ApplyDiskBackup { disk, backup } => vec![((*disk).into(), (*backup).into())],
+        Work::ApplySnapshotGroup { members } => named(members),
+        other => return Err(misplaced(other, Step::RollBackVolume)),
     };
-    store.roll_back(&(*disk).into(), &(*snapshot).into())
+    store.roll_back_volumes(&targets)
+}
+
+/// The volumes and snapshots of a group, as the store names them.
+fn named(members: &[GroupMember]) -> Vec<(VolumeId, VolumeSnapshotId)> {
+    members.iter().map(|member| (member.disk.into(), member.snapshot.into())).collect()
+}
+
+fn rename_snapshot(store: &dyn VolumeStore, work: &Work, step: Step) -> Result<(), VolumeError> {
+    let Work::ConvertDiskBackup { backup, snapshot, .. } = work else {
+        return Err(misplaced(work, step));
+    };
+    let (backup, snapshot) = (VolumeSnapshotId::from(*backup), VolumeSnapshotId::from(*snapshot));
+    let (from, to) = if step == Step::RenameSnapshot { (&backup, &snapshot) } else { (&snapshot, &backup) };
+    match store.rename_snapshot(from, to) {
+        // The second time it has the name already.
+        Err(error) if error.kind() == ErrorKind::NotFound && there(store.snapshot(to))?.is_some() => Ok(()),
+        other => other,
+    }
 }
 
 fn publish_exports(control: &Control, store: &Arc<dyn VolumeStore>, work: &Work) -> Result<(), VolumeError> {
@@ -152,7 +199,14 @@ fn publish_exports(control: &Control, store: &Arc<dyn VolumeStore>, work: &Work)
         | Work::ChangeDiskType { .. }
         | Work::CreateSnapshot { .. }
         | Work::ApplySnapshot { .. }
-        | Work::DeleteSnapshots { .. } => Err(misplaced(work, Step::PublishExports)),
+        | Work::DeleteSnapshots { .. }
+        | Work::CreateDiskBackup { .. }
+        | Work::ApplyDiskBackup { .. }
+        | Work::DeleteDiskBackups { .. }
+        | Work::ConvertDiskBackup { .. }
+        | Work::CopySnapshot { .. }
+        | Work::CreateSnapshotGroup { .. }
+        | Work::ApplySnapshotGroup { .. } => Err(misplaced(work, Step::PublishExports)),
     }
 }
 
@@ -176,10 +230,14 @@ fn withdraw_wait(control: &Control) -> Duration {
 }
 
 fn take_snapshot(store: &dyn VolumeStore, work: &Work) -> Result<(), VolumeError> {
-    let Work::CreateSnapshot { disk, snapshot } = work else {
-        return Err(misplaced(work, Step::TakeSnapshot));
+    let wanted = match work {
+        Work::CreateSnapshot { disk, snapshot } => vec![((*disk).into(), (*snapshot).into())],
+        Work::CreateDiskBackup { disk, backup } => vec![((*disk).into(), (*backup).into())],
+        Work::CreateSnapshotGroup { members } => named(members),
+        other => return Err(misplaced(other, Step::TakeSnapshot)),
     };
-    made(store.create_snapshot(&(*disk).into(), &(*snapshot).into()))
+    // All of them or none: where one is there, the step was done before.
+    made(store.create_snapshots(&wanted))
 }
 
 fn publish_snapshots(
@@ -196,21 +254,21 @@ fn publish_snapshots(
     Ok(())
 }
 
-fn made(result: Result<(), VolumeError>) -> Result<(), VolumeError> {
+pub(super) fn made(result: Result<(), VolumeError>) -> Result<(), VolumeError> {
     match result {
         Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
         other => other,
     }
 }
 
-fn gone(result: Result<(), VolumeError>) -> Result<(), VolumeError> {
+pub(super) fn gone(result: Result<(), VolumeError>) -> Result<(), VolumeError> {
     match result {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
         other => other,
     }
 }
 
-fn there<T>(result: Result<T, VolumeError>) -> Result<Option<T>, VolumeError> {
+pub(super) fn there<T>(result: Result<T, VolumeError>) -> Result<Option<T>, VolumeError> {
     match result {
         Ok(info) => Ok(Some(info)),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
@@ -218,7 +276,7 @@ fn there<T>(result: Result<T, VolumeError>) -> Result<Option<T>, VolumeError> {
     }
 }
 
-fn misplaced(work: &Work, step: Step) -> VolumeError {
+pub(super) fn misplaced(work: &Work, step: Step) -> VolumeError {
     VolumeError::new(
         ErrorKind::InvalidArgument,
         format!("step {} does not belong to a job {}", step.name(), work.kind()),

@@ -1,7 +1,12 @@
 //! The last step of a job: one transaction that sets the states and lets go of everything.
 
-use ashlar_db::{DbError, Disk, JobId, JobPhase, Lifecycle, OperationState, Snapshot, Tagged, Transaction};
-use ashlar_types::{DiskId, SnapshotId, SnapshotState, UnixMillis};
+use ashlar_db::{
+    DbError, Disk, DiskBackup, JobId, JobPhase, Lifecycle, OperationState, Snapshot, SnapshotCopy,
+    SnapshotGroup, Tagged, Transaction,
+};
+use ashlar_types::{
+    DiskBackupState, DiskId, SnapshotGroupId, SnapshotGroupState, SnapshotId, SnapshotState, UnixMillis,
+};
 
 use super::Work;
 use super::effect::Survey;
@@ -28,18 +33,45 @@ impl Ending<'_> {
         }
         for snapshot in tx.snapshots().of_job(self.job).await? {
             match self.work {
-                Work::CreateSnapshot { .. } | Work::ApplySnapshot { .. } => {
-                    tx.snapshots().save(&self.ready(snapshot)).await?;
-                }
                 Work::TerminateDisks { .. } | Work::DeleteSnapshots { .. } => {
                     forget_snapshot(tx, snapshot.id).await?;
                 }
-                Work::CreateDisks { .. } | Work::InitializeDisks { .. } => {}
-                Work::AttachDisks { .. }
+                Work::CreateSnapshot { .. }
+                | Work::ApplySnapshot { .. }
+                | Work::ConvertDiskBackup { .. }
+                | Work::CopySnapshot { .. }
+                | Work::CreateSnapshotGroup { .. }
+                | Work::ApplySnapshotGroup { .. } => tx.snapshots().save(&self.ready(snapshot)).await?,
+                Work::CreateDisks { .. }
+                | Work::InitializeDisks { .. }
+                | Work::AttachDisks { .. }
                 | Work::DetachDisks { .. }
                 | Work::ResizeDisk { .. }
-                | Work::ChangeDiskType { .. } => {}
+                | Work::ChangeDiskType { .. }
+                | Work::CreateDiskBackup { .. }
+                | Work::ApplyDiskBackup { .. }
+                | Work::DeleteDiskBackups { .. } => {}
             }
+        }
+        for backup in tx.disk_backups().of_job(self.job).await? {
+            match self.work {
+                Work::CreateDiskBackup { .. } | Work::ApplyDiskBackup { .. } => {
+                    tx.disk_backups().save(&ready_backup(backup)).await?;
+                }
+                // Deleted, gone with its disk, or a snapshot by now.
+                _ => tx.disk_backups().delete(backup.id).await?,
+            }
+        }
+        for group in tx.snapshot_groups().of_job(self.job).await? {
+            match self.work {
+                Work::DeleteSnapshots { .. } => forget_group(tx, group.id).await?,
+                _ => tx.snapshot_groups().save(&self.ready_group(group)).await?,
+            }
+        }
+        if let Work::CopySnapshot { snapshot, .. } = self.work
+            && let Some(copy) = tx.snapshot_copies().find(*snapshot).await?
+        {
+            tx.snapshot_copies().save(&SnapshotCopy { is_done: true, ..copy }).await?;
         }
         self.note_held_bytes(tx).await?;
         tx.operations().end_of_job(self.job, OperationState::Success, "", self.now).await?;
@@ -63,6 +95,21 @@ impl Ending<'_> {
                 forget_snapshot(tx, snapshot.id).await?;
             }
         }
+        for backup in tx.disk_backups().of_job(self.job).await? {
+            if self.is_left_backup(&backup) {
+                tx.disk_backups().save(&ready_backup(backup)).await?;
+            } else {
+                tx.disk_backups().delete(backup.id).await?;
+            }
+        }
+        for group in tx.snapshot_groups().of_job(self.job).await? {
+            // Only a group that never came to be, or that is deleted already, has no members.
+            if tx.snapshots().of_group(group.id).await?.is_empty() {
+                forget_group(tx, group.id).await?;
+            } else {
+                tx.snapshot_groups().save(&self.ready_group(group)).await?;
+            }
+        }
         self.note_held_bytes(tx).await?;
         tx.ledger().reverse_job(self.job, self.now).await?;
         // A create call that failed may be tried again with its token.
@@ -79,10 +126,17 @@ impl Ending<'_> {
             Work::DetachDisks { .. } => Some(state::leave_instance(disk)),
             Work::ResizeDisk { size_gib, .. } => Some(state::finish_resize(disk, *size_gib)),
             Work::ChangeDiskType { disk_type, .. } => Some(state::finish_change_type(disk, *disk_type)),
-            Work::ApplySnapshot { .. } => Some(state::finish_roll_back(disk)),
-            Work::InitializeDisks { .. } | Work::CreateSnapshot { .. } | Work::DeleteSnapshots { .. } => {
-                Some(state::rested(disk))
+            Work::ApplySnapshot { .. } | Work::ApplyDiskBackup { .. } | Work::ApplySnapshotGroup { .. } => {
+                Some(state::finish_roll_back(disk))
             }
+            Work::InitializeDisks { .. }
+            | Work::CreateSnapshot { .. }
+            | Work::DeleteSnapshots { .. }
+            | Work::CreateDiskBackup { .. }
+            | Work::DeleteDiskBackups { .. }
+            | Work::ConvertDiskBackup { .. }
+            | Work::CopySnapshot { .. }
+            | Work::CreateSnapshotGroup { .. } => Some(state::rested(disk)),
             Work::TerminateDisks { .. } => None,
         }
     }
@@ -99,13 +153,23 @@ impl Ending<'_> {
             | Work::ChangeDiskType { .. }
             | Work::CreateSnapshot { .. }
             | Work::ApplySnapshot { .. }
-            | Work::DeleteSnapshots { .. } => true,
+            | Work::DeleteSnapshots { .. }
+            | Work::CreateDiskBackup { .. }
+            | Work::ApplyDiskBackup { .. }
+            | Work::DeleteDiskBackups { .. }
+            | Work::ConvertDiskBackup { .. }
+            | Work::CopySnapshot { .. }
+            | Work::CreateSnapshotGroup { .. }
+            | Work::ApplySnapshotGroup { .. } => true,
         }
     }
 
     fn is_left_snapshot(&self, snapshot: &Snapshot) -> bool {
         match self.work {
-            Work::CreateSnapshot { .. } => false,
+            Work::CreateSnapshot { .. }
+            | Work::ConvertDiskBackup { .. }
+            | Work::CopySnapshot { .. }
+            | Work::CreateSnapshotGroup { .. } => false,
             Work::TerminateDisks { .. } | Work::DeleteSnapshots { .. } => {
                 self.survey.snapshots.contains(&snapshot.id)
             }
@@ -115,8 +179,30 @@ impl Ending<'_> {
             | Work::ResizeDisk { .. }
             | Work::InitializeDisks { .. }
             | Work::ChangeDiskType { .. }
-            | Work::ApplySnapshot { .. } => true,
+            | Work::ApplySnapshot { .. }
+            | Work::CreateDiskBackup { .. }
+            | Work::ApplyDiskBackup { .. }
+            | Work::DeleteDiskBackups { .. }
+            | Work::ApplySnapshotGroup { .. } => true,
         }
+    }
+
+    fn is_left_backup(&self, backup: &DiskBackup) -> bool {
+        match self.work {
+            Work::CreateDiskBackup { .. } => false,
+            Work::TerminateDisks { .. } | Work::DeleteDiskBackups { .. } => {
+                self.survey.backups.contains(&backup.id)
+            }
+            _ => true,
+        }
+    }
+
+    fn ready_group(&self, mut group: SnapshotGroup) -> SnapshotGroup {
+        group.lifecycle = Lifecycle::Live;
+        group.state = SnapshotGroupState::Normal;
+        group.percent = 100;
+        group.modified = self.now;
+        group
     }
 
     fn ready(&self, mut snapshot: Snapshot) -> Snapshot {
@@ -143,5 +229,19 @@ async fn forget_disk(tx: &mut Transaction, disk: DiskId) -> Result<(), DbError> 
 
 async fn forget_snapshot(tx: &mut Transaction, snapshot: SnapshotId) -> Result<(), DbError> {
     tx.tags().delete(Tagged::Snapshot(snapshot)).await?;
+    tx.snapshot_copies().delete(snapshot).await?;
     tx.snapshots().delete(snapshot).await
+}
+
+/// After its members: they name it.
+async fn forget_group(tx: &mut Transaction, group: SnapshotGroupId) -> Result<(), DbError> {
+    tx.tags().delete(Tagged::SnapshotGroup(group)).await?;
+    tx.snapshot_groups().delete(group).await
+}
+
+fn ready_backup(mut backup: DiskBackup) -> DiskBackup {
+    backup.lifecycle = Lifecycle::Live;
+    backup.state = DiskBackupState::Normal;
+    backup.percent = 100;
+    backup
 }

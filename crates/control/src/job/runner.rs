@@ -2,7 +2,7 @@
 //!
 //! The journal alone says what is to be done; what is held here is only who is at it, and who waits.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
@@ -107,7 +107,7 @@ impl Drop for Leave {
 }
 
 /// Where a run of a job stands after a step.
-enum Next {
+pub(super) enum Next {
     /// The journal names the next step.
     Again,
     /// The job has ended.
@@ -255,7 +255,14 @@ impl Control {
             | Step::TakeSnapshot
             | Step::WithdrawSnapshots
             | Step::DeleteSnapshots
-            | Step::PublishSnapshots => self.run_effects(&record, &work, step).await,
+            | Step::PublishSnapshots
+            | Step::RenameSnapshot
+            | Step::RenameSnapshotBack
+            | Step::FreezeCopy
+            | Step::DropCopy => self.run_effects(&record, &work, step).await,
+            Step::PrepareCopy | Step::CopyBlocks | Step::VerifyCopy => {
+                self.run_copy_step(&record, &work, step).await
+            }
         }
     }
 
@@ -275,14 +282,7 @@ impl Control {
                 }
                 self.note(record, |record| (record.phase, next)).await
             }
-            (Err(error), JobPhase::Forward) => {
-                let mut tx = self.db.write().await?;
-                if is_still(&mut tx, record).await? {
-                    turn_round(&mut tx, record, work, &error).await?;
-                    tx.commit().await?;
-                }
-                Ok(Next::Again)
-            }
+            (Err(error), JobPhase::Forward) => self.after_failure(record, work, error).await,
             // The way back is blocked. Waiters learn it now; the journal keeps the job for the next try.
             (Err(error), JobPhase::Undo | JobPhase::Succeeded | JobPhase::Failed) => {
                 Ok(Next::Ended(Err(error)))
@@ -290,17 +290,49 @@ impl Control {
         }
     }
 
+    /// Turns a job round whose way forward has failed.
+    pub(super) async fn after_failure(
+        &self,
+        record: &JobRecord,
+        work: &Work,
+        error: JobError,
+    ) -> Result<Next, ControlError> {
+        if self.runner.is_stopping() {
+            return Err(stopping(record.id).into());
+        }
+        let mut tx = self.db.write().await?;
+        if is_still(&mut tx, record).await? {
+            turn_round(&mut tx, record, work, &error).await?;
+            tx.commit().await?;
+        }
+        Ok(Next::Again)
+    }
+
     /// Runs a step in the stores, with the faults that tests play.
     async fn run_effect(&self, record: &JobRecord, work: &Work, step: Step) -> Result<(), JobError> {
+        self.with_faults(work, step, || {
+            let (region, work) = (record.region.clone(), work.clone());
+            self.in_turn(move |this| effect::run(&this, &region, &work, step))
+        })
+        .await
+    }
+
+    /// Runs `effect` as often, and as well, as a test wants it.
+    pub(super) async fn with_faults<T, F: Future<Output = Result<T, JobError>>>(
+        &self,
+        work: &Work,
+        step: Step,
+        effect: impl Fn() -> F,
+    ) -> Result<T, JobError> {
         let fault = self.runner.fault(work, step);
         match fault {
             Fault::HaltBefore => match self.halt().await {},
             Fault::FailBefore => return Err(played()),
             Fault::None | Fault::FailAfter | Fault::HaltAfter | Fault::Twice => {}
         }
-        let mut outcome = self.in_stores(record, work, step).await;
+        let mut outcome = effect().await;
         if fault == Fault::Twice && outcome.is_ok() {
-            outcome = self.in_stores(record, work, step).await;
+            outcome = effect().await;
         }
         match fault {
             Fault::HaltAfter => match self.halt().await {},
@@ -309,11 +341,15 @@ impl Control {
         }
     }
 
-    async fn in_stores(&self, record: &JobRecord, work: &Work, step: Step) -> Result<(), JobError> {
+    /// Runs something in the stores, when it is this job's turn.
+    pub(super) async fn in_turn<T: Send + 'static>(
+        &self,
+        effect: impl FnOnce(Control) -> Result<T, VolumeError> + Send + 'static,
+    ) -> Result<T, JobError> {
         // The semaphore is never closed; without a turn the step merely runs beside more others.
         let _turn = self.runner.turns.acquire().await;
-        let (this, region, work) = (self.clone(), record.region.clone(), work.clone());
-        let done = tokio::task::spawn_blocking(move || effect::run(&this, &region, &work, step)).await;
+        let this = self.clone();
+        let done = tokio::task::spawn_blocking(move || effect(this)).await;
         let done = done.unwrap_or_else(|panic| {
             Err(VolumeError::new(ErrorKind::Io, format!("the store stopped halfway: {panic}")))
         });
@@ -368,14 +404,19 @@ impl Control {
 
     /// Snapshots that a deletion may leave blocks to: the others of the same disks.
     async fn heirs(&self, record: &JobRecord, work: &Work) -> Result<Vec<SnapshotId>, ControlError> {
-        if !matches!(work, Work::DeleteSnapshots { .. } | Work::TerminateDisks { .. }) {
+        let leaves_blocks = matches!(
+            work,
+            Work::DeleteSnapshots { .. } | Work::TerminateDisks { .. } | Work::DeleteDiskBackups { .. }
+        );
+        if !leaves_blocks {
             return Ok(Vec::new());
         }
         let mut tx = self.db.read().await?;
         let mut heirs = Vec::new();
         let going = tx.snapshots().of_job(record.id).await?;
-        let mut disks: Vec<_> = going.iter().map(|snapshot| snapshot.disk).collect();
-        disks.dedup();
+        let backups = tx.disk_backups().of_job(record.id).await?;
+        let disks = going.iter().filter_map(|snapshot| snapshot.disk);
+        let disks: BTreeSet<_> = disks.chain(backups.iter().map(|backup| backup.disk)).collect();
         for disk in disks {
             heirs.extend(tx.snapshots().of_disk(disk).await?.iter().map(|snapshot| snapshot.id));
         }
@@ -407,7 +448,7 @@ impl Control {
 
 /// Whether the journal still says what it said when the step began: a call that gave up may have turned the
 /// job round.
-async fn is_still(tx: &mut Transaction, record: &JobRecord) -> Result<bool, ControlError> {
+pub(super) async fn is_still(tx: &mut Transaction, record: &JobRecord) -> Result<bool, ControlError> {
     Ok(tx
         .jobs()
         .find(record.id)
@@ -427,7 +468,7 @@ async fn turn_round(
     Ok(tx.jobs().advance(record.id, JobPhase::Undo, first.name()).await?)
 }
 
-fn next_step(steps: &[Step], step: Step) -> Result<Step, ControlError> {
+pub(super) fn next_step(steps: &[Step], step: Step) -> Result<Step, ControlError> {
     let at = steps.iter().position(|at| *at == step);
     let next = at.and_then(|at| steps.get(at + 1)).copied();
     next.ok_or_else(|| broken(&format!("no step follows {}", step.name())))
@@ -455,6 +496,6 @@ fn played() -> JobError {
 }
 
 /// The journal holds what this build cannot read.
-fn broken(what: &dyn std::fmt::Display) -> ControlError {
+pub(super) fn broken(what: &dyn std::fmt::Display) -> ControlError {
     ashlar_db::DbError::new(ashlar_db::DbErrorKind::Corrupt, format!("journal of jobs: {what}")).into()
 }

@@ -3,7 +3,10 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use ashlar_types::{DiskId, DiskState, DiskType, InstanceId, SnapshotId};
+use ashlar_types::{
+    DiskBackupId, DiskId, DiskState, DiskType, InstanceId, Region, SnapshotGroupId, SnapshotId, SnapshotState,
+};
+use ashlar_volume::VolumeStore as _;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
@@ -50,9 +53,17 @@ enum Call {
     CreateSnapshot,
     Apply,
     DeleteSnapshots,
+    CreateBackup,
+    ApplyBackup,
+    DeleteBackups,
+    ConvertBackup,
+    Copy,
+    CreateGroup,
+    ApplyGroup,
+    DeleteGroup,
 }
 
-const CALLS: [Call; 10] = [
+const CALLS: [Call; 18] = [
     Call::Create,
     Call::Attach,
     Call::Detach,
@@ -63,9 +74,18 @@ const CALLS: [Call; 10] = [
     Call::CreateSnapshot,
     Call::Apply,
     Call::DeleteSnapshots,
+    Call::CreateBackup,
+    Call::ApplyBackup,
+    Call::DeleteBackups,
+    Call::ConvertBackup,
+    Call::Copy,
+    Call::CreateGroup,
+    Call::ApplyGroup,
+    Call::DeleteGroup,
 ];
 
-/// A lying disk with two snapshots, one of them with a deadline, and an attached disk.
+/// A lying disk with two snapshots, one of them with a deadline, and a backup point; an attached disk; and a
+/// disk with a snapshot that belongs to a group.
 struct Scene {
     world: World,
     script: Arc<Script>,
@@ -74,6 +94,10 @@ struct Scene {
     attached: DiskId,
     kept: SnapshotId,
     mortal: SnapshotId,
+    backup: DiskBackupId,
+    grouped: DiskId,
+    group: SnapshotGroupId,
+    member: SnapshotId,
 }
 
 impl Scene {
@@ -81,16 +105,25 @@ impl Scene {
         let script = Arc::new(Script::default());
         let world = World::with(Settings::default(), Some(script.clone()), 3).await;
         let instance = world.instance("ap-guangzhou-3").await;
-        let idle = world.disk().await;
+        let wanted = CreateDisks { backup_quota: Some(2), ..new_disks() };
+        let idle = world.control.create_disks(&caller(), wanted).await.unwrap()[0];
         world.write(idle, 1);
         let kept = world.snapshot(idle).await;
         world.write(idle, 2);
         let deadline = Some(world.iso_after_ms(3_600_000));
         let wanted = CreateSnapshot { disk: Some(idle), deadline, ..CreateSnapshot::default() };
         let mortal = world.control.create_snapshot(&caller(), wanted).await.unwrap();
+        let backup = world.control.create_disk_backup(&caller(), idle, None).await.unwrap();
         world.write(idle, 3);
+        let grouped = world.attached_disk(instance).await;
+        world.write(grouped, 4);
+        let wanted = CreateSnapshotGroup { disks: vec![grouped], ..CreateSnapshotGroup::default() };
+        let group = world.control.create_snapshot_group(&caller(), wanted).await.unwrap();
+        let member = world.groups().await.items[0].snapshots[0].id;
+        world.detach(grouped).await.unwrap();
+        world.write(grouped, 5);
         let attached = world.attached_disk(instance).await;
-        Self { world, script, instance, idle, attached, kept, mortal }
+        Self { world, script, instance, idle, attached, kept, mortal, backup, grouped, group, member }
     }
 
     async fn call(&self, call: Call) -> Result<(), ControlError> {
@@ -128,28 +161,100 @@ impl Scene {
             }
             Call::Apply => self.world.apply(self.kept, self.idle).await,
             Call::DeleteSnapshots => control.delete_snapshots(&caller(), vec![self.kept, self.mortal]).await,
+            Call::CreateBackup => control.create_disk_backup(&caller(), self.idle, None).await.map(drop),
+            Call::ApplyBackup => {
+                let wanted = ApplyDiskBackup {
+                    backup: self.backup,
+                    disk: self.idle,
+                    auto_stop_instance: None,
+                    auto_start_instance: None,
+                };
+                control.apply_disk_backup(&caller(), wanted).await
+            }
+            Call::DeleteBackups => control.delete_disk_backups(&caller(), vec![self.backup]).await,
+            Call::ConvertBackup => {
+                let wanted = CreateSnapshot { backup: Some(self.backup), ..CreateSnapshot::default() };
+                control.create_snapshot(&caller(), wanted).await.map(drop)
+            }
+            Call::Copy => {
+                let wanted = CopySnapshotCrossRegions {
+                    snapshot: Some(self.kept),
+                    destinations: vec![elsewhere()],
+                    name: None,
+                };
+                control.copy_snapshot_cross_regions(&caller(), wanted).await?;
+                // The call answers before the work is done; these tests want to know how that ends.
+                let jobs = control.db.read().await.unwrap().jobs().unfinished().await.unwrap();
+                match jobs.first() {
+                    Some(job) => control.await_any_job(*job).await,
+                    None => Ok(()),
+                }
+            }
+            Call::CreateGroup => {
+                let wanted =
+                    CreateSnapshotGroup { disks: vec![self.attached], ..CreateSnapshotGroup::default() };
+                control.create_snapshot_group(&caller(), wanted).await.map(drop)
+            }
+            Call::ApplyGroup => {
+                let wanted = ApplySnapshotGroup {
+                    group: self.group,
+                    targets: vec![(self.member, self.grouped)],
+                    auto_stop_instance: None,
+                    auto_start_instance: None,
+                };
+                control.apply_snapshot_group(&caller(), wanted).await
+            }
+            Call::DeleteGroup => control.delete_snapshot_groups(&caller(), vec![self.group]).await,
         }
     }
 
     /// Whether the call's work is to be seen.
     async fn is_done(world: &World, call: Call, before: &Scenery) -> bool {
-        let after = Scenery::of(world, before.idle, before.attached).await;
+        let after = Scenery::of(world, before).await;
         match call {
             Call::Create => after.disk_count == before.disk_count + 2,
             Call::Attach => after.idle_state == Some(DiskState::Attached),
             Call::Detach => after.attached_state == Some(DiskState::Unattached),
             Call::Resize => after.attached_gib == Some(20),
-            Call::Terminate => after.idle_state.is_none() && after.snapshot_count == 1,
+            Call::Terminate => {
+                after.idle_state.is_none() && after.snapshot_count == 2 && after.backup_count == 0
+            }
             Call::Initialize => after.first_byte == Some(0),
             Call::ChangeType => after.attached_type == Some(DiskType::CloudBasic),
             Call::CreateSnapshot => after.snapshot_count == before.snapshot_count + 1,
             Call::Apply => after.first_byte == Some(1),
-            Call::DeleteSnapshots => after.snapshot_count == 0,
+            Call::DeleteSnapshots => after.snapshot_count == before.snapshot_count - 2,
+            Call::CreateBackup => after.backup_count == before.backup_count + 1,
+            Call::ApplyBackup => after.first_byte == Some(2),
+            Call::DeleteBackups => after.backup_count == 0,
+            Call::ConvertBackup => {
+                (after.backup_count, after.snapshot_count) == (0, before.snapshot_count + 1)
+            }
+            Call::Copy => after.copies == vec![(SnapshotState::Normal, 1)],
+            Call::CreateGroup => (after.group_count, after.snapshot_count) == (2, before.snapshot_count + 1),
+            Call::ApplyGroup => after.grouped_byte == 4,
+            Call::DeleteGroup => (after.group_count, after.snapshot_count) == (0, before.snapshot_count - 1),
         }
     }
 
     async fn scenery(&self) -> Scenery {
-        Scenery::of(&self.world, self.idle, self.attached).await
+        let before = Scenery {
+            idle: self.idle,
+            attached: self.attached,
+            grouped: self.grouped,
+            disk_count: 0,
+            snapshot_count: 0,
+            idle_state: None,
+            attached_state: None,
+            attached_gib: None,
+            attached_type: None,
+            first_byte: None,
+            grouped_byte: 0,
+            backup_count: 0,
+            group_count: 0,
+            copies: Vec::new(),
+        };
+        Scenery::of(&self.world, &before).await
     }
 }
 
@@ -158,6 +263,7 @@ impl Scene {
 struct Scenery {
     idle: DiskId,
     attached: DiskId,
+    grouped: DiskId,
     disk_count: u64,
     snapshot_count: u64,
     idle_state: Option<DiskState>,
@@ -165,16 +271,25 @@ struct Scenery {
     attached_gib: Option<u64>,
     attached_type: Option<DiskType>,
     first_byte: Option<u8>,
+    grouped_byte: u8,
+    backup_count: u64,
+    group_count: u64,
+    /// The snapshots elsewhere and what each begins with.
+    copies: Vec<(SnapshotState, u8)>,
 }
 
 impl Scenery {
-    async fn of(world: &World, idle: DiskId, attached: DiskId) -> Self {
+    async fn of(world: &World, &Scenery { idle, attached, grouped, .. }: &Scenery) -> Self {
+        let there = Caller { region: elsewhere(), ..caller() };
+        let copies = world.control.describe_snapshots(&there, DescribeSnapshots::default()).await.unwrap();
+        let copy = |view: SnapshotView| (view.snapshot.state, first_byte_there(world, view.snapshot.id));
         let disks = world.disks().await;
         let find = |id| disks.items.iter().find(|view| view.disk.id == id).map(|view| view.disk.clone());
         let (lying, used) = (find(idle), find(attached));
         Self {
             idle,
             attached,
+            grouped,
             disk_count: disks.total_count,
             snapshot_count: world.snapshots().await.total_count,
             first_byte: lying.is_some().then(|| world.read(idle)),
@@ -182,7 +297,25 @@ impl Scenery {
             attached_state: used.as_ref().map(|disk| disk.state),
             attached_gib: used.as_ref().map(|disk| disk.size_gib),
             attached_type: used.map(|disk| disk.disk_type),
+            grouped_byte: world.read(grouped),
+            backup_count: world.backups().await.total_count,
+            group_count: world.groups().await.total_count,
+            copies: copies.items.into_iter().map(copy).collect(),
         }
+    }
+}
+
+/// Where snapshots are copied to.
+fn elsewhere() -> Region {
+    "ap-beijing".parse().unwrap()
+}
+
+/// The first byte of a snapshot elsewhere; 0 before it is there.
+fn first_byte_there(world: &World, snapshot: SnapshotId) -> u8 {
+    let mut buffer = [0; 4096];
+    match world.store_of(&elsewhere()).open_snapshot(&snapshot.into()) {
+        Ok(device) => device.read(0, &mut buffer).map(|()| buffer[0]).unwrap(),
+        Err(_) => 0,
     }
 }
 
@@ -191,17 +324,27 @@ fn steps(call: Call) -> (Vec<Step>, Vec<Step>) {
     let disk: DiskId = "disk-00000000".parse().unwrap();
     let instance: InstanceId = "ins-00000000".parse().unwrap();
     let snapshot: SnapshotId = "snap-00000000".parse().unwrap();
+    let backup: DiskBackupId = "dbp-00000000".parse().unwrap();
     let work = match call {
         Call::Create => Work::CreateDisks { disks: vec![], size_gib: 1, from: None, encrypts: false },
         Call::Attach => Work::AttachDisks { disks: vec![], instance },
         Call::Detach => Work::DetachDisks { disks: vec![], instance },
         Call::Resize => Work::ResizeDisk { disk, size_gib: 1 },
-        Call::Terminate => Work::TerminateDisks { disks: vec![], snapshots: vec![] },
+        Call::Terminate => Work::TerminateDisks { disks: vec![], snapshots: vec![], backups: vec![] },
         Call::Initialize => Work::InitializeDisks { targets: vec![] },
         Call::ChangeType => Work::ChangeDiskType { disk, disk_type: DiskType::CloudSsd },
         Call::CreateSnapshot => Work::CreateSnapshot { disk, snapshot },
         Call::Apply => Work::ApplySnapshot { disk, snapshot },
-        Call::DeleteSnapshots => Work::DeleteSnapshots { snapshots: vec![] },
+        Call::DeleteSnapshots | Call::DeleteGroup => Work::DeleteSnapshots { snapshots: vec![] },
+        Call::CreateBackup => Work::CreateDiskBackup { disk, backup },
+        Call::ApplyBackup => Work::ApplyDiskBackup { disk, backup },
+        Call::DeleteBackups => Work::DeleteDiskBackups { backups: vec![] },
+        Call::ConvertBackup => Work::ConvertDiskBackup { disk, backup, snapshot },
+        Call::Copy => {
+            Work::CopySnapshot { source: snapshot, source_region: elsewhere(), snapshot, size_gib: 1 }
+        }
+        Call::CreateGroup => Work::CreateSnapshotGroup { members: vec![] },
+        Call::ApplyGroup => Work::ApplySnapshotGroup { members: vec![] },
     };
     (work.steps().to_vec(), work.undo_steps().to_vec())
 }
@@ -275,12 +418,13 @@ async fn a_step_that_fails_gives_everything_back_and_says_why() {
 /// Whether there is a disk left that can say why the call failed.
 fn is_disk_left(call: Call, step: Step, fault: Fault) -> bool {
     let deleted = call == Call::Terminate && (step, fault) == (Step::DeleteVolumes, Fault::FailAfter);
-    call != Call::DeleteSnapshots && !deleted
+    let without_disks = [Call::DeleteSnapshots, Call::DeleteBackups, Call::Copy, Call::DeleteGroup];
+    !without_disks.contains(&call) && !deleted
 }
 
 /// What a failed call leaves: what was before, apart from bytes that were deleted, replaced or added already.
 async fn check_given_back(world: &World, call: Call, step: Step, fault: Fault, before: &Scenery) {
-    let after = Scenery::of(world, before.idle, before.attached).await;
+    let after = Scenery::of(world, before).await;
     let destroyed = fault == Fault::FailAfter
         && matches!(
             step,
@@ -323,7 +467,7 @@ async fn the_way_back_survives_death_repetition_and_failure() {
                     scene.world
                 };
                 world.check_rest().await;
-                let after = Scenery::of(&world, before.idle, before.attached).await;
+                let after = Scenery::of(&world, &before).await;
                 assert_eq!(after, before, "{call:?} {step:?} {fault:?}");
             }
         }
@@ -336,7 +480,7 @@ async fn a_create_call_that_failed_may_be_sent_again_with_its_token() {
     let failed = run(&scene, Call::Create, &[(Step::MakeVolumes, Fault::FailAfter)]).await.unwrap();
     assert!(failed.is_err());
     scene.call(Call::Create).await.unwrap();
-    assert_eq!(scene.world.disks().await.total_count, 4);
+    assert_eq!(scene.world.disks().await.total_count, 5);
     scene.world.check_rest().await;
 }
 

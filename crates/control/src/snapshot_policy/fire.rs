@@ -6,7 +6,8 @@
 //! no other.
 
 use ashlar_db::{
-    Operation, OperationState, PromisedSnapshot, ScheduledSnapshot, SnapshotPolicy, Tagged, Transaction,
+    Operation, OperationState, PromisedSnapshot, ScheduledSnapshot, Snapshot, SnapshotPolicy, Tagged,
+    Transaction,
 };
 use ashlar_types::{AccountUin, Region, Retention, SnapshotPolicyId, SnapshotPromise, UnixMillis};
 use jiff::tz::TimeZone;
@@ -20,7 +21,8 @@ use crate::error::{ControlError, DiskError, SnapshotError};
 use crate::leader::Leadership;
 use crate::reconcile::Reconciled;
 use crate::retention::{Kept, outlived};
-use crate::snapshot::NewSnapshot;
+use crate::snapshot::new_snapshot;
+use crate::snapshot_copy::CopyError;
 use crate::wire_time::{plus_months, wire_time};
 
 /// Policies of one round; the rest come in the next.
@@ -179,16 +181,14 @@ impl Control {
         };
         state::begin_snapshot(&disk)?;
         let (deadline, promise) = promised(policy.retention, self.now());
-        let new = NewSnapshot {
-            id,
-            name: format!("{} {}", policy.id, wire_time(order.trigger)),
-            usage: disk.usage,
+        let name = Some(format!("{} {}", policy.id, wire_time(order.trigger)));
+        let new = Snapshot {
             deadline,
             policy: Some(policy.id),
             promise,
-            tags: Vec::new(),
+            ..new_snapshot(id, &disk, name, disk.usage, self.now())
         };
-        let job = self.begin_snapshot(&mut tx, &caller, disk, new).await?;
+        let job = self.begin_snapshot(&mut tx, &caller, disk, new, &[]).await?;
         tx.commit().await?;
         Ok(Some(Taken::Begun(job)))
     }
@@ -265,9 +265,17 @@ impl Control {
                 let caller = acting_for(snapshot.account, &snapshot.region, snapshot.policy);
                 match self.delete_snapshots(&caller, vec![snapshot.id]).await {
                     Ok(()) => reconciled.items += 1,
-                    Err(ControlError::Snapshot(SnapshotError::Busy { .. })) => reconciled.failures += 1,
+                    Err(
+                        ControlError::Snapshot(SnapshotError::Busy { .. })
+                        | ControlError::Copy(CopyError::UnderWay(_)),
+                    ) => reconciled.failures += 1,
                     // Something else keeps it.
-                    Err(ControlError::Snapshot(error)) => {
+                    Err(
+                        error @ (ControlError::Snapshot(_)
+                        | ControlError::Share(_)
+                        | ControlError::Copy(_)
+                        | ControlError::SnapshotGroup(_)),
+                    ) => {
                         tracing::debug!(snapshot = %snapshot.id, %error, "kept beyond its promise");
                     }
                     Err(ControlError::Job(error)) => {

@@ -1,14 +1,14 @@
 //! A whole control plane over an in-memory pool, and what must always hold for it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 
 use ashlar_attach::{ExportName, ExportTable};
 use ashlar_db::{Db, Lifecycle, Listed};
 use ashlar_types::{
-    Clock as _, DiskChargeType, DiskId, DiskState, DiskType, InstanceId, ManualClock, Region, SeededRandom,
-    SnapshotId, SnapshotState, UnixMillis,
+    AccountUin, AppId, Clock as _, DiskBackupState, DiskChargeType, DiskId, DiskState, DiskType, InstanceId,
+    ManualClock, ProjectId, Region, SeededRandom, SnapshotGroupState, SnapshotId, SnapshotState, UnixMillis,
 };
 use ashlar_volume::limit::Pace;
 use ashlar_volume::model::ModelStore;
@@ -21,10 +21,10 @@ use crate::*;
 /// 2026-01-01T00:00:00Z.
 pub(crate) const BEGIN: UnixMillis = UnixMillis(1_767_225_600_000);
 
-/// One pool for every region, which can be told to refuse.
+/// A pool for every region. They can be told to refuse.
 #[derive(Default)]
 pub(crate) struct TestStores {
-    store: ModelStore,
+    pools: Mutex<BTreeMap<Region, ModelStore>>,
     /// Every call for a pool is refused with this kind while it is set.
     pub(crate) refusal: Mutex<Option<ErrorKind>>,
     /// Disks cannot be encrypted while it is set.
@@ -43,12 +43,18 @@ impl Stores for TestStores {
         }
         match *self.refusal.lock() {
             Some(kind) => Err(VolumeError::new(kind, format!("the pool of {region} refuses"))),
-            None => Ok(Arc::new(self.store.clone())),
+            None => Ok(Arc::new(self.pool(region))),
         }
     }
 
     fn encryption_key(&self) -> Option<String> {
         (!*self.has_no_master_key.lock()).then(|| "kms-testtest".to_owned())
+    }
+}
+
+impl TestStores {
+    fn pool(&self, region: &Region) -> ModelStore {
+        self.pools.lock().entry(region.clone()).or_default().clone()
     }
 }
 
@@ -117,8 +123,14 @@ impl World {
         self.random.clone()
     }
 
-    pub(crate) fn store(&self) -> &ModelStore {
-        &self.stores.store
+    /// The pool of the caller's region.
+    pub(crate) fn store(&self) -> ModelStore {
+        self.stores.pool(&caller().region)
+    }
+
+    /// The pool of another region.
+    pub(crate) fn store_of(&self, region: &Region) -> ModelStore {
+        self.stores.pool(region)
     }
 
     pub(crate) async fn instance(&self, zone: &str) -> InstanceId {
@@ -188,6 +200,32 @@ impl World {
         self.control.describe_snapshots(&caller(), wanted).await.unwrap().items.remove(0)
     }
 
+    pub(crate) async fn backups(&self) -> Listed<DiskBackup> {
+        let wanted = DescribeDiskBackups { limit: Some(100), ..DescribeDiskBackups::default() };
+        self.control.describe_disk_backups(&caller(), wanted).await.unwrap()
+    }
+
+    pub(crate) async fn groups(&self) -> Listed<SnapshotGroupView> {
+        let wanted = DescribeSnapshotGroups { limit: Some(100), ..DescribeSnapshotGroups::default() };
+        self.control.describe_snapshot_groups(&caller(), wanted).await.unwrap()
+    }
+
+    /// Makes another account, with a default project.
+    pub(crate) async fn account(&self, uin: u64) -> AccountUin {
+        let account = Account {
+            uin: AccountUin(uin),
+            app_id: AppId(uin),
+            name: format!("account {uin}"),
+            enabled: true,
+            created: self.clock.now(),
+        };
+        let mut tx = self.control.db.write().await.unwrap();
+        tx.accounts().insert(&account).await.unwrap();
+        tx.accounts().insert_project(account.uin, ProjectId(0), "theirs").await.unwrap();
+        tx.commit().await.unwrap();
+        account.uin
+    }
+
     /// Everything that a client can see, to show that a refused call changed nothing.
     pub(crate) async fn seen(&self) -> (Listed<DiskView>, Listed<SnapshotView>) {
         (self.disks().await, self.snapshots().await)
@@ -217,15 +255,26 @@ impl World {
         assert_eq!(names(&expected.volumes), names(self.store().volumes().unwrap()));
         assert_eq!(names(&expected.snapshots), names(self.store().snapshots().unwrap()));
 
-        let mut exported: BTreeSet<ExportName> =
-            expected.snapshots.iter().copied().map(ExportName::Snapshot).collect();
-        for id in &expected.volumes {
-            let disk = tx.disks().find(FIRST_ACCOUNT, &caller().region, *id).await.unwrap().unwrap();
+        let mut exported = BTreeSet::new();
+        for region in self.control.regions().await.unwrap() {
+            for snapshot in tx.snapshots().of_region(&region).await.unwrap() {
+                exported.insert(ExportName::Snapshot(snapshot.id));
+            }
+            if region != caller().region {
+                let expected = pool_expectation(&self.control.db, &region).await.unwrap();
+                assert!(expected.volumes_in_flux.is_empty() && expected.snapshots_in_flux.is_empty());
+                assert_eq!(names(&expected.volumes), names(self.store_of(&region).volumes().unwrap()));
+                assert_eq!(names(&expected.snapshots), names(self.store_of(&region).snapshots().unwrap()));
+            }
+        }
+        for volume in &expected.volumes {
+            let id: DiskId = volume.as_str().parse().unwrap();
+            let disk = tx.disks().find(FIRST_ACCOUNT, &caller().region, id).await.unwrap().unwrap();
             assert_eq!((disk.job, disk.lifecycle, disk.migrating), (None, Lifecycle::Live, false));
             match disk.state {
                 DiskState::Attached => {
-                    assert_eq!(self.exports.instance(*id), disk.instance, "only its instance may open it");
-                    exported.insert(ExportName::Disk(*id));
+                    assert_eq!(self.exports.instance(id), disk.instance, "only its instance may open it");
+                    exported.insert(ExportName::Disk(id));
                 }
                 DiskState::Unattached | DiskState::ToRecycle => assert_eq!(disk.instance, None),
                 other @ (DiskState::Attaching
@@ -233,10 +282,18 @@ impl World {
                 | DiskState::Expanding
                 | DiskState::Rollbacking) => panic!("{id} is stuck in {other}"),
             }
-            let size_bytes = self.store().volume(&(*id).into()).unwrap().size_bytes;
+            let size_bytes = self.store().volume(volume).unwrap().size_bytes;
             assert_eq!(size_bytes, disk.size_gib << 30);
         }
         assert_eq!(self.exports.list().into_iter().collect::<BTreeSet<_>>(), exported);
+        for backup in self.backups().await.items {
+            assert_eq!((backup.state, backup.percent, backup.job), (DiskBackupState::Normal, 100, None));
+        }
+        for view in self.groups().await.items {
+            let group = view.group;
+            assert_eq!((group.state, group.percent, group.job), (SnapshotGroupState::Normal, 100, None));
+            assert!(!view.snapshots.is_empty(), "{} has no snapshots", group.id);
+        }
         for view in self.snapshots().await.items {
             assert_eq!((view.snapshot.state, view.snapshot.percent), (SnapshotState::Normal, 100));
             assert_eq!(view.snapshot.job, None);

@@ -70,7 +70,7 @@ async fn a_last_snapshot_outlives_the_disk() {
     at(&world, 7 * DAY_MS).await;
     assert_eq!(world.disks().await.total_count, 0);
     let kept = world.snapshots().await.items.remove(0).snapshot;
-    assert!(kept.is_permanent() && kept.disk == disk);
+    assert!(kept.is_permanent() && kept.disk == Some(disk));
     assert_eq!(kept.name, format!("{disk} at its end"));
 }
 

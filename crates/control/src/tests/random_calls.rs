@@ -209,9 +209,10 @@ impl Model {
             let snapshot = view.snapshot;
             let mut block = [0; 1];
             let device =
-                ashlar_volume::VolumeStore::open_snapshot(world.store(), &snapshot.id.into()).unwrap();
+                ashlar_volume::VolumeStore::open_snapshot(&world.store(), &snapshot.id.into()).unwrap();
             device.read(0, &mut block).unwrap();
-            let shown = ModelSnapshot { disk: snapshot.disk, gib: snapshot.size_gib, byte: block[0] };
+            let shown =
+                ModelSnapshot { disk: snapshot.disk.unwrap(), gib: snapshot.size_gib, byte: block[0] };
             seen.snapshots.insert(snapshot.id, shown);
         }
         seen

@@ -36,7 +36,7 @@ async fn taken(world: &World, disk: DiskId) -> Vec<i64> {
         .await
         .items
         .iter()
-        .filter(|view| view.snapshot.disk == disk)
+        .filter(|view| view.snapshot.disk == Some(disk))
         .map(|view| (view.snapshot.created.0 - BEGIN.0) / HOUR_MS)
         .collect();
     taken.sort_unstable();

@@ -64,7 +64,7 @@ async fn wrong_requests_are_named_and_change_nothing() {
     let text = |text: &str| Some(text.to_owned());
     for (wrong, parameter) in [
         (CreateSnapshot::default(), "DiskId"),
-        (CreateSnapshot { disk_backup_id: text("dbp-12345678"), ..taken_of(disk) }, "DiskBackupId"),
+        (CreateSnapshot { backup: Some("dbp-12345678".parse().unwrap()), ..taken_of(disk) }, "DiskBackupId"),
         (CreateSnapshot { name: text(&"n".repeat(61)), ..taken_of(disk) }, "SnapshotName"),
         (CreateSnapshot { deadline: text("2020-01-01T00:00:00+00:00"), ..taken_of(disk) }, "Deadline"),
         (CreateSnapshot { deadline: text("tomorrow"), ..taken_of(disk) }, "Deadline"),

@@ -219,7 +219,8 @@ async fn prepared(random: &SeededRandom, disks: u64, policies: u64) -> (World, O
 async fn names(world: &World) -> Vec<(DiskId, String)> {
     let region = "ap-guangzhou".parse().unwrap();
     let snapshots = world.control.db.read().await.unwrap().snapshots().of_region(&region).await.unwrap();
-    let mut names: Vec<_> = snapshots.into_iter().map(|snapshot| (snapshot.disk, snapshot.name)).collect();
+    let mut names: Vec<_> =
+        snapshots.into_iter().map(|snapshot| (snapshot.disk.unwrap(), snapshot.name)).collect();
     names.sort();
     names
 }

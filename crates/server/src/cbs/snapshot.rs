@@ -2,9 +2,9 @@
 
 use ashlar_api::cbs::{
     ApplySnapshot, ApplySnapshotResponse, CreateSnapshot, CreateSnapshotResponse, DeleteSnapshots,
-    DeleteSnapshotsResponse, DescribeSnapshots, DescribeSnapshotsResponse, GetSnapOverview,
-    GetSnapOverviewResponse, ModifySnapshotAttribute, ModifySnapshotAttributeResponse, Order, Snapshot,
-    SnapshotMode, SnapshotOrderField,
+    DeleteSnapshotsResponse, DescribeSnapshotOverview, DescribeSnapshotOverviewResponse, DescribeSnapshots,
+    DescribeSnapshotsResponse, GetSnapOverview, GetSnapOverviewResponse, ModifySnapshotAttribute,
+    ModifySnapshotAttributeResponse, Order, Snapshot, SnapshotMode, SnapshotOrderField,
 };
 use ashlar_api::{IsoDateTime, OrEmpty, UtcOffset};
 use ashlar_control::{Caller, Control, SnapshotView};
@@ -17,16 +17,14 @@ pub(super) async fn create_snapshot(
     caller: &Caller,
     request: CreateSnapshot,
 ) -> Handled<CreateSnapshotResponse> {
-    if request.local_snap == Some(true) {
-        return Err(pack::not_offered("LocalSnap", "true", "leave it out: every snapshot is taken at once"));
-    }
     let wanted = ashlar_control::CreateSnapshot {
         disk: request.disk_id,
         name: request.snapshot_name,
         deadline: request.deadline.map(|deadline| deadline.to_string()),
-        disk_backup_id: request.disk_backup_id,
+        backup: request.disk_backup_id,
         tags: pack::tags(request.tags),
         disk_usage: request.disk_usage,
+        is_instant: request.local_snap == Some(true),
     };
     let snapshot_id = control.create_snapshot(caller, wanted).await?;
     Ok(CreateSnapshotResponse { snapshot_id })
@@ -50,35 +48,37 @@ pub(super) async fn describe_snapshots(
     Ok(DescribeSnapshotsResponse { total_count: listed.total_count, snapshot_set })
 }
 
-/// Nothing is shared, copied between regions, or locked yet, and there are no images.
+/// Nothing is locked yet, and there are no images.
 fn shown(view: SnapshotView) -> Snapshot {
     let SnapshotView { snapshot, project_name, tags, .. } = view;
+    let snapshot_type = if view.is_shared_by_other { SnapshotType::Shared } else { SnapshotType::Private };
+    let snapshot_mode = if snapshot.is_instant { SnapshotMode::Instant } else { SnapshotMode::Standard };
     let is_permanent = snapshot.is_permanent();
     Snapshot {
         placement: pack::place(snapshot.zone, snapshot.project, project_name),
-        copy_from_remote: false,
+        copy_from_remote: view.is_copy,
         snapshot_state: snapshot.state,
         is_permanent,
         snapshot_name: snapshot.name,
         deadline_time: snapshot.deadline.map(pack::date_time).into(),
         percent: snapshot.percent,
         images: Vec::new(),
-        share_reference: 0,
-        snapshot_type: SnapshotType::Private,
+        share_reference: view.share_count,
+        snapshot_type,
         disk_size: snapshot.size_gib,
-        disk_id: OrEmpty(Some(snapshot.disk)),
-        copying_to_regions: Vec::new(),
         encrypt: snapshot.encrypt_type.is_some(),
+        disk_id: OrEmpty(snapshot.disk),
+        copying_to_regions: view.copying_to,
         create_time: pack::date_time(snapshot.created),
         image_count: 0,
         disk_usage: snapshot.usage,
         snapshot_id: snapshot.id,
-        time_start_share: OrEmpty(None),
+        time_start_share: view.shared_since.map(pack::date).into(),
         tags: pack::tags_shown(tags),
         is_locked: false,
         latest_modify_time: IsoDateTime { time: snapshot.modified, offset: UtcOffset::UTC },
         auto_snapshot_policy_id: OrEmpty(snapshot.policy),
-        snapshot_mode: SnapshotMode::Standard,
+        snapshot_mode,
     }
 }
 
@@ -133,6 +133,21 @@ pub(super) async fn get_snap_overview(
         real_trade_size: gigabytes(overview.billed_bytes),
         free_quota: gigabytes(overview.free_quota_bytes),
         total_nums: i64::try_from(overview.total_count).unwrap_or(i64::MAX),
+    })
+}
+
+/// The newer name of [`get_snap_overview`].
+pub(super) async fn describe_snapshot_overview(
+    control: &Control,
+    caller: &Caller,
+    _: DescribeSnapshotOverview,
+) -> Handled<DescribeSnapshotOverviewResponse> {
+    let overview = control.snapshot_overview(caller).await?;
+    Ok(DescribeSnapshotOverviewResponse {
+        total_nums: overview.total_count,
+        total_size: gigabytes(overview.total_bytes),
+        free_quota: gigabytes(overview.free_quota_bytes),
+        real_trade_size: gigabytes(overview.billed_bytes),
     })
 }
 

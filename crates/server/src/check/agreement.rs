@@ -18,24 +18,24 @@ pub(super) struct PoolNames {
 pub(super) fn disagreements(records: &PoolExpectation, pool: &PoolNames) -> Vec<String> {
     let mut found = Vec::new();
     for disk in &records.volumes {
-        if !pool.volumes.contains(&VolumeId::from(*disk)) {
+        if !pool.volumes.contains(disk) {
             found.push(format!("the disk {disk} is on record, but the pool has no volume for it"));
         }
     }
     for snapshot in &records.snapshots {
-        if !pool.snapshots.contains(&VolumeSnapshotId::from(*snapshot)) {
+        if !pool.snapshots.contains(snapshot) {
             found.push(format!("the snapshot {snapshot} is on record, but the pool does not have it"));
         }
     }
-    let known = |disk| records.volumes.contains(&disk) || records.volumes_in_flux.contains(&disk);
+    let known = |volume| records.volumes.contains(volume) || records.volumes_in_flux.contains(volume);
     for volume in &pool.volumes {
-        if !volume.as_str().parse().is_ok_and(known) {
+        if !known(volume) {
             found.push(format!("the pool has the volume {volume}, but there is no disk on record for it"));
         }
     }
-    let known = |id| records.snapshots.contains(&id) || records.snapshots_in_flux.contains(&id);
+    let known = |id| records.snapshots.contains(id) || records.snapshots_in_flux.contains(id);
     for snapshot in &pool.snapshots {
-        if !snapshot.as_str().parse().is_ok_and(known) {
+        if !known(snapshot) {
             found.push(format!("the pool has the snapshot {snapshot}, but it is not on record"));
         }
     }
@@ -44,16 +44,14 @@ pub(super) fn disagreements(records: &PoolExpectation, pool: &PoolNames) -> Vec<
 
 #[cfg(test)]
 mod tests {
-    use ashlar_types::{DiskId, SnapshotId};
-
     use super::*;
 
-    fn disk(number: u8) -> DiskId {
-        format!("disk-0000000{number}").parse().unwrap()
+    fn disk(number: u8) -> VolumeId {
+        VolumeId::new(&format!("disk-0000000{number}")).unwrap()
     }
 
-    fn snapshot(number: u8) -> SnapshotId {
-        format!("snap-0000000{number}").parse().unwrap()
+    fn snapshot(number: u8) -> VolumeSnapshotId {
+        VolumeSnapshotId::new(&format!("snap-0000000{number}")).unwrap()
     }
 
     fn agreeing() -> (PoolExpectation, PoolNames) {
@@ -63,10 +61,7 @@ mod tests {
                 snapshots: [snapshot(1)].into(),
                 ..PoolExpectation::default()
             },
-            PoolNames {
-                volumes: [disk(1).into(), disk(2).into()].into(),
-                snapshots: [snapshot(1).into()].into(),
-            },
+            PoolNames { volumes: [disk(1), disk(2)].into(), snapshots: [snapshot(1)].into() },
         )
     }
 
@@ -81,9 +76,9 @@ mod tests {
         let (mut records, mut pool) = agreeing();
         records.volumes.insert(disk(3));
         records.snapshots.insert(snapshot(3));
-        pool.volumes.insert(disk(4).into());
+        pool.volumes.insert(disk(4));
         pool.volumes.insert(VolumeId::new("stray").unwrap());
-        pool.snapshots.insert(snapshot(4).into());
+        pool.snapshots.insert(snapshot(4));
         let found = disagreements(&records, &pool);
         assert_eq!(found.len(), 5);
         for name in ["disk-00000003", "snap-00000003", "disk-00000004", "stray", "snap-00000004"] {
@@ -100,8 +95,8 @@ mod tests {
         let (mut records, mut pool) = agreeing();
         records.volumes_in_flux = [disk(3), disk(4)].into();
         records.snapshots_in_flux = [snapshot(3), snapshot(4)].into();
-        pool.volumes.insert(disk(4).into());
-        pool.snapshots.insert(snapshot(4).into());
+        pool.volumes.insert(disk(4));
+        pool.snapshots.insert(snapshot(4));
         assert_eq!(disagreements(&records, &pool), Vec::<String>::new());
     }
 }

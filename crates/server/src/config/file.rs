@@ -40,6 +40,8 @@ pub(super) struct ConfigFile {
     /// `"documented"`, `"off"`, or a table of numbers.
     #[serde(default)]
     pub(super) rate_limits: RateLimitSetting,
+    /// Whether the log of operations can be read. Default: true; false answers as the service does.
+    pub(super) operation_logs: Option<bool>,
     /// Numbers that calls may not exceed.
     #[serde(default)]
     pub(super) limits: ashlar_control::Limits,

@@ -9,8 +9,9 @@
 use ashlar_api::ErrorCode::{self, *};
 use ashlar_api::{Action, ApiError};
 use ashlar_control::{
-    AccessError, ControlError, DiskError, InstanceError, JobErrorKind, MoneyError, ParameterError,
-    QuotaError, SessionError, SnapshotError, SnapshotPolicyError, TagError,
+    AccessError, ControlError, CopyError, DiskBackupError, DiskError, InstanceError, JobErrorKind,
+    MoneyError, ParameterError, QuotaError, SessionError, ShareError, SnapshotError, SnapshotGroupError,
+    SnapshotPolicyError, TagError,
 };
 use ashlar_types::DiskState;
 
@@ -41,6 +42,11 @@ const fn codes(error: &ControlError) -> &'static [ErrorCode] {
         // The administrative commands alone meet these.
         ControlError::Account(_) => &[UnsupportedOperation],
         ControlError::Money(MoneyError::InsufficientBalance { .. }) => &[InvalidAccountInsufficientBalance],
+        ControlError::DiskBackup(error) => disk_backup(error),
+        ControlError::Share(error) => share(error),
+        ControlError::Copy(error) => copy(error),
+        ControlError::SnapshotGroup(error) => snapshot_group(error),
+        ControlError::Offline(_) => &[ActionOffline],
         ControlError::Job(error) => job(error.kind),
         ControlError::Db(_) => &[InternalError],
     }
@@ -79,6 +85,7 @@ const fn disk(error: &DiskError) -> &'static [ErrorCode] {
         DiskError::AttachedTo { .. } | DiskError::NotSupported { .. } => {
             &[ResourceUnavailableNotSupported, InvalidDiskNotSupported]
         }
+        DiskError::NotInInstance { .. } => &[InvalidDiskNotSupported, ResourceUnavailableNotSupported],
         DiskError::NotPortable(_) => &[InvalidDiskNotPortable, InvalidDiskNotSupported],
     }
 }
@@ -88,7 +95,6 @@ const fn snapshot(error: &SnapshotError) -> &'static [ErrorCode] {
         SnapshotError::NotFound(_) => &[InvalidSnapshotIdNotFound],
         SnapshotError::Creating(_) => &[ResourceUnavailableSnapshotCreating, ResourceBusy, ResourceInUse],
         SnapshotError::Busy { .. } => &[ResourceBusy, ResourceInUse],
-        SnapshotError::BackupNotFound { .. } => &[ResourceNotFoundNotFound],
         SnapshotError::OfOtherDisk { .. } => &[InvalidParameterValue],
         SnapshotError::SizeMismatch { .. } => &[InvalidParameterDiskSizeNotMatch],
         SnapshotError::NotSupported { .. } => &[InvalidSnapshotNotSupported, InvalidParameterValue],
@@ -127,13 +133,53 @@ const fn tag(error: &TagError) -> &'static [ErrorCode] {
     }
 }
 
+const fn disk_backup(error: &DiskBackupError) -> &'static [ErrorCode] {
+    match error {
+        DiskBackupError::NotFound(_) => &[ResourceNotFoundNotFound],
+        DiskBackupError::Creating(_) => &[ResourceUnavailableDiskBackupCreating, ResourceBusy, ResourceInUse],
+        DiskBackupError::Busy { .. } => &[ResourceBusy, ResourceInUse],
+        DiskBackupError::OfOtherDisk { .. } => &[InvalidParameterValue],
+        DiskBackupError::Quota { .. } => &[ResourceInsufficientOverQuota],
+    }
+}
+
+const fn share(error: &ShareError) -> &'static [ErrorCode] {
+    match error {
+        ShareError::WithOthers(_) => &[UnsupportedOperationSnapHasShared, UnsupportedOperation],
+        ShareError::OfOtherAccount(_) => &[InvalidSnapshotNotSupported, InvalidParameterValue],
+        ShareError::UnknownAccount(_) | ShareError::OwnAccount(_) => &[InvalidParameter],
+        ShareError::Quota { .. } => &[ResourceInsufficientOverQuota],
+    }
+}
+
+const fn copy(error: &CopyError) -> &'static [ErrorCode] {
+    match error {
+        CopyError::Conflict { .. } => &[ResourceInUseCopySnapshotConflict],
+        CopyError::Encrypted(_) => &[UnsupportedOperationSnapshotNotSupportCopy],
+        CopyError::UnderWay(_) => &[ResourceBusy, ResourceInUse],
+        CopyError::Quota { .. } => &[InsufficientSnapshotQuota],
+    }
+}
+
+const fn snapshot_group(error: &SnapshotGroupError) -> &'static [ErrorCode] {
+    match error {
+        SnapshotGroupError::NotFound(_) => &[InvalidSnapshotIdNotFound, InvalidParameter],
+        SnapshotGroupError::State { .. } => &[UnsupportedOperationStateError],
+        SnapshotGroupError::SeveralInstances(_) => {
+            &[UnsupportedOperationSnapshotGroupDiskAttachMultiInstance]
+        }
+        SnapshotGroupError::NotOfGroup { .. } => &[InvalidParameter],
+        SnapshotGroupError::Member { .. } => &[InvalidSnapshotNotSupported, UnsupportedOperation],
+    }
+}
+
 const fn instance(error: &InstanceError) -> &'static [ErrorCode] {
     match error {
         InstanceError::NotFound(_) => &[InvalidInstanceIdNotFound, ResourceNotFoundNotFound],
         // Not `ResourceUnavailable.ZoneNotMatch`: no waiting moves a disk to another zone.
         InstanceError::ZoneMismatch { .. } => &[ResourceUnavailableNotSupported],
         InstanceError::DiskLimit { .. } => &[LimitExceededInstanceAttachedDisk],
-        InstanceError::PowerNotSupported(_) => &[InvalidInstanceNotSupported],
+        InstanceError::PowerNotSupported(_) => &[InvalidInstanceNotSupported, UnsupportedOperation],
         // The administrative commands alone meet these two.
         InstanceError::HasDisks { .. } | InstanceError::Exists(_) => &[UnsupportedOperation],
     }

@@ -1,7 +1,7 @@
 //! What several nouns unpack and pack alike: callers, filters, tags, places, times.
 
 use ashlar_api::cbs::{Filter, PlacementOutput, Tag};
-use ashlar_api::{Caller, DateTime, UtcOffset};
+use ashlar_api::{Caller, Date, DateTime, UtcOffset};
 use ashlar_control::{ControlError, ParameterError, RequestId};
 use ashlar_types::{ProjectId, UnixMillis, Zone};
 
@@ -51,6 +51,10 @@ pub(crate) fn date_time(time: UnixMillis) -> DateTime {
 /// The time that a plain text of a request means.
 pub(crate) fn unix_millis(time: DateTime) -> UnixMillis {
     time.to_unix(ZONE)
+}
+
+pub(crate) fn date(time: UnixMillis) -> Date {
+    Date::from_unix(time, ZONE)
 }
 
 /// Refuses a parameter that the wire knows and the rules have no word for.

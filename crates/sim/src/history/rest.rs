@@ -21,7 +21,8 @@ impl History {
         let wanted = DescribeSnapshots { limit: Some(100), ..DescribeSnapshots::default() };
         let snapshots = machine.control.describe_snapshots(&caller()?, wanted).await;
         for view in self.ground.answered("describe snapshots", snapshots)?.items {
-            known.snapshots.insert(view.snapshot.id, view.snapshot.disk);
+            // Nothing is copied between regions here: every snapshot has its disk.
+            known.snapshots.extend(view.snapshot.disk.map(|disk| (view.snapshot.id, disk)));
         }
         Ok(known)
     }
@@ -79,12 +80,9 @@ impl History {
         let expected = pool_expectation(&machine.db, &region()?).await;
         let expected = self.ground.answered("read what the pool should hold", expected)?;
         let shared = self.ground.shared.lock();
-        let volumes: BTreeSet<VolumeId> = expected.volumes.iter().map(|id| (*id).into()).collect();
-        let snapshots: BTreeSet<VolumeSnapshotId> =
-            expected.snapshots.iter().map(|id| (*id).into()).collect();
         let is_settled = expected.volumes_in_flux.is_empty() && expected.snapshots_in_flux.is_empty();
-        let agrees = volumes.iter().eq(shared.world.volumes.keys())
-            && snapshots.iter().eq(shared.world.snapshots.keys());
+        let agrees = expected.volumes.iter().eq(shared.world.volumes.keys())
+            && expected.snapshots.iter().eq(shared.world.snapshots.keys());
         if !is_settled || !agrees {
             return Err(Stop::Failure(format!(
                 "the records expect {expected:?}, the pool has {:?}",

@@ -68,7 +68,9 @@ fn snapshot(state: SnapshotState) -> Snapshot {
         account: AccountUin(1),
         zone: "ap-guangzhou-3".parse().unwrap(),
         project: ProjectId(0),
-        disk: "disk-00000001".parse().unwrap(),
+        disk: Some("disk-00000001".parse().unwrap()),
+        is_instant: false,
+        group: None,
         name: "Unnamed".to_owned(),
         lifecycle: Lifecycle::Live,
         state,
@@ -95,6 +97,7 @@ fn answer(result: Result<Disk, DiskError>) -> Answer {
             | DiskError::Expired(_)
             | DiskError::AttachedTo { .. }
             | DiskError::NotPortable(_)
+            | DiskError::NotInInstance { .. }
             | DiskError::NotSupported { .. },
         ) => Never,
     }
@@ -215,7 +218,8 @@ fn only_a_ready_snapshot_of_the_disk_that_fits_is_rolled_back() {
         let begun = begin_roll_back(disk(Unattached), snapshot(*state));
         assert_eq!(begun.is_ok(), *state == SnapshotState::Normal, "{state}");
     }
-    let foreign = Snapshot { disk: "disk-00000002".parse().unwrap(), ..snapshot(SnapshotState::Normal) };
+    let foreign =
+        Snapshot { disk: Some("disk-00000002".parse().unwrap()), ..snapshot(SnapshotState::Normal) };
     let refused = begin_roll_back(disk(Unattached), foreign);
     assert!(matches!(refused, Err(ControlError::Snapshot(SnapshotError::OfOtherDisk { .. }))));
     let large = Snapshot { size_gib: 11, ..snapshot(SnapshotState::Normal) };

@@ -55,7 +55,7 @@ pub(super) fn disk(view: DiskView) -> Disk {
         create_time: pack::date_time(disk.created),
         delete_snapshot: IntegerFlag(disk.delete_snapshot),
         disk_backup_quota: disk.backup_quota,
-        disk_backup_count: 0,
+        disk_backup_count: view.backup_count,
         instance_type: disk.instance.map(|_| InstanceType::Cvm).into(),
         last_attach_ins_id: disk.last_instance,
         error_prompt: disk.error_prompt,

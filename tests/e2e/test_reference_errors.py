@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import situations_policies
+import situations_snapshots
 
 from harness.cloud import Cloud
 from harness.server import OTHER_ZONE, RATE_LIMIT_OFF, ZONE, run_ashlar
@@ -46,6 +47,7 @@ snapshots_per_disk = 8
 disks_per_instance = 2
 """
     + situations_policies.LIMITS
+    + situations_snapshots.LIMITS
     + """[disk_types.CLOUD_TSSD]
 available = false
 """
@@ -66,14 +68,13 @@ FULL = "needs a full medium: test_disk_full.py has it"
 SYSTEM_DISK = "there are no system disks and no disks that are not elastic"
 OTHER_CODE = "another listed code says the same: "
 RETRY = "clients repeat this for minutes, and no waiting mends it: ResourceUnavailable.NotSupported"
-SHARE = "snapshots are not shared"
 IMAGE = "there are no images"
-BACKUP = "there are no backup points"
+BACKUP = "a backup point is made at once: the rules' own tests stop that"
 ENCRYPTION = "encrypted disks have snapshots like others"
 NO_PARAMETER = "the action has no such parameter"
 CLOCK = "needs a paid month to pass: the rules' own tests move the clock"
 RETURNS = "disks can be given back without limit, and a second time when they are isolated"
-ALL_STATES = "snapshots have no state that forbids it for good"
+ALL_STATES = "only a copy from another region has no disk: the rules' own tests have it"
 
 UNREACHABLE = {
     "CreateDisks": {
@@ -171,9 +172,7 @@ UNREACHABLE = {
     },
     "DescribeSnapshots": {"nothing that can be asked is refused as such": ["UnsupportedOperation"]},
     "ModifySnapshotAttribute": {
-        SHARE: ["UnsupportedOperation.SnapHasShared"],
         IMAGE: ["UnsupportedOperation.SnapshotHasBindedImage"],
-        ALL_STATES: ["InvalidSnapshot.NotSupported"],
     },
     "ApplySnapshot": {
         FULL: ["ResourceInsufficient"],
@@ -189,9 +188,8 @@ UNREACHABLE = {
     },
     "DeleteSnapshots": {
         MFA: ["UnauthorizedOperation.MFAExpired"],
-        SHARE: ["UnsupportedOperation.SnapHasShared"],
         IMAGE: ["UnsupportedOperation.SnapshotHasBindedImage"],
-        ALL_STATES: ["InvalidSnapshot.NotSupported", "UnsupportedOperation"],
+        OTHER_CODE + "InvalidSnapshot.NotSupported": ["UnsupportedOperation"],
     },
     "GetSnapOverview": {NO_PARAMETER: ["InvalidParameterValue", "MissingParameter"]},
     "InquiryPriceCreateDisks": {},
@@ -316,6 +314,8 @@ LASTING = {
         "MissingParameter": lambda w: {"Filters": [{"Values": ["NORMAL"]}]},
     },
     "ModifySnapshotAttribute": {
+        "InvalidSnapshot.NotSupported": lambda w: {"SnapshotId": w.member, "Deadline": w.tomorrow},
+        "UnsupportedOperation.SnapHasShared": lambda w: {"SnapshotId": w.shared, "Deadline": w.tomorrow},
         "InvalidParameterValue": lambda w: {"SnapshotId": w.snapshot, "Deadline": "2022-01-08T09:47:55+00:00"},
         "InvalidSnapshotId.NotFound": lambda w: {"SnapshotId": NO_SNAPSHOT, "SnapshotName": "x"},
         "MissingParameter": lambda w: {"SnapshotName": "x"},
@@ -329,6 +329,8 @@ LASTING = {
         "ResourceUnavailable.NotSupported": lambda w: w.roll_back_attached,
     },
     "DeleteSnapshots": {
+        "InvalidSnapshot.NotSupported": lambda w: {"SnapshotIds": [w.member]},
+        "UnsupportedOperation.SnapHasShared": lambda w: {"SnapshotIds": [w.shared]},
         "InvalidParameterValue": lambda w: {"SnapshotIds": [w.snapshot, w.snapshot]},
         "InvalidSnapshotId.NotFound": lambda w: {"SnapshotIds": [w.snapshot, NO_SNAPSHOT]},
         "MissingParameter": lambda w: {},
@@ -410,7 +412,7 @@ TOO_DEAR = {
     "RenewDisk": lambda w: {"DiskId": w.prepaid, "DiskChargePrepaid": MONTH},
 }
 
-for part in (situations_policies,):
+for part in (situations_policies, situations_snapshots):
     UNREACHABLE |= part.UNREACHABLE
     LASTING |= part.LASTING
 
@@ -494,6 +496,7 @@ class World:
         self.isolated = self.cloud.create_disk(DiskChargeType="PREPAID", DiskChargePrepaid={"Period": 1})
         self.cloud.call("TerminateDisks", DiskIds=[self.isolated])
         situations_policies.prepare(self)
+        situations_snapshots.prepare(self)
         self.prepaid = self.cloud.create_disk(DiskSize=20, DiskChargeType="PREPAID", DiskChargePrepaid=MONTH)
         self.fast = self.cloud.create_disk(DiskType="CLOUD_HSSD", DiskSize=500)
         self._sizes, self._fast_sizes = count(11), count(501)
@@ -539,7 +542,7 @@ class World:
         """Everything that a refused call could have changed."""
         disks = self.call("DescribeDisks", {"Limit": 100})["DiskSet"]
         snapshots = self.call("DescribeSnapshots", {"Limit": 100})["SnapshotSet"]
-        return disks, snapshots, situations_policies.listed(self)
+        return disks, snapshots, situations_policies.listed(self), situations_snapshots.listed(self)
 
 
 @pytest.fixture(scope="module")

@@ -30,7 +30,7 @@ pub fn missing_name(kind: ResourceKind) -> &'static str {
     match kind {
         ResourceKind::Volume => "disk-00000000",
         ResourceKind::Snapshot => "snap-00000000",
-        ResourceKind::SnapshotGroup => "snapg-00000000",
+        ResourceKind::SnapshotGroup => "csnap-00000000",
         ResourceKind::DiskBackup => "dbp-00000000",
         ResourceKind::AutoSnapshotPolicy => "asp-00000000",
         ResourceKind::Instance => "ins-00000000",

@@ -3,7 +3,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from harness.server import ZONE, run_ashlar
+from harness.server import ZONE
 
 NO_DISK, NO_SNAPSHOT, NO_BACKUP, NO_GROUP = "disk-00000000", "snap-00000000", "dbp-00000000", "csnap-00000000"
 RED = {"Filters": [{"Name": "colour", "Values": ["red"]}]}
@@ -126,7 +126,8 @@ LASTING = {
         "InvalidParameter": lambda w: w.roll_back_group | {"SnapshotGroupId": NO_GROUP},
         "MissingParameter": lambda w: {"SnapshotGroupId": w.group},
         "UnsupportedOperation.SnapshotGroupDiskAttachMultiInstance": lambda w: w.roll_back_group,
-        "UnsupportedOperation.StateError": lambda w: w.roll_back_group | {"ApplyDisks": w.roll_back_group["ApplyDisks"][:1]},
+        "UnsupportedOperation.StateError": lambda w: w.roll_back_group
+        | {"ApplyDisks": w.roll_back_group["ApplyDisks"][:1]},
     },
     "DeleteSnapshotGroup": {
         "InvalidParameter": lambda w: {"SnapshotGroupId": "csnap-NO"},
@@ -169,16 +170,9 @@ def prepare(world):
     world.shared, world.member = members
     world.tomorrow = TOMORROW
 
-    world.accounts = [add_account(world.server, name) for name in ("one", "two")]
+    world.accounts = [str(world.server.admin("account", "add", name)["uin"]) for name in ("one", "two")]
     world.sharing = {"SnapshotIds": [world.member], "AccountIds": world.accounts[:1], "Permission": "SHARE"}
     world.cloud.call("ModifySnapshotsSharePermission", **(world.sharing | {"SnapshotIds": [world.shared]}))
-
-
-def add_account(server, name):
-    """Adds an account with `ashlar account add` and returns its number."""
-    done = run_ashlar("account", "add", name, "--data-dir", server.data_dir)
-    assert done.returncode == 0, done.stderr
-    return done.stdout.split()[-1]
 
 
 def listed(world):

@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
-use ashlar_volume::{BLOCK_BYTES, ErrorKind, VolumeError};
+use ashlar_volume::{BLOCK_BYTES, ErrorKind, VolumeError, VolumeId, VolumeSnapshotId};
 
 use crate::background::allocated_blocks;
-use crate::delta::LeafPatch;
+use crate::delta::{ChunkState, Delta, LeafPatch};
 use crate::file::{Directory, File, FileRole, RealDirectory};
 use crate::format::{
     BLOCKS_PER_CHUNK, CHUNK_BYTES, ChecksumPage, ChunkIndex, ChunkNumber, Fragment, LayerId, LeafChunks,
@@ -29,9 +29,9 @@ pub struct CheckReport {
     /// One sentence for each broken invariant; empty: the pool is sound.
     pub findings: Vec<String>,
     /// Volumes that were checked.
-    pub volumes: usize,
+    pub volumes: BTreeSet<VolumeId>,
     /// Snapshots that were checked.
-    pub snapshots: usize,
+    pub snapshots: BTreeSet<VolumeSnapshotId>,
     /// Bytes of blocks that layers hold.
     pub referenced_bytes: u64,
     /// Bytes that the data file takes and nobody refers to. After a crash or a deletion background work gives them
@@ -54,18 +54,33 @@ pub fn check(directory: &Path) -> Result<CheckReport, VolumeError> {
 
 /// Checks the pool on any medium.
 pub fn check_in(directory: Arc<dyn Directory>) -> Result<CheckReport, VolumeError> {
-    if !recovery::is_created(&*directory)? {
+    look(&*directory).map(|looked| looked.report)
+}
+
+/// What a look at a pool gives.
+struct Looked {
+    report: CheckReport,
+    durable: Durable,
+    /// What mends the findings that follow from others: free space and counters, which the leaves say exactly.
+    fixes: Delta,
+}
+
+fn look(directory: &dyn Directory) -> Result<Looked, VolumeError> {
+    if !recovery::is_created(directory)? {
         return Err(VolumeError::new(ErrorKind::NotFound, "there is no pool in this directory"));
     }
-    let mut map = Map::open_read_only(recovery::open_file(&*directory, FileRole::Map)?, MAP_CACHE_BYTES)?;
+    let mut map = Map::open_read_only(recovery::open_file(directory, FileRole::Map)?, MAP_CACHE_BYTES)?;
+    // First of all: of another format nothing else could be said that is of use.
+    map.superblock()?;
     if !map.is_intact()? {
         // Whatever is read from such a map is not to be believed.
         let context = "pages of `map.redb` do not match their checksums";
         return Err(VolumeError::new(ErrorKind::Corrupt, context));
     }
-    let durable = recovery::read(&*directory, &map)?;
-    let data = recovery::open_file(&*directory, FileRole::Data)?;
-    let named = durable.contents.names.volumes.values().chain(durable.contents.names.snapshots.values());
+    let durable = recovery::read(directory, &map)?;
+    let data = recovery::open_file(directory, FileRole::Data)?;
+    let names = &durable.contents.names;
+    let named = names.volumes.values().chain(names.snapshots.values());
     let mut checker = Checker {
         durable: &durable,
         map: &map,
@@ -73,14 +88,52 @@ pub fn check_in(directory: Arc<dyn Directory>) -> Result<CheckReport, VolumeErro
         report: CheckReport::default(),
         sizes: named.map(|record| (record.layer, record.size_bytes)).collect(),
         owners: BTreeMap::new(),
+        fixes: Delta::default(),
     };
     checker.check_names();
-    checker.check_keys(&*directory)?;
+    checker.check_keys(directory)?;
     checker.check_leaves()?;
     checker.check_allocation();
     checker.check_data_file()?;
     checker.check_blocks()?;
-    Ok(checker.report)
+    let Checker { report, fixes, .. } = checker;
+    Ok(Looked { report, durable, fixes })
+}
+
+/// What a repair did.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct RepairReport {
+    /// Findings that are mended.
+    pub mended: Vec<String>,
+    /// The pool as it is now. What is still found could only be mended by guessing.
+    pub after: CheckReport,
+}
+
+/// Mends of the pool in a directory what follows with certainty from the rest of it: which chunks are free, counters, space that
+/// is to be given back. Journal records are made part of the map, as the next opening would. No block and no entry of a
+/// leaf is changed.
+pub fn repair(directory: &Path) -> Result<RepairReport, VolumeError> {
+    repair_in(&RealDirectory::open_existing(directory)?)
+}
+
+/// The same on any medium.
+pub fn repair_in(directory: &dyn Directory) -> Result<RepairReport, VolumeError> {
+    let Looked { report: before, mut durable, fixes } = look(directory)?;
+    let has_lost_space = recovery::was_clean(&durable) && before.unreferenced_bytes > 0;
+    if fixes.is_empty() && !has_lost_space {
+        return Ok(RepairReport { mended: Vec::new(), after: before });
+    }
+    // Together with the replay of the journal and before the data file is cut: a chunk in use that counted as free
+    // must not be cut off.
+    durable.contents.apply(&fixes);
+    durable.tail.delta.absorb(fixes);
+    {
+        let map = Map::open(recovery::open_file(directory, FileRole::Map)?, MAP_CACHE_BYTES)?;
+        recovery::settle(directory, &map, &durable)?;
+    }
+    let after = look(directory)?.report;
+    let mended = before.findings.into_iter().filter(|finding| !after.findings.contains(finding)).collect();
+    Ok(RepairReport { mended, after })
 }
 
 struct Checker<'a> {
@@ -92,6 +145,7 @@ struct Checker<'a> {
     sizes: BTreeMap<LayerId, u64>,
     /// Which blocks of each chunk are referred to, and by whom.
     owners: BTreeMap<ChunkNumber, Owner>,
+    fixes: Delta,
 }
 
 /// Who refers to a chunk of the data file.
@@ -110,8 +164,8 @@ impl Checker<'_> {
     /// Names lead to layers, each layer of a volume is its own, parents exist and never form a ring.
     fn check_names(&mut self) {
         let names = &self.durable.contents.names;
-        self.report.volumes = names.volumes.len();
-        self.report.snapshots = names.snapshots.len();
+        self.report.volumes = names.volumes.keys().cloned().collect();
+        self.report.snapshots = names.snapshots.keys().cloned().collect();
         self.report.journal_records = self.durable.tail.records;
         let mut users: BTreeMap<LayerId, String> = BTreeMap::new();
         let volumes = names.volumes.iter().map(|(name, record)| (format!("volume `{name}`"), record));
@@ -191,6 +245,7 @@ impl Checker<'_> {
             let counted = held.remove(layer).unwrap_or(0);
             let recorded = self.durable.contents.names.held_blocks.get(layer).copied().unwrap_or(0);
             if counted != recorded {
+                self.fixes.held_blocks.insert(*layer, counted);
                 self.find(format!("layer {} holds {counted} blocks, its counter says {recorded}", layer.0));
             }
         }
@@ -247,9 +302,11 @@ impl Checker<'_> {
         let missing: Vec<_> = owned.difference(&allocated).copied().collect();
         let idle: Vec<_> = allocated.difference(&owned).copied().collect();
         for chunk in missing {
+            self.fixes.chunk_states.insert(chunk, ChunkState::Allocated);
             self.find(format!("chunk {} of the file is in use but counts as free", chunk.0));
         }
         for chunk in idle {
+            self.fixes.chunk_states.insert(chunk, ChunkState::Free);
             self.find(format!("chunk {} of the file belongs to nobody but counts as allocated", chunk.0));
         }
     }

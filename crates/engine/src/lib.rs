@@ -43,7 +43,7 @@ mod store;
 mod volume;
 mod wake;
 
-pub use check::{CheckReport, check, check_in};
+pub use check::{CheckReport, RepairReport, check, check_in, repair, repair_in};
 pub use cipher::{DATA_KEY_BYTES, DataKey};
 pub use file::{Directory, FaultyDirectory, File, FileFaults, FileRole, simulated};
 pub use keys::KeyWrapper;

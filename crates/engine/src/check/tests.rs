@@ -29,16 +29,56 @@ fn closed_pool() -> SimulatedDisk {
     disk
 }
 
-/// What the check finds after the map was tampered with.
-fn findings_after(tamper: impl FnOnce(&mut Delta)) -> String {
+/// A closed pool whose map was tampered with.
+fn tampered(tamper: impl FnOnce(&mut Delta)) -> SimulatedDisk {
     let disk = closed_pool();
     let map = Map::open(recovery::open_file(&disk, FileRole::Map).unwrap(), MAP_CACHE_BYTES).unwrap();
     let mut delta = Delta::default();
     tamper(&mut delta);
     let superblock = map.superblock().unwrap();
     map.apply(&delta, superblock).unwrap();
-    drop(map);
-    check_in(Arc::new(disk)).unwrap().findings.join("; ")
+    disk
+}
+
+/// What the check finds after the map was tampered with.
+fn findings_after(tamper: impl FnOnce(&mut Delta)) -> String {
+    check_in(Arc::new(tampered(tamper))).unwrap().findings.join("; ")
+}
+
+#[test]
+fn what_follows_from_the_rest_is_mended_and_nothing_else() {
+    // Chunk 1 is the last: an opening would cut it off, because it counts as free.
+    let disk = tampered(|delta| {
+        delta.chunk_states.insert(ChunkNumber(1), ChunkState::Free);
+        delta.chunk_states.insert(ChunkNumber(9), ChunkState::Allocated);
+        delta.held_blocks.insert(LayerId(1), 7);
+    });
+    let repaired = repair_in(&disk).unwrap();
+    assert_eq!(repaired.mended.len(), 3, "{repaired:?}");
+    assert_eq!(repaired.after.findings, [""; 0]);
+    let pool = Pool::open_in(Arc::new(disk.clone()), PoolOptions::default()).unwrap();
+    let device = pool.open_volume(&VolumeId::new("disk").unwrap()).unwrap();
+    let mut bytes = [0; 8192];
+    device.read(0, &mut bytes).unwrap();
+    assert_eq!((bytes[0], bytes[4096]), (2, 1));
+
+    let disk = tampered(|delta| {
+        delta.put_chunk(LayerId(2), ChunkIndex(3), Box::new([Fragment::new(ChunkNumber(0), 1)]));
+    });
+    let calls = disk.calls();
+    let before = check_in(Arc::new(disk.clone())).unwrap().findings;
+    assert_eq!(disk.calls(), calls, "a check changes nothing");
+    let repaired = repair_in(&disk).unwrap();
+    assert!(repaired.after.findings.join("").contains("has another owner too"), "{before:?} {repaired:?}");
+}
+
+#[test]
+fn a_sound_pool_is_not_touched_by_a_repair() {
+    let disk = closed_pool();
+    let calls = disk.calls();
+    let repaired = repair_in(&disk).unwrap();
+    assert_eq!((repaired.mended.len(), repaired.after.findings.len()), (0, 0));
+    assert_eq!(disk.calls(), calls);
 }
 
 #[test]
@@ -48,8 +88,8 @@ fn a_sound_pool_has_no_findings() {
     let report = check_in(Arc::new(disk.clone())).unwrap();
     let sound = CheckReport {
         findings: Vec::new(),
-        volumes: 1,
-        snapshots: 1,
+        volumes: [VolumeId::new("disk").unwrap()].into(),
+        snapshots: [VolumeSnapshotId::new("snap").unwrap()].into(),
         referenced_bytes: 3 * BLOCK_BYTES,
         unreferenced_bytes: 0,
         damaged_blocks: 0,

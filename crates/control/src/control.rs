@@ -1,5 +1,6 @@
 //! The whole: what the rules are built from, how they start and how they stop.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ashlar_db::{Db, DbError, DbErrorKind, Fence, Operation, OperationState, Tagged, Transaction};
@@ -60,6 +61,8 @@ pub struct Control {
     pub(crate) due: Arc<Notify>,
     pub(crate) principals: Arc<Principals>,
     pub(crate) second_factor: Arc<SecondFactor>,
+    /// Damaged blocks of each disk, as the pools said last.
+    pub(crate) damage: Arc<Mutex<BTreeMap<DiskId, u64>>>,
 }
 
 impl Control {
@@ -88,6 +91,7 @@ impl Control {
             due: Arc::default(),
             principals: Arc::default(),
             second_factor: Arc::default(),
+            damage: Arc::default(),
         }
     }
 

@@ -9,6 +9,7 @@ mod access;
 mod account;
 mod caller;
 mod control;
+mod damage;
 mod disk;
 mod disk_backup;
 mod error;

@@ -32,6 +32,8 @@ pub enum Reconciler {
     Debtors,
     /// Forgets jobs, client tokens, temporary keys and log entries of long ago.
     OldRecords,
+    /// Shows on disks what their pools have found damaged.
+    DamagedDisks,
 }
 
 /// What one run of a reconciler came to.
@@ -66,6 +68,7 @@ impl Reconciler {
         Self::Usage,
         Self::Debtors,
         Self::OldRecords,
+        Self::DamagedDisks,
     ];
 
     /// Its name, in logs, metrics and `ashlar status`.
@@ -82,6 +85,7 @@ impl Reconciler {
             Self::Usage => "usage",
             Self::Debtors => "debtors",
             Self::OldRecords => "old-records",
+            Self::DamagedDisks => "damaged-disks",
         }
     }
 }
@@ -110,6 +114,7 @@ impl Control {
             Reconciler::Usage => self.charge_usage(leader).await,
             Reconciler::Debtors => self.isolate_policies(leader).await,
             Reconciler::OldRecords => self.forget_old_records(leader).await,
+            Reconciler::DamagedDisks => self.note_damage().await,
         }
     }
 

@@ -16,6 +16,11 @@ pub trait Stores: Send + Sync {
     /// The name of the master key that protects new encrypted disks; none if there is no such key, and disks cannot be
     /// encrypted.
     fn encryption_key(&self) -> Option<String>;
+
+    /// The pools that are open.
+    fn open_stores(&self) -> Vec<Arc<dyn VolumeStore>> {
+        Vec::new()
+    }
 }
 
 /// Where disks are put into machines. Every call may be repeated. May block.

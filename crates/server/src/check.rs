@@ -3,17 +3,15 @@
 mod agreement;
 
 use std::collections::BTreeSet;
-use std::panic::catch_unwind;
 
 use ashlar_control::{ControlError, pool_expectation};
 use ashlar_db::{Db, DbError};
-use ashlar_engine::{Background, Pool, PoolOptions};
 use ashlar_types::Region;
-use ashlar_volume::{ErrorKind, VolumeError, VolumeStore};
+use ashlar_volume::ErrorKind;
 use serde::Serialize;
 
 use crate::check::agreement::{PoolNames, disagreements};
-use crate::cli::AdminFlags;
+use crate::cli::CheckFlags;
 use crate::config::{Environment, admin_data_dir};
 use crate::data_dir::DataDir;
 use crate::failure::Failure;
@@ -28,6 +26,8 @@ struct Report {
     disks: usize,
     /// Snapshots in the records.
     snapshots: usize,
+    /// What was mended.
+    mended: Vec<Finding>,
     /// What is broken; empty means clean.
     findings: Vec<Finding>,
 }
@@ -42,13 +42,14 @@ struct Finding {
 }
 
 /// Checks the data directory and prints what was found. Findings are a refusal (exit 1).
-pub(crate) fn run(flags: AdminFlags, environment: Environment<'_>) -> Result<(), Failure> {
+pub(crate) fn run(flags: CheckFlags, environment: Environment<'_>) -> Result<(), Failure> {
+    let CheckFlags { repair, admin: flags } = flags;
     let data_dir = DataDir::lock_existing(&admin_data_dir(flags.data_dir, environment))?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| Failure::internal("cannot start the runtime", error))?;
-    let report = runtime.block_on(examine(&data_dir))?;
+    let report = runtime.block_on(examine(&data_dir, repair))?;
     if flags.json {
         let json = serde_json::to_string(&report)
             .map_err(|error| Failure::internal("cannot write the report as JSON", error))?;
@@ -65,7 +66,7 @@ pub(crate) fn run(flags: AdminFlags, environment: Environment<'_>) -> Result<(),
     }
 }
 
-async fn examine(data_dir: &DataDir) -> Result<Report, Failure> {
+async fn examine(data_dir: &DataDir, repair: bool) -> Result<Report, Failure> {
     let unreadable = |error: DbError| Failure::internal("cannot read control.db", error);
     let db = Db::open(&data_dir.database()).await.map_err(unreadable)?;
     let pools: BTreeSet<Region> = data_dir.pool_regions()?.into_iter().collect();
@@ -79,7 +80,7 @@ async fn examine(data_dir: &DataDir) -> Result<Report, Failure> {
         report.disks += records.volumes.len() + records.volumes_in_flux.len();
         report.snapshots += records.snapshots.len() + records.snapshots_in_flux.len();
         let names = match pools.contains(&region) {
-            true => walk_pool(data_dir, &region, &mut report)?,
+            true => walk_pool(data_dir, &region, repair, &mut report)?,
             false => Some(PoolNames::default()),
         };
         if let Some(names) = names {
@@ -90,51 +91,58 @@ async fn examine(data_dir: &DataDir) -> Result<Report, Failure> {
     Ok(report)
 }
 
-/// Checks one pool; gives its names where it is sound. A broken pool is not compared: what it says is not
-/// to be believed.
-fn walk_pool(data_dir: &DataDir, region: &Region, report: &mut Report) -> Result<Option<PoolNames>, Failure> {
+/// Checks one pool, after mending it if that was asked for; gives its names where it is sound. A broken pool is not
+/// compared: what it says is not to be believed.
+fn walk_pool(
+    data_dir: &DataDir,
+    region: &Region,
+    repair: bool,
+    report: &mut Report,
+) -> Result<Option<PoolNames>, Failure> {
     let directory = data_dir.pools().join(region.as_str());
-    // The library that reads the map stops where bytes make no sense at all; that too is a finding.
-    let Ok(checked) = catch_unwind(|| ashlar_engine::check(&directory)) else {
-        report.add(region, vec!["the pool is too damaged to be read".to_owned()]);
-        return Ok(None);
+    let checked = match repair {
+        true => ashlar_engine::repair(&directory),
+        false => ashlar_engine::check(&directory)
+            .map(|after| ashlar_engine::RepairReport { mended: Vec::new(), after }),
     };
-    let found = match checked {
-        Ok(found) => found.findings,
+    let (mended, after) = match checked {
+        Ok(ashlar_engine::RepairReport { mended, after }) => (mended, after),
         // A crash while the pool was being made; nothing was ever in it.
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Some(PoolNames::default())),
-        Err(error) if error.kind() == ErrorKind::Corrupt => vec![error.to_string()],
+        Err(error) if error.kind() == ErrorKind::Corrupt => {
+            report.add(region, vec![error.to_string()]);
+            return Ok(None);
+        }
         Err(error) => return Err(Failure::internal(format!("cannot check the pool of {region}"), error)),
     };
-    if !found.is_empty() {
-        report.add(region, found);
-        return Ok(None);
+    report.mended.extend(findings(region, mended));
+    if after.findings.is_empty() {
+        return Ok(Some(PoolNames { volumes: after.volumes, snapshots: after.snapshots }));
     }
-    let names = || -> Result<PoolNames, VolumeError> {
-        let options = PoolOptions { background: Background::Manual, ..PoolOptions::default() };
-        let pool = Pool::open(&directory, options)?;
-        let volumes = pool.volumes()?.into_iter().collect();
-        let snapshots = pool.snapshots()?.into_iter().collect();
-        pool.close()?;
-        Ok(PoolNames { volumes, snapshots })
-    };
-    names().map(Some).map_err(|error| Failure::internal(format!("cannot open the pool of {region}"), error))
+    report.add(region, after.findings);
+    Ok(None)
+}
+
+fn findings(region: &Region, messages: Vec<String>) -> impl Iterator<Item = Finding> {
+    let region = region.to_string();
+    messages.into_iter().map(move |message| Finding { region: region.clone(), message })
 }
 
 impl Report {
     fn add(&mut self, region: &Region, messages: Vec<String>) {
-        let region = region.to_string();
-        self.findings.extend(messages.into_iter().map(|message| Finding { region: region.clone(), message }));
+        self.findings.extend(findings(region, messages));
     }
 
     fn to_text(&self) -> String {
+        let line = |finding: &Finding| format!("{}: {}", finding.region, finding.message);
+        let mended = self.mended.iter().map(|finding| format!("mended: {}", line(finding)));
+        let mut lines: Vec<_> = mended.chain(self.findings.iter().map(line)).collect();
         if self.findings.is_empty() {
-            return format!(
+            lines.push(format!(
                 "clean (pools: {}, disks: {}, snapshots: {})",
                 self.pools, self.disks, self.snapshots
-            );
+            ));
         }
-        let lines = self.findings.iter().map(|finding| format!("{}: {}", finding.region, finding.message));
-        lines.collect::<Vec<_>>().join("\n")
+        lines.join("\n")
     }
 }

@@ -5,6 +5,7 @@ mod bill;
 mod clock;
 mod disk;
 mod money;
+mod scrub;
 
 use std::path::PathBuf;
 
@@ -19,6 +20,7 @@ pub(crate) use bill::BillFlags;
 pub(crate) use clock::ClockCommand;
 pub(crate) use disk::DiskCommand;
 pub(crate) use money::{BalanceCommand, LimitCommand};
+pub(crate) use scrub::{CheckFlags, ScrubFlags, StatusFlags};
 
 /// Self-hosted cloud block storage: the CBS API in front, real disks over NBD behind it.
 #[derive(Debug, Parser)]
@@ -68,15 +70,20 @@ pub(crate) enum Command {
     Network(NetworkCommand),
     /// Sum up what accounts were charged and paid back.
     Bill(BillFlags),
-    /// Show how the running server fares.
-    Status(AdminFlags),
     /// Show and move the clock of a server that runs with --test-clock.
     #[command(subcommand)]
     Clock(ClockCommand),
     /// Prove the invariants of a data directory whose server is stopped.
     ///
-    /// Exit 0: clean. Exit 1: something is broken, and the list says what.
-    Check(AdminFlags),
+    /// Exit 0: clean. Exit 1: something is broken, and the list says what. Without --repair no pool is changed.
+    Check(CheckFlags),
+    /// Read everything that the running server stores, and find what is damaged.
+    ///
+    /// Exit 0: nothing. Exit 1: damage was found, or the scrub did not come to its end. Interrupting this command does
+    /// not end the scrub.
+    Scrub(ScrubFlags),
+    /// Show how the running server fares: its pools, scrubs, and what runs by the clock.
+    Status(StatusFlags),
 }
 
 /// The flags of `ashlar serve`. A flag wins over its ASHLAR_* variable, that over the configuration file,
@@ -243,6 +250,11 @@ mod tests {
             "ashlar check --data-dir d --json",
             "ashlar serve --master-key-file k",
             "ashlar key rotate-master --data-dir d --json",
+            "ashlar check --repair",
+            "ashlar scrub --rate 50 disk-00000001 disk-00000002 --data-dir d --json",
+            "ashlar scrub --cancel",
+            "ashlar status --json",
+            "ashlar status --metrics",
         ] {
             Cli::try_parse_from(line.split(' ')).unwrap_or_else(|error| panic!("{line}: {error}"));
         }

@@ -12,6 +12,7 @@ mod tests;
 use std::path::{Path, PathBuf};
 
 use ashlar_api::RateLimits;
+use ashlar_engine::PoolOptions;
 use ashlar_types::Region;
 
 pub(crate) use address::{HostPort, NbdListen};
@@ -22,6 +23,7 @@ use crate::cli::ServeFlags;
 use crate::failure::Failure;
 use crate::faults::Faults;
 use crate::master_key::{KeyText, MasterKeySource};
+use crate::scrub::ScrubSettings;
 
 /// Where everything is kept when nobody says otherwise.
 const DATA_DIR_DEFAULT: &str = "./ashlar-data";
@@ -70,6 +72,10 @@ pub(crate) struct Settings {
     pub(crate) control: ashlar_control::Settings,
     /// What shall go wrong.
     pub(crate) faults: Faults,
+    /// When pools are scrubbed.
+    pub(crate) scrub: ScrubSettings,
+    /// Memory for what says where the blocks of a pool are, in MiB.
+    pub(crate) map_cache_mib: usize,
 }
 
 impl Settings {
@@ -131,6 +137,8 @@ impl Settings {
         let faults = Faults::default();
         Ok(Self {
             faults,
+            scrub: file.scrub,
+            map_cache_mib: map_cache_mib(file.map_cache_mib)?,
             api_listen: HostPort::parse("api_listen", &api_listen)?,
             nbd_listen: nbd_addresses(nbd_listen, &data_dir)?,
             nbd_tls,
@@ -148,6 +156,21 @@ impl Settings {
             rate_limits: file.rate_limits.0,
             control,
         })
+    }
+}
+
+impl Settings {
+    /// How pools are opened.
+    pub(crate) fn pool_options(&self) -> PoolOptions {
+        PoolOptions::with_cache_bytes(self.map_cache_mib << 20)
+    }
+}
+
+fn map_cache_mib(given: Option<usize>) -> Result<usize, Failure> {
+    const MIB_DEFAULT: usize = 128;
+    match given.unwrap_or(MIB_DEFAULT) {
+        mib @ 8..=1_048_576 => Ok(mib),
+        mib => Err(Failure::setup(format!("map_cache_mib {mib}: expected 8 to 1048576"))),
     }
 }
 

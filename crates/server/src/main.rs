@@ -20,6 +20,7 @@ mod master_key;
 mod output;
 mod pools;
 mod random;
+mod scrub;
 mod serve;
 mod service;
 mod stop;
@@ -79,15 +80,13 @@ fn run(command: Command) -> Result<(), Failure> {
             let (command, flags) = admin::bill::request(flags);
             admin::client::exchange(command, flags, &process_environment)
         }
-        Command::Status(flags) => {
-            let command = admin::protocol::AdminCommand::ShowStatus;
-            admin::client::exchange(command, flags, &process_environment)
-        }
         Command::Clock(command) => {
             let (command, flags) = admin::clock::request(command);
             admin::client::exchange(command, flags, &process_environment)
         }
         Command::Check(flags) => check::run(flags, &process_environment),
+        Command::Scrub(flags) => admin::scrub::run(flags, &process_environment),
+        Command::Status(flags) => admin::client::status(flags, &process_environment),
     }
 }
 

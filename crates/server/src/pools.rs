@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use ashlar_engine::{Pool, PoolOptions};
-use ashlar_types::Region;
+use ashlar_types::{Region, UnixMillis};
 use ashlar_volume::{ErrorKind, VolumeError, VolumeStore};
 use parking_lot::Mutex;
 
@@ -15,6 +15,7 @@ use crate::master_key::MasterKeys;
 /// The pools under `pools/` of a data directory.
 pub(crate) struct Pools {
     directory: PathBuf,
+    options: PoolOptions,
     faults: Faults,
     master_keys: Arc<MasterKeys>,
     state: Mutex<PoolsState>,
@@ -29,8 +30,13 @@ struct PoolsState {
 
 impl Pools {
     /// Pools in `directory`, none of them open yet.
-    pub(crate) fn new(directory: PathBuf, faults: Faults, master_keys: Arc<MasterKeys>) -> Self {
-        Self { directory, faults, master_keys, state: Mutex::default() }
+    pub(crate) fn new(
+        directory: PathBuf,
+        options: PoolOptions,
+        faults: Faults,
+        master_keys: Arc<MasterKeys>,
+    ) -> Self {
+        Self { directory, options, faults, master_keys, state: Mutex::default() }
     }
 
     /// Wraps the data keys of all pools with the master key that wraps now; gives how many were not yet. Every pool of
@@ -57,7 +63,7 @@ impl Pools {
         std::fs::create_dir_all(&path)
             .map_err(|error| VolumeError::io(format!("cannot make the pool {}", path.display()), error))?;
         let key_wrapper = Some(self.master_keys.for_pool(region.as_str()));
-        let options = PoolOptions { key_wrapper, ..PoolOptions::default() };
+        let options = PoolOptions { key_wrapper, ..self.options.clone() };
         let pool = Arc::new(match self.faults.files() {
             Some(faults) => Pool::open_with_faults(&path, options, faults)?,
             None => Pool::open(&path, options)?,
@@ -65,6 +71,28 @@ impl Pools {
         tracing::debug!(%region, "opened the pool");
         state.open.insert(region.clone(), pool.clone());
         Ok(pool)
+    }
+
+    /// The pools that are open.
+    pub(crate) fn open_pools(&self) -> Vec<(Region, Arc<Pool>)> {
+        self.state.lock().open.iter().map(|(region, pool)| (region.clone(), Arc::clone(pool))).collect()
+    }
+
+    /// When the last scheduled scrub ended, if it is known.
+    pub(crate) fn last_scrub(&self) -> Option<UnixMillis> {
+        let text = std::fs::read_to_string(self.last_scrub_path()).ok()?;
+        text.trim().parse().ok().map(UnixMillis)
+    }
+
+    /// Remembers when a scheduled scrub ended. If that is lost, the next one comes early.
+    pub(crate) fn note_scrub(&self, time: UnixMillis) {
+        if let Err(error) = std::fs::write(self.last_scrub_path(), time.0.to_string()) {
+            tracing::warn!(%error, "cannot remember the time of the scrub");
+        }
+    }
+
+    fn last_scrub_path(&self) -> PathBuf {
+        self.directory.with_file_name("last-scrub")
     }
 
     /// Closes every pool cleanly. What is written afterwards is refused.
@@ -92,5 +120,9 @@ impl ashlar_control::Stores for Pools {
 
     fn encryption_key(&self) -> Option<String> {
         self.master_keys.key_id().map(str::to_owned)
+    }
+
+    fn open_stores(&self) -> Vec<Arc<dyn VolumeStore>> {
+        self.open_pools().into_iter().map(|(_, pool)| pool as Arc<dyn VolumeStore>).collect()
     }
 }

@@ -34,6 +34,7 @@ use crate::exports::NbdExports;
 use crate::failure::Failure;
 use crate::pools::Pools;
 use crate::random::OsRandom;
+use crate::scrub::Scrubber;
 use crate::serve::encryption::Encryption;
 use crate::serve::listeners::{Listeners, nbd_addresses};
 use crate::serve::nbd::NbdServer;
@@ -141,9 +142,10 @@ impl Running {
         listeners: Listeners,
     ) -> Result<Self, Failure> {
         let random = Arc::new(OsRandom::open()?);
+        let pool_options = settings.pool_options();
         let encryption = Arc::new(Encryption::load(settings.master_key, data_dir, random.clone())?);
         let keys = Arc::clone(&encryption.keys);
-        let pools = Arc::new(Pools::new(data_dir.pools(), settings.faults.clone(), keys));
+        let pools = Arc::new(Pools::new(data_dir.pools(), pool_options, settings.faults.clone(), keys));
         open_present_pools(&pools, data_dir, &encryption).await?;
         let first_master_key = encryption.make_first_key();
         let exports = match settings.control.enforce_performance {
@@ -186,21 +188,24 @@ impl Running {
             Arc::new(SystemClock),
             random,
         ));
+        let Listeners { api, endpoint, nbd, admin, socket_files } = listeners;
+        let (nbd_text, nbd_uri) = (nbd.to_text(), nbd.example_uri());
+        let (stop, stopped) = stop::channel();
+        let scrubber = Scrubber::new(pools.clone(), Arc::new(SystemClock), stopped.clone());
         let administrator = Administrator {
             control: control.clone(),
             account: first.account.uin,
             reconcilers: reconcilers.clone(),
             test_clock,
             rotation: Arc::new(encryption.rotation(data_dir, &pools)),
+            pools: pools.clone(),
+            scrubber: scrubber.clone(),
         };
-
-        let Listeners { api, endpoint, nbd, admin, socket_files } = listeners;
-        let (nbd_text, nbd_uri) = (nbd.to_text(), nbd.example_uri());
-        let (stop, stopped) = stop::channel();
         let mut doors = JoinSet::new();
         doors.spawn(http::serve(async_tcp(api)?, tls.api, gateway, stopped.clone()));
         doors.spawn(admin::listener::run(async_unix(admin)?, administrator, stopped.clone()));
         doors.spawn(reconcilers.run(stopped));
+        doors.spawn(scrubber.run_scheduled(settings.scrub));
         let permissions = settings.nbd_tls.map(|tls| tls.permissions).unwrap_or_default();
         let exports = NbdExports { table: exports, permissions, faults: settings.faults };
         let nbd = NbdServer::start(exports, tls.nbd, nbd)?;

@@ -32,6 +32,11 @@ impl Stop {
         // An error says that the sender is gone: the same wish.
         let _ = self.0.wait_for(|stop| *stop).await;
     }
+
+    /// Whether that was said.
+    pub(crate) fn is_wanted(&self) -> bool {
+        *self.0.borrow() || self.0.has_changed().is_err()
+    }
 }
 
 /// SIGTERM and SIGINT.

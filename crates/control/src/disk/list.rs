@@ -38,7 +38,8 @@ impl Control {
         let encryption_key = self.stores.encryption_key();
         let now = self.now();
         let final_snapshot = self.settings.billing.final_snapshot;
-        let view = |listing: DiskListing| {
+        let view = |mut listing: DiskListing| {
+            listing.disk.error_prompt = self.error_prompt(&listing.disk);
             let id = Tagged::Disk(listing.disk.id);
             let tags = tags.remove(&id).unwrap_or_default();
             let policies =

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::protocol::{
     ANSWER_BYTES_MAX, AdminCommand, Answer, InstanceRecord, Request, RotationRecord, VERSION,
 };
-use crate::cli::{AdminFlags, InstanceArguments, InstanceCommand};
+use crate::cli::{AdminFlags, InstanceArguments, InstanceCommand, StatusFlags};
 use crate::config::{Environment, admin_data_dir};
 use crate::data_dir::admin_socket_in;
 use crate::failure::Failure;
@@ -49,7 +49,20 @@ pub(crate) fn exchange(
     Ok(())
 }
 
-fn ask(data_dir: &Path, command: AdminCommand) -> Result<Answer, Failure> {
+/// Prints how the server is.
+pub(crate) fn status(flags: StatusFlags, environment: Environment<'_>) -> Result<(), Failure> {
+    if !flags.metrics {
+        return exchange(AdminCommand::ShowStatus, flags.admin, environment);
+    }
+    match ask(&admin_data_dir(flags.admin.data_dir, environment), AdminCommand::ShowStatus)? {
+        Answer::Status(status) => output::line(&super::health::to_metrics(&status.health)),
+        other => return Err(Failure::refused(to_text(&other))),
+    }
+    Ok(())
+}
+
+/// Sends one command and gives the answer.
+pub(super) fn ask(data_dir: &Path, command: AdminCommand) -> Result<Answer, Failure> {
     let path = admin_socket_in(data_dir);
     let broken = |error: std::io::Error| Failure::internal("the server did not answer", error);
     let mut stream = UnixStream::connect(&path).map_err(|error| match error.kind() {
@@ -81,6 +94,7 @@ fn to_json(answer: &Answer) -> Result<String, Failure> {
         Answer::Bill(bill) => serde_json::to_string(bill),
         Answer::Status(status) => serde_json::to_string(status),
         Answer::Clock(clock) => serde_json::to_string(clock),
+        Answer::Done => serde_json::to_string(&serde_json::json!({})),
         Answer::Instances(instances) => serde_json::to_string(instances),
         Answer::Removed { instance_id } => {
             serde_json::to_string(&serde_json::json!({ "instance_id": instance_id }))
@@ -100,6 +114,7 @@ fn to_text(answer: &Answer) -> String {
         Answer::Bill(bill) => super::bill::to_text(bill),
         Answer::Status(status) => super::status::to_text(status),
         Answer::Clock(clock) => clock.to_text(),
+        Answer::Done => "done".to_owned(),
         Answer::Instances(instances) => table(instances),
         Answer::Removed { instance_id } => format!("{instance_id} removed"),
         Answer::MasterKeyRotated(RotationRecord { fingerprint, data_keys, file }) => {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ashlar_control::{Control, ControlError, Instance, NewInstance};
-use ashlar_types::AccountUin;
+use ashlar_types::{AccountUin, DiskId};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::task::JoinSet;
@@ -18,6 +18,8 @@ use super::protocol::{
 };
 use crate::clock::TestClock;
 use crate::master_key::{MasterKeyRotation, Rotated};
+use crate::pools::Pools;
+use crate::scrub::Scrubber;
 use crate::serve::reconcilers::Reconcilers;
 use crate::stop::Stop;
 
@@ -40,6 +42,10 @@ pub(crate) struct Administrator {
     pub(crate) test_clock: Option<Arc<TestClock>>,
     /// How the master key is exchanged.
     pub(crate) rotation: Arc<MasterKeyRotation>,
+    /// The pools.
+    pub(crate) pools: Arc<Pools>,
+    /// Runs scrubs.
+    pub(crate) scrubber: Scrubber,
 }
 
 /// Answers administrative commands until `stop`, then finishes those under way.
@@ -143,11 +149,22 @@ impl Administrator {
                 super::disk::show(&self.control, parsed(&id)?).await.map_err(refusal)
             }
             AdminCommand::Bill(request) => super::bill::obey(&self.control, request).await,
-            AdminCommand::ShowStatus => Ok(super::status::show(self)),
+            AdminCommand::ShowStatus => super::status::show(self).await,
             AdminCommand::Clock(order) => {
                 super::clock::obey(self.test_clock.as_ref(), &self.control, &self.reconcilers, order).await
             }
             AdminCommand::RotateMasterKey => self.rotate_master_key().await,
+            AdminCommand::StartScrub { disks, rate_mb } => {
+                let disks = disks
+                    .iter()
+                    .map(|disk| parsed::<DiskId>(disk).map(Into::into))
+                    .collect::<Result<Vec<_>, _>>()?;
+                self.scrubber.start(&disks, rate_mb).map(|()| Answer::Done)
+            }
+            AdminCommand::CancelScrub => match self.scrubber.cancel() {
+                true => Ok(Answer::Done),
+                false => Err("no scrub is running".to_owned()),
+            },
             AdminCommand::ListInstances => {
                 let listed = self.control.list_instances(self.account).await.map_err(refusal)?;
                 Ok(Answer::Instances(listed.into_iter().map(|listing| record(listing.instance)).collect()))

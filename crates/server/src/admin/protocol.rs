@@ -63,6 +63,15 @@ pub(crate) enum AdminCommand {
     ShowStatus,
     /// The clock of the rules.
     Clock(ClockOrder),
+    /// Begin a scrub.
+    StartScrub {
+        /// Disks; none: everything.
+        disks: Vec<String>,
+        /// The most that is read in a second, in MB; 0: no limit.
+        rate_mb: u64,
+    },
+    /// End the scrub that runs.
+    CancelScrub,
     /// All instances.
     ListInstances,
     /// Exchange the master key of encrypted disks.
@@ -94,6 +103,8 @@ pub(crate) enum Answer {
     Clock(ClockRecord),
     /// All instances.
     Instances(Vec<InstanceRecord>),
+    /// What was asked for was begun or ended.
+    Done,
     /// The instance is gone.
     Removed {
         /// The instance.

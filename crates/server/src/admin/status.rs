@@ -1,8 +1,11 @@
 //! `ashlar status`: how a running server fares.
 
+use std::sync::Arc;
+
 use ashlar_control::{Reconciler, wire_time_iso};
 use serde::{Deserialize, Serialize};
 
+use super::health::HealthRecord;
 use super::listener::Administrator;
 use super::protocol::Answer;
 use crate::serve::reconcilers::History;
@@ -12,6 +15,9 @@ use crate::serve::reconcilers::History;
 pub(crate) struct StatusRecord {
     /// What runs by the clock.
     reconcilers: Vec<ReconcilerRecord>,
+    /// How the pools are.
+    #[serde(flatten)]
+    pub(crate) health: HealthRecord,
 }
 
 /// How a reconciler has fared since the server started.
@@ -55,19 +61,21 @@ impl ReconcilerRecord {
 }
 
 /// Does what is asked.
-pub(crate) fn show(administrator: &Administrator) -> Answer {
+pub(crate) async fn show(administrator: &Administrator) -> Result<Answer, String> {
+    let health = super::health::health(Arc::clone(&administrator.pools), &administrator.scrubber).await?;
     let histories = administrator.reconcilers.histories();
     let reconcilers = histories.into_iter().map(|(one, history)| ReconcilerRecord::new(one, history));
-    Answer::Status(StatusRecord { reconcilers: reconcilers.collect() })
+    Ok(Answer::Status(StatusRecord { reconcilers: reconcilers.collect(), health }))
 }
 
-/// A table for people.
+/// For people: the pools, then a table.
 pub(crate) fn to_text(status: &StatusRecord) -> String {
     let width = status.reconcilers.iter().map(|one| one.name.len()).max().unwrap_or(0);
-    let mut lines = vec![format!(
+    let mut lines = vec![super::health::to_text(&status.health), String::new()];
+    lines.push(format!(
         "{:<width$}  {:<25}  {:>8}  {:>8}  {:>8}  {:>8}  LAST ERROR",
         "RECONCILER", "LAST RUN", "MS", "RUNS", "ITEMS", "FAILURES"
-    )];
+    ));
     lines.extend(status.reconcilers.iter().map(|one| {
         format!(
             "{:<width$}  {:<25}  {:>8}  {:>8}  {:>8}  {:>8}  {}",

@@ -48,6 +48,11 @@ pub(super) struct ConfigFile {
     /// What disks can be had.
     #[serde(default)]
     pub(super) disk_types: ashlar_control::DiskTypeTable,
+    /// Memory for what says where the blocks of a pool are, in MiB, for each pool.
+    pub(super) map_cache_mib: Option<usize>,
+    /// When pools are scrubbed.
+    #[serde(default)]
+    pub(super) scrub: crate::scrub::ScrubSettings,
     /// How scheduled snapshots are taken.
     #[serde(default)]
     pub(super) schedule: ashlar_control::ScheduleSettings,

@@ -82,7 +82,7 @@ def test_an_unsigned_payload_is_accepted(raw):
         ({"X-TC-Timestamp": "99999999999999999999"}, None),
         ({"X-TC-Token": "temporary"}, "AuthFailure.TokenFailure"),
         ({"X-TC-Action": "DescribeDisk"}, "InvalidAction"),
-        ({"X-TC-Action": "DescribeAutoSnapshotPolicies"}, "InvalidAction"),
+        ({"X-TC-Action": "CreateRemoteDisks"}, "InvalidAction"),
         ({"X-TC-Action": None}, None),
         ({"X-TC-Version": "2016-01-01"}, "NoSuchVersion"),
         ({"X-TC-Version": None}, None),
@@ -253,7 +253,7 @@ def test_the_sdk_with_an_octet_stream(server):
 def test_unknown_actions_and_versions_through_the_sdk(server):
     client = sdk_client(server)
     with pytest.raises(TencentCloudSDKException) as refused:
-        client.call_json("CreateAutoSnapshotPolicy", {})
+        client.call_json("CreateRemoteDisks", {})
     assert refused.value.code == "InvalidAction"
     client._apiVersion = "2020-01-01"
     with pytest.raises(TencentCloudSDKException) as refused:

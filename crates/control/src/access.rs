@@ -19,7 +19,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::net::IpAddr;
 
-use ashlar_db::{Holder, NetworkEffect};
+use ashlar_db::{Holder, NetworkEffect, Tag, Tagged};
 use ashlar_types::{RandomSource, UnixMillis};
 
 pub use network::{Network, NetworkError};
@@ -139,19 +139,19 @@ impl Control {
         Ok(())
     }
 
-    /// The tags of the account's own among these, as policies write them.
+    /// The tags of the account's own among these, as policies write them. What belongs to another account has none
+    /// here, like what does not exist.
     async fn tags_of(
         &self,
         principal: &Principal,
         resources: &[ResourceName],
     ) -> Result<HashMap<String, Vec<String>>, ControlError> {
-        let ids: Vec<&str> = resources.iter().map(ResourceName::id).collect();
-        let tags = self.db.read().await?.access().tags_of_own(principal.account, &ids).await?;
-        let mut found: HashMap<String, Vec<String>> = HashMap::new();
-        for (id, tag) in tags {
-            found.entry(id).or_default().push(format!("{}&{}", tag.key, tag.value));
-        }
-        Ok(found)
+        let named: Vec<Tagged> = resources.iter().filter_map(|name| name.id().parse().ok()).collect();
+        let mut tx = self.db.read().await?;
+        let own: Vec<Tagged> = tx.tags().owned(principal.account, &named).await?.into_keys().collect();
+        let tags = tx.tags().of(&own).await?.into_iter();
+        let written = |tags: Vec<Tag>| tags.iter().map(|tag| format!("{}&{}", tag.key, tag.value)).collect();
+        Ok(tags.map(|(resource, tags)| (resource.to_string(), written(tags))).collect())
     }
 
     /// A code that came is looked at whatever the action is: a wrong one is never overlooked, and a good one

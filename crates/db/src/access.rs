@@ -4,8 +4,7 @@ use ashlar_types::{AccountUin, SecretId, UnixMillis};
 
 use crate::column::{Columns, signed, stored_enum};
 use crate::connect::Connection;
-use crate::listing::{Builder, push_in};
-use crate::{DbError, Holder, Tag};
+use crate::{DbError, Holder};
 
 stored_enum! {
     /// What a temporary key stands for.
@@ -247,32 +246,5 @@ impl Access<'_> {
             .execute(&mut *self.0)
             .await?;
         crate::one_row(done.rows_affected(), "device of", &holder.0)
-    }
-
-    /// The tags of those of these resources that are the account's, as (resource, tag). What belongs to
-    /// another account has none here, like what does not exist.
-    pub async fn tags_of_own(
-        &mut self,
-        account: AccountUin,
-        resources: &[&str],
-    ) -> Result<Vec<(String, Tag)>, DbError> {
-        let mut query = Builder::new(
-            "SELECT t.resource_id, t.tag_key, t.tag_value FROM tags t WHERE (
-                EXISTS (SELECT 1 FROM disks d WHERE d.disk_id = t.resource_id AND d.uin = ",
-        );
-        query.push_bind(signed(account.0));
-        query.push(") OR EXISTS (SELECT 1 FROM snapshots s WHERE s.snapshot_id = t.resource_id AND s.uin = ");
-        query.push_bind(signed(account.0));
-        query.push(") OR EXISTS (SELECT 1 FROM instances i WHERE i.instance_id = t.resource_id AND i.uin = ");
-        query.push_bind(signed(account.0));
-        query.push("))");
-        push_in(&mut query, "t.resource_id", resources, |id| (*id).to_owned());
-        let rows = query.build().fetch_all(&mut *self.0).await?;
-        let tag = |row| {
-            let columns = Columns(row);
-            let tag = Tag { key: columns.text("tag_key")?, value: columns.text("tag_value")? };
-            Ok((columns.text("resource_id")?, tag))
-        };
-        rows.iter().map(tag).collect()
     }
 }

@@ -5,7 +5,9 @@
 
 mod api;
 mod cells;
+mod cold;
 mod depth;
+mod direct;
 mod fio;
 mod operations;
 mod options;
@@ -32,6 +34,8 @@ pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<()> {
         let folder = Folder::make(workspace.target_directory().join("bench"))?;
         let section = match part {
             Part::Io => cells::measure(workspace, &folder.path, &options)?,
+            Part::Cold => cold::measure(workspace, &folder.path, &options)?,
+            Part::Direct => direct::measure(workspace, &folder.path, &options)?,
             Part::Depth => depth::measure(workspace, &folder.path, &options)?,
             Part::Engine => operations::engine(workspace, &folder.path)?,
             Part::Server => operations::server(workspace, &folder.path, &options)?,

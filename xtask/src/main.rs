@@ -10,6 +10,7 @@
 mod bench;
 mod coverage;
 mod error;
+mod fsx;
 mod process;
 mod sim;
 mod test;
@@ -26,6 +27,7 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   test [STAGE]...               every stage, or those named; `test --list` names them
   coverage [--check|--accept]   the API against the vendor's own description of it
   sim --seconds N [--seed S]    seeded histories of the whole server on a disk that loses power
+  fsx --seconds N [--seed S]    random operations over NBD against model files, on the release binary
   bench [--rounds N] [--seconds N] [--only PART] [--no-write]   side by side with other NBD servers";
 
 fn main() -> ExitCode {
@@ -49,6 +51,7 @@ fn run(arguments: &[String]) -> Result<()> {
         "tidy" => tidy::run(&Workspace::find()?, rest),
         "test" => test::run(&Workspace::find()?, rest),
         "coverage" => coverage::run(&Workspace::find()?, rest),
+        "fsx" => fsx::run(&Workspace::find()?, rest),
         "sim" => sim::run(&Workspace::find()?, rest),
         "bench" => bench::run(&Workspace::find()?, rest),
         other => Err(XtaskError::new(ErrorKind::Usage, format!("unknown command `{other}`\n{USAGE}"))),

@@ -14,6 +14,7 @@ mod tests;
 
 use std::time::{Duration, Instant};
 
+pub(crate) use stages::path_with_python;
 use stages::{STAGES, Stage};
 use tally::{Skip, Tally};
 

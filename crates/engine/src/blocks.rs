@@ -38,8 +38,13 @@ impl Span {
         Self { block: self.block + bytes / BLOCK_BYTES, offset_bytes: self.offset_bytes + bytes }
     }
 
-    const fn page(self) -> ChecksumPage {
+    pub(crate) const fn page(self) -> ChecksumPage {
         ChecksumPage::of(ChunkNumber(self.offset_bytes / CHUNK_BYTES))
+    }
+
+    /// The last of the blocks that so many bytes are.
+    pub(crate) const fn last(self, bytes: usize) -> Self {
+        self.after((bytes as u64).saturating_sub(BLOCK_BYTES))
     }
 }
 
@@ -114,6 +119,16 @@ impl Core {
         into: &mut [u8],
     ) -> Result<(), BlockError> {
         self.data.read_at(span.offset_bytes, into).map_err(BlockError::Read)?;
+        self.verify_read(cipher, span, into)
+    }
+
+    /// The second half of [`read_blocks`](Self::read_blocks): verifies what the file has given, and decrypts it.
+    pub(crate) fn verify_read(
+        &self,
+        cipher: Cipher<'_>,
+        span: Span,
+        into: &mut [u8],
+    ) -> Result<(), BlockError> {
         for (part, range) in page_parts(span, into.len()) {
             self.verify_part(part, &mut into[range])?;
         }
@@ -236,7 +251,7 @@ impl Core {
     }
 
     /// After a write that failed: blocks that have arrived as a whole get their new checksum, others keep the old one.
-    fn settle_failed_write(&self, page: &HeldPage<'_>, span: Span, bytes: &[u8]) {
+    pub(crate) fn settle_failed_write(&self, page: &HeldPage<'_>, span: Span, bytes: &[u8]) {
         let mut now = [0; BLOCK_BYTES as usize];
         for (at, block) in blocks(bytes) {
             let offset_bytes = span.offset_bytes + at;

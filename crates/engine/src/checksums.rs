@@ -230,6 +230,19 @@ impl Checksums {
         ChunkLocks::Many { _locks: stripes.into_iter().map(|stripe| self.stripes[stripe].lock()).collect() }
     }
 
+    /// The same for several ranges at a time.
+    pub(crate) fn lock_ranges(&self, ranges: impl Iterator<Item = (u64, u64)>) -> ChunkLocks<'_> {
+        let mut stripes: Vec<usize> = ranges
+            .flat_map(|(offset_bytes, length_bytes)| {
+                offset_bytes / CHUNK_BYTES..=(offset_bytes + length_bytes - 1) / CHUNK_BYTES
+            })
+            .map(|chunk| (chunk % STRIPES) as usize)
+            .collect();
+        stripes.sort_unstable();
+        stripes.dedup();
+        ChunkLocks::Many { _locks: stripes.into_iter().map(|stripe| self.stripes[stripe].lock()).collect() }
+    }
+
     /// Notes a page that was just loaded, and lets others go if there are too many.
     fn add_resident(&self, page: ChecksumPage) {
         let mut resident = self.resident.lock();

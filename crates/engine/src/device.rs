@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use ashlar_volume::{BlockDevice, Extent, ReadAttempt, VolumeError, VolumeId, VolumeSnapshotId, ZeroMode};
+use ashlar_volume::{
+    BatchRead, BatchWrite, BlockDevice, Extent, ReadAttempt, VolumeError, VolumeId, VolumeSnapshotId,
+    ZeroMode,
+};
 
 use crate::pool::Inner;
 use crate::volume::OpenVolume;
@@ -50,6 +53,18 @@ impl BlockDevice for PoolDevice {
 
     fn try_read(&self, offset_bytes: u64, buffer: &mut [u8]) -> Result<ReadAttempt, VolumeError> {
         self.volume.try_read(offset_bytes, buffer)
+    }
+
+    fn prefers_batches(&self) -> bool {
+        self.volume.prefers_batches()
+    }
+
+    fn read_batch(&self, reads: &mut [BatchRead<'_>]) -> Vec<Result<(), VolumeError>> {
+        self.volume.read_batch(reads)
+    }
+
+    fn write_batch(&self, writes: &[BatchWrite<'_>]) -> Vec<Result<(), VolumeError>> {
+        self.volume.write_batch(writes)
     }
 
     fn write(&self, offset_bytes: u64, data: &[u8]) -> Result<(), VolumeError> {

@@ -9,8 +9,10 @@ use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 
+mod direct;
 mod faulty;
 mod real;
+mod ring;
 pub mod simulated;
 
 pub use faulty::{FaultyDirectory, FileFaults};
@@ -60,6 +62,15 @@ pub trait Directory: Send + Sync + fmt::Debug {
     fn available_bytes(&self) -> io::Result<u64>;
 }
 
+/// A range of a file to be read.
+#[derive(Debug)]
+pub struct Part<'a> {
+    /// Where it begins.
+    pub offset_bytes: u64,
+    /// Where it goes.
+    pub buffer: &'a mut [u8],
+}
+
 /// One file of a pool. Calls may come from many threads at once.
 pub trait File: Send + Sync + fmt::Debug {
     /// The length in bytes.
@@ -74,6 +85,17 @@ pub trait File: Send + Sync + fmt::Debug {
     /// Like [`read_at`](Self::read_at) if the bytes are in memory; otherwise `false`, and the buffer's content
     /// is unspecified.
     fn try_read_at(&self, offset_bytes: u64, buffer: &mut [u8]) -> io::Result<bool>;
+
+    /// Fills several buffers, all at once where the medium can do that. After an error all of them are unspecified.
+    fn read_parts(&self, parts: &mut [Part<'_>]) -> io::Result<()> {
+        parts.iter_mut().try_for_each(|part| self.read_at(part.offset_bytes, part.buffer))
+    }
+
+    /// Writes several ranges that do not overlap, all at once where the medium can do that. After an error any of them may
+    /// be written.
+    fn write_parts(&self, parts: &[(u64, &[u8])]) -> io::Result<()> {
+        parts.iter().try_for_each(|(offset_bytes, data)| self.write_at(*offset_bytes, data))
+    }
 
     /// Writes all bytes; extends the file where needed.
     fn write_at(&self, offset_bytes: u64, data: &[u8]) -> io::Result<()>;

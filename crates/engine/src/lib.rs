@@ -35,6 +35,7 @@ mod keys;
 mod leaf;
 mod map;
 mod options;
+mod overwrite;
 mod pool;
 mod recovery;
 mod scrub;
@@ -45,8 +46,8 @@ mod wake;
 
 pub use check::{CheckReport, RepairReport, check, check_in, repair, repair_in};
 pub use cipher::{DATA_KEY_BYTES, DataKey};
-pub use file::{Directory, FaultyDirectory, File, FileFaults, FileRole, simulated};
+pub use file::{Directory, FaultyDirectory, File, FileFaults, FileRole, Part, simulated};
 pub use keys::KeyWrapper;
-pub use options::{Background, PoolOptions};
+pub use options::{Background, DataCache, PoolOptions};
 pub use pool::Pool;
 pub use scrub::{PoolStatus, Scrub, ScrubProgress};

@@ -13,6 +13,17 @@ pub enum Background {
     Manual,
 }
 
+/// What keeps recently used data in memory.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum DataCache {
+    /// The kernel's page cache.
+    #[default]
+    Page,
+    /// Nobody: every transfer goes to the medium (O_DIRECT, io_uring). For media as fast as memory, and for machines whose
+    /// guests cache themselves.
+    Direct,
+}
+
 /// Settings of a pool. `Default` is right for a server.
 #[derive(Debug, Clone)]
 pub struct PoolOptions {
@@ -32,6 +43,8 @@ pub struct PoolOptions {
     pub reserve_bytes: u64,
     /// Bytes of uncommitted metadata at which a write commits by itself.
     pub pending_bytes_max: usize,
+    /// What keeps recently used data in memory.
+    pub data_cache: DataCache,
     /// Who does the background work.
     pub background: Background,
     /// Wraps the keys of encrypted volumes; without it none can be made or opened.
@@ -58,6 +71,7 @@ impl PoolOptions {
             open_pages_max: 4096,
             reserve_bytes: 64 << 20,
             pending_bytes_max: 1 << 20,
+            data_cache: DataCache::Page,
             background: Background::Thread,
             key_wrapper: None,
         }

@@ -52,7 +52,8 @@ impl Pool {
     /// `InvalidArgument`: an option is out of its range, or the wrapper's master key is not the one that the pool's
     /// encrypted volumes need. `Io`, `NoSpace`.
     pub fn open(directory: &Path, options: PoolOptions) -> Result<Self, VolumeError> {
-        Self::open_in(Arc::new(RealDirectory::open(directory)?), options)
+        let directory = RealDirectory::open(directory)?.with_data_cache(options.data_cache);
+        Self::open_in(Arc::new(directory), options)
     }
 
     /// The same with planned faults on the way to the files. For tests of what stands on a pool.
@@ -61,8 +62,8 @@ impl Pool {
         options: PoolOptions,
         faults: Arc<FileFaults>,
     ) -> Result<Self, VolumeError> {
-        let directory = Arc::new(RealDirectory::open(directory)?);
-        Self::open_in(Arc::new(FaultyDirectory::new(directory, faults)), options)
+        let directory = RealDirectory::open(directory)?.with_data_cache(options.data_cache);
+        Self::open_in(Arc::new(FaultyDirectory::new(Arc::new(directory), faults)), options)
     }
 
     /// Opens the pool on any medium, such as a [`SimulatedDisk`](crate::simulated::SimulatedDisk).

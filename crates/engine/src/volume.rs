@@ -11,6 +11,7 @@ use crate::core::Core;
 use crate::format::{LEAF_BYTES, LayerId, LeafIndex};
 use crate::leaf::ResolvedLeaf;
 
+mod batch;
 mod block;
 mod change;
 mod discard;

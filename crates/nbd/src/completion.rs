@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use ashlar_volume::{BlockDevice, ErrorKind, VolumeError, ZeroMode};
+use ashlar_volume::{BatchRead, BatchWrite, BlockDevice, ErrorKind, VolumeError, ZeroMode};
 use parking_lot::Mutex;
 
 use crate::SessionHandle;
@@ -23,6 +23,8 @@ const UNMAPPED_STEP_BYTES: u64 = 8 << 30;
 pub(crate) enum Work {
     /// Reads into a buffer that is long enough.
     Read { range: Range, buffer: Vec<u8> },
+    /// Writes what the session has no time to wait for.
+    Write { range: Range, data: Vec<u8> },
     /// Reads, so that the store has the data at hand.
     Cache { range: Range },
     /// Gives space back.
@@ -107,12 +109,79 @@ impl Job {
     }
 }
 
+/// Reads and writes that a device is at its best with when it gets them together.
+pub(crate) struct Batch {
+    pub(crate) jobs: Vec<(Ticket, Work)>,
+    pub(crate) device: Arc<dyn BlockDevice>,
+    pub(crate) completions: Arc<Completions>,
+}
+
+impl Batch {
+    /// Does all of it and tells the session once. A device that panics has failed all of it.
+    pub(crate) fn run(self) {
+        let Self { jobs, device, completions } = self;
+        let (tickets, works): (Vec<Ticket>, Vec<Work>) = jobs.into_iter().unzip();
+        let done = catch_unwind(AssertUnwindSafe(|| run_together(works, &*device))).unwrap_or_else(|_| {
+            let panicked = || Err(VolumeError::new(ErrorKind::Io, "the device panicked"));
+            tickets.iter().map(|_| panicked()).collect()
+        });
+        // Before the session hears of it: afterwards no worker may hold the device.
+        drop(device);
+        let finished = tickets.into_iter().zip(done);
+        completions.push_all(finished.map(|(ticket, result)| Completion { ticket, result }));
+    }
+}
+
+fn run_together(mut works: Vec<Work>, device: &dyn BlockDevice) -> Vec<Result<Outcome, VolumeError>> {
+    let (mut reads, mut writes) = (Vec::new(), Vec::new());
+    for work in &mut works {
+        match work {
+            Work::Read { range, buffer } => {
+                let buffer = &mut buffer[..range.length_bytes as usize];
+                reads.push(BatchRead { offset_bytes: range.offset_bytes, buffer });
+            }
+            Work::Write { range, data } => {
+                writes.push(BatchWrite { offset_bytes: range.offset_bytes, data });
+            }
+            Work::Cache { .. }
+            | Work::Trim { .. }
+            | Work::WriteZeroes { .. }
+            | Work::BlockStatus { .. }
+            | Work::Flush => {}
+        }
+    }
+    let mut written = device.write_batch(&writes).into_iter();
+    let mut read = device.read_batch(&mut reads).into_iter();
+    drop((reads, writes));
+    let missing = || Err(VolumeError::new(ErrorKind::Io, "the device left a request out"));
+    let outcome = |work| match work {
+        Work::Read { buffer, .. } => read.next().unwrap_or_else(missing).map(|()| Outcome::Data(buffer)),
+        Work::Write { .. } => written.next().unwrap_or_else(missing).map(|()| Outcome::Done),
+        // Nothing else joins a batch.
+        Work::Cache { .. }
+        | Work::Trim { .. }
+        | Work::WriteZeroes { .. }
+        | Work::BlockStatus { .. }
+        | Work::Flush => missing().map(|()| Outcome::Done),
+    };
+    works.into_iter().map(outcome).collect()
+}
+
 impl Work {
+    /// Whether a device that prefers batches gets it in one.
+    pub(crate) const fn joins_batches(&self) -> bool {
+        matches!(self, Self::Read { .. } | Self::Write { .. })
+    }
+
     fn step(self, device: &dyn BlockDevice) -> Result<Step, VolumeError> {
         match self {
             Self::Read { range, mut buffer } => {
                 device.read(range.offset_bytes, &mut buffer[..range.length_bytes as usize])?;
                 Ok(Step::Ended(Outcome::Data(buffer)))
+            }
+            Self::Write { range, data } => {
+                device.write(range.offset_bytes, &data)?;
+                Ok(Step::Ended(Outcome::Done))
             }
             Self::Cache { range } => {
                 let (now, rest) = range.split(WRITTEN_STEP_BYTES);
@@ -165,10 +234,15 @@ impl Completions {
     }
 
     fn push(&self, completion: Completion) {
+        self.push_all(std::iter::once(completion));
+    }
+
+    fn push_all(&self, completions: impl Iterator<Item = Completion>) {
         let is_first = {
             let mut done = self.done.lock();
-            done.push(completion);
-            done.len() == 1
+            let was_empty = done.is_empty();
+            done.extend(completions);
+            was_empty
         };
         // Later ones are found together with the first.
         if is_first {

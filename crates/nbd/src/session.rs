@@ -18,7 +18,7 @@ use ashlar_volume::{BlockDevice, ReadAttempt, VolumeError};
 use crate::NbdLimits;
 use crate::buffer::{PIECE_BYTES, RECEIVE_BYTES, ReceiveBuffer};
 use crate::codec::{Command, ProtocolError, ReplyTo, Request};
-use crate::completion::{Completion, Completions, Job, Outcome, Ticket, Work};
+use crate::completion::{Batch, Completion, Completions, Job, Outcome, Ticket, Work};
 use crate::contexts::Contexts;
 use crate::errno::CommandError;
 use crate::features::Features;
@@ -90,6 +90,8 @@ pub(crate) struct Session<'server> {
     stream: Stream,
     export: &'server str,
     device: Arc<dyn BlockDevice>,
+    /// Asked once: it never changes.
+    prefers_batches: bool,
     features: Features,
     contexts: Contexts,
     shared: Shared<'server>,
@@ -113,6 +115,8 @@ struct Jobs {
     /// Requests for the next flush. One flush of a session runs at a time and answers all that came before
     /// it: a client that flushes much keeps one worker busy, not all.
     flush_next: Vec<ReplyTo>,
+    /// Reads and writes of this turn for a device that prefers them together.
+    batch: Vec<(Ticket, Work)>,
     /// Completions being handled; kept for its memory.
     taken: Vec<Completion>,
     /// Buffers of reads that are done, for the next ones.
@@ -150,6 +154,7 @@ impl<'server> Session<'server> {
         Self {
             stream,
             export,
+            prefers_batches: device.prefers_batches(),
             device,
             features,
             contexts,
@@ -173,7 +178,10 @@ impl<'server> Session<'server> {
 
     fn serve(&mut self) -> Result<(), SessionError> {
         loop {
-            let input = self.handle_input()?;
+            let input = self.handle_input();
+            // Also when the client broke the protocol: what is counted must be answered for.
+            self.start_batch();
+            let input = input?;
             self.start_flush();
             self.handle_completions()?;
             self.replies.send(&mut self.stream)?;
@@ -285,7 +293,11 @@ impl<'server> Session<'server> {
     /// Whether carrying out `request` could exceed what one connection, or all together, may have waiting.
     fn make_way(&self, request: &Request) -> Way {
         let Shared { limits, memory, .. } = self.shared;
-        let holds_data = Command::from_wire(request.command) == Some(Command::Read);
+        let holds_data = match Command::from_wire(request.command) {
+            Some(Command::Read) => true,
+            Some(Command::Write) => self.prefers_batches,
+            _ => false,
+        };
         // What is longer than a payload may be is refused.
         let data_bytes = if holds_data { request.length_bytes.min(u32::MAX.into()) as usize } else { 0 };
         let waiting_bytes = self.jobs.data_bytes.saturating_add(data_bytes);
@@ -324,7 +336,7 @@ impl<'server> Session<'server> {
             Operation::Read { range, may_fragment } => {
                 return self.read(to, range, may_fragment, reservation);
             }
-            Operation::Write { range, durable } => return self.write(to, range, durable),
+            Operation::Write { range, durable } => return self.write(to, range, durable, reservation),
             Operation::Flush => self.flush_later(to),
             Operation::Trim { range, durable } => self.submit(job(durable), Work::Trim { range }),
             Operation::Cache { range } => self.submit(job(false), Work::Cache { range }),
@@ -383,9 +395,21 @@ impl<'server> Session<'server> {
         self.submit(ticket, Work::Read { range, buffer });
     }
 
-    fn write(&mut self, to: ReplyTo, range: Range, durable: bool) -> Result<(), SessionError> {
+    fn write(
+        &mut self,
+        to: ReplyTo,
+        range: Range,
+        durable: bool,
+        reservation: Option<Reservation>,
+    ) -> Result<(), SessionError> {
         let start = self.features.style.request_bytes();
         let payload = &self.input.pending()[start..start + range.length_bytes as usize];
+        if self.prefers_batches {
+            let (data, offset_bytes) = (payload.to_vec(), range.offset_bytes);
+            let ticket = Ticket::Request { to, offset_bytes, durable, data_bytes: data.len(), reservation };
+            self.submit(ticket, Work::Write { range, data });
+            return Ok(());
+        }
         match self.device.write(range.offset_bytes, payload) {
             Ok(()) if durable => self.flush_later(to),
             Ok(()) => self.replies.success(to, &mut self.stream)?,
@@ -397,6 +421,15 @@ impl<'server> Session<'server> {
     fn flush_later(&mut self, to: ReplyTo) {
         self.jobs.requests += 1;
         self.jobs.flush_next.push(to);
+    }
+
+    /// Hands the batch of this turn over.
+    fn start_batch(&mut self) {
+        if !self.jobs.batch.is_empty() {
+            let jobs = std::mem::take(&mut self.jobs.batch);
+            let (device, completions) = (Arc::clone(&self.device), Arc::clone(&self.completions));
+            self.shared.workers.submit_batch(Batch { jobs, device, completions });
+        }
     }
 
     /// Starts a flush for all requests that want one, unless one is running.
@@ -415,7 +448,11 @@ impl<'server> Session<'server> {
         self.send_to_worker(ticket, work);
     }
 
-    fn send_to_worker(&self, ticket: Ticket, work: Work) {
+    fn send_to_worker(&mut self, ticket: Ticket, work: Work) {
+        if self.prefers_batches && work.joins_batches() {
+            self.jobs.batch.push((ticket, work));
+            return;
+        }
         let (device, completions) = (Arc::clone(&self.device), Arc::clone(&self.completions));
         self.shared.workers.submit(Job { ticket, work, device, completions });
     }

@@ -113,6 +113,10 @@ pub(crate) struct ServeFlags {
     /// the user's configuration folder]
     #[arg(long, value_name = "FILE")]
     pub(crate) master_key_file: Option<PathBuf>,
+    /// What keeps recently used data in memory: `page` (the kernel's page cache) or `direct` (nobody: O_DIRECT and
+    /// io_uring, for machines whose guests cache themselves) [variable ASHLAR_CACHE] [default: page]
+    #[arg(long, value_name = "page|direct")]
+    pub(crate) cache: Option<String>,
     /// Log in JSON, one object a line [variable ASHLAR_JSON_LOG]
     #[arg(long)]
     pub(crate) json_log: bool,

@@ -12,7 +12,7 @@ mod tests;
 use std::path::{Path, PathBuf};
 
 use ashlar_api::RateLimits;
-use ashlar_engine::PoolOptions;
+use ashlar_engine::{DataCache, PoolOptions};
 use ashlar_types::Region;
 
 pub(crate) use address::{HostPort, NbdListen};
@@ -70,6 +70,8 @@ pub(crate) struct Settings {
     pub(crate) rate_limits: RateLimits,
     /// Limits of the rules, and what disks can be had.
     pub(crate) control: ashlar_control::Settings,
+    /// What keeps recently used data in memory.
+    pub(crate) data_cache: DataCache,
     /// What shall go wrong.
     pub(crate) faults: Faults,
     /// When pools are scrubbed.
@@ -119,6 +121,10 @@ impl Settings {
             file.master_key_file,
             file.master_key_command,
         )?;
+        let data_cache = match flags.cache.or_else(|| environment("ASHLAR_CACHE")).or(file.cache) {
+            Some(word) => parse_cache(&word)?,
+            None => DataCache::default(),
+        };
         let log = environment("ASHLAR_LOG").or(file.log).unwrap_or_else(|| "info".into());
         let default_region = file.default_region.unwrap_or_else(|| REGION_DEFAULT.into());
         let control = ashlar_control::Settings {
@@ -139,6 +145,7 @@ impl Settings {
             faults,
             scrub: file.scrub,
             map_cache_mib: map_cache_mib(file.map_cache_mib)?,
+            data_cache,
             api_listen: HostPort::parse("api_listen", &api_listen)?,
             nbd_listen: nbd_addresses(nbd_listen, &data_dir)?,
             nbd_tls,
@@ -162,7 +169,7 @@ impl Settings {
 impl Settings {
     /// How pools are opened.
     pub(crate) fn pool_options(&self) -> PoolOptions {
-        PoolOptions::with_cache_bytes(self.map_cache_mib << 20)
+        PoolOptions { data_cache: self.data_cache, ..PoolOptions::with_cache_bytes(self.map_cache_mib << 20) }
     }
 }
 
@@ -226,6 +233,14 @@ fn nbd_addresses(given: Option<Vec<String>>, data_dir: &Path) -> Result<Vec<NbdL
 
 fn comma_separated(text: String) -> Vec<String> {
     text.split(',').map(str::trim).filter(|part| !part.is_empty()).map(str::to_owned).collect()
+}
+
+fn parse_cache(word: &str) -> Result<DataCache, Failure> {
+    match word {
+        "page" => Ok(DataCache::Page),
+        "direct" => Ok(DataCache::Direct),
+        _ => Err(Failure::setup(format!("cache `{word}`: expected `page` or `direct`"))),
+    }
 }
 
 fn parse_bool(name: &str, text: &str) -> Result<bool, Failure> {

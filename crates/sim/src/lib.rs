@@ -15,10 +15,12 @@
 
 mod client;
 mod digest;
+pub mod faults;
 mod history;
 mod keys;
 mod machine;
 mod oracle;
+pub mod replay;
 mod store;
 
 pub use history::{Report, run};

@@ -89,6 +89,7 @@ impl Ground {
             pending_bytes_max: 2000,
             background: Background::Manual,
             key_wrapper: Some(Arc::clone(&self.master_keys) as Arc<dyn KeyWrapper>),
+            ..PoolOptions::default()
         }
     }
 

@@ -39,6 +39,24 @@ pub struct Extent {
     pub kind: ExtentKind,
 }
 
+/// One of several reads.
+#[derive(Debug)]
+pub struct BatchRead<'a> {
+    /// Where it begins.
+    pub offset_bytes: u64,
+    /// Where it goes.
+    pub buffer: &'a mut [u8],
+}
+
+/// One of several writes.
+#[derive(Debug, Clone, Copy)]
+pub struct BatchWrite<'a> {
+    /// Where it goes.
+    pub offset_bytes: u64,
+    /// What is written.
+    pub data: &'a [u8],
+}
+
 /// A disk or snapshot that is open for I/O. Offsets and lengths are bytes of any alignment; a range that does
 /// not lie within `0..size_bytes()` is [`InvalidArgument`](crate::ErrorKind::InvalidArgument) and changes nothing.
 /// A range of no bytes within it is a success that does nothing.
@@ -63,6 +81,23 @@ pub trait BlockDevice: Send + Sync {
 
     /// Like [`read`](Self::read), but never waits for the medium.
     fn try_read(&self, offset_bytes: u64, buffer: &mut [u8]) -> Result<ReadAttempt, VolumeError>;
+
+    /// Whether every read and write waits for the medium, as where no cache lies in between. Such a device is at its best
+    /// with several of them at a time.
+    fn prefers_batches(&self) -> bool {
+        false
+    }
+
+    /// Several [`read`](Self::read)s, each with its own result; at the same time where the device can.
+    fn read_batch(&self, reads: &mut [BatchRead<'_>]) -> Vec<Result<(), VolumeError>> {
+        reads.iter_mut().map(|read| self.read(read.offset_bytes, read.buffer)).collect()
+    }
+
+    /// Several [`write`](Self::write)s, each with its own result; at the same time where the device can. Those that
+    /// overlap take effect in any order.
+    fn write_batch(&self, writes: &[BatchWrite<'_>]) -> Vec<Result<(), VolumeError>> {
+        writes.iter().map(|write| self.write(write.offset_bytes, write.data)).collect()
+    }
 
     /// Writes `data` at `offset_bytes`.
     fn write(&self, offset_bytes: u64, data: &[u8]) -> Result<(), VolumeError>;

@@ -25,18 +25,15 @@ struct Peer {
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Sample {
-    operations_per_s: f64,
+pub(super) struct Sample {
+    pub(super) operations_per_s: f64,
     /// Processor time of the server for one operation, in microseconds.
-    processor_us: f64,
+    pub(super) processor_us: f64,
 }
 
 /// Measures and gives the section of the document.
 pub(super) fn measure(workspace: &Workspace, folder: &Path, options: &Options) -> Result<String> {
-    let ticks_per_s: f64 = process::output(workspace.command("getconf").arg("CLK_TCK"))?
-        .trim()
-        .parse()
-        .context(ErrorKind::Format, || "getconf CLK_TCK".to_owned())?;
+    let ticks_per_s = processor_ticks_per_s(workspace)?;
     let mut peers = Vec::new();
     for name in &options.peers {
         let export = start(workspace, folder, name)?;
@@ -51,7 +48,7 @@ pub(super) fn measure(workspace: &Workspace, folder: &Path, options: &Options) -
             for turn in 0..peers.len() {
                 let at = (first + turn) % peers.len();
                 let peer = &mut peers[at];
-                let sample = sample(workspace, folder, peer, *load, options, ticks_per_s)?;
+                let sample = sample(workspace, folder, &peer.export, *load, options, ticks_per_s)?;
                 println!(
                     "{}, round {}: {} {} k/s, {} us",
                     load.name,
@@ -71,9 +68,17 @@ pub(super) fn measure(workspace: &Workspace, folder: &Path, options: &Options) -
     Ok(section)
 }
 
+/// The unit of processor times.
+pub(super) fn processor_ticks_per_s(workspace: &Workspace) -> Result<f64> {
+    process::output(workspace.command("getconf").arg("CLK_TCK"))?
+        .trim()
+        .parse()
+        .context(ErrorKind::Format, || "getconf CLK_TCK".to_owned())
+}
+
 fn start(workspace: &Workspace, folder: &Path, name: &str) -> Result<Export> {
     match name {
-        "ashlar" => attached_disk(workspace, folder),
+        "ashlar" => attached_disk(workspace, folder, &[]),
         "qemu-nbd" => server::qemu_nbd(workspace, folder),
         "nbdkit" => server::nbdkit(workspace, folder),
         other => Err(XtaskError::new(ErrorKind::Usage, format!("bench: no peer `{other}`"))),
@@ -81,8 +86,8 @@ fn start(workspace: &Workspace, folder: &Path, name: &str) -> Result<Export> {
 }
 
 /// A server with one disk, created and attached through the API.
-fn attached_disk(workspace: &Workspace, folder: &Path) -> Result<Export> {
-    let ashlar = Ashlar::start(workspace, folder)?;
+pub(super) fn attached_disk(workspace: &Workspace, folder: &Path, flags: &[&str]) -> Result<Export> {
+    let ashlar = Ashlar::start_with(workspace, folder, flags)?;
     let mut api = Api::start(workspace, &ashlar.data_dir)?;
     let disks = make_attached_disks(workspace, &ashlar, &mut api, 1)?;
     let uri = server::uri(&ashlar.socket(), &disks[0]);
@@ -130,19 +135,19 @@ pub(super) fn await_state(api: &mut Api, disk: &str, state: &str) -> Result<()> 
     Err(XtaskError::new(ErrorKind::Failed, format!("{disk} does not become {state}")))
 }
 
-fn sample(
+pub(super) fn sample(
     workspace: &Workspace,
     folder: &Path,
-    peer: &Peer,
+    export: &Export,
     load: Load,
     options: &Options,
     ticks_per_s: f64,
 ) -> Result<Sample> {
     // Dirty pages of the run before are written out now, not during this one.
     process::output(workspace.command("sync").arg("--file-system").arg(folder))?;
-    let before = peer.export.server.processor_ticks()?;
-    let outcome = fio::run(workspace, &peer.export.uri, folder, load, Extent::Seconds(options.seconds))?;
-    let ticks = peer.export.server.processor_ticks()?.saturating_sub(before);
+    let before = export.server.processor_ticks()?;
+    let outcome = fio::run(workspace, &export.uri, folder, load, Extent::Seconds(options.seconds))?;
+    let ticks = export.server.processor_ticks()?.saturating_sub(before);
     #[allow(clippy::cast_precision_loss, reason = "a few seconds of operations fit a float exactly")]
     let processor_us = ticks as f64 / ticks_per_s * 1e6 / outcome.operations as f64;
     Ok(Sample { operations_per_s: outcome.operations_per_s, processor_us })

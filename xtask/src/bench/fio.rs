@@ -47,6 +47,20 @@ pub(super) const LOADS: [Load; 8] = [
     load("1 MiB sequential write, depth 4", "write", 1024, 4, 1),
 ];
 
+/// The loads past the page cache.
+pub(super) const DIRECT_LOADS: [Load; 4] = [
+    load("4 KiB random read, depth 32", "randread", 4, 32, 1),
+    load("4 KiB random write, depth 32", "randwrite", 4, 32, 1),
+    load("4 KiB random read, 4 connections x 8", "randread", 4, 8, 4),
+    load("4 KiB random write, 4 connections x 8", "randwrite", 4, 8, 4),
+];
+
+/// The loads that find nothing in the page cache.
+pub(super) const COLD_LOADS: [Load; 2] = [
+    load("4 KiB random read, depth 32", "randread", 4, 32, 1),
+    load("4 KiB random read, 4 connections x 8", "randread", 4, 8, 4),
+];
+
 /// How long a run lasts.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Extent {
@@ -74,11 +88,40 @@ pub(super) fn run(
     load: Load,
     extent: Extent,
 ) -> Result<Outcome> {
+    let engine = ["--ioengine=nbd".to_owned(), format!("--uri={uri}")];
+    run_with(workspace, &engine, folder, load, extent)
+}
+
+/// The same on a file, past the page cache, without any server.
+pub(super) fn run_on_file(
+    workspace: &Workspace,
+    file: &Path,
+    folder: &Path,
+    load: Load,
+    extent: Extent,
+) -> Result<Outcome> {
+    let engine =
+        ["--ioengine=io_uring".to_owned(), "--direct=1".to_owned(), format!("--filename={}", file.display())];
+    run_with(workspace, &engine, folder, load, extent)
+}
+
+/// Writes every byte of a file.
+pub(super) fn fill_file(workspace: &Workspace, file: &Path, folder: &Path) -> Result<Outcome> {
+    run_on_file(workspace, file, folder, load("fill", "write", 1024, 4, 1), Extent::Whole)
+}
+
+fn run_with(
+    workspace: &Workspace,
+    engine: &[String],
+    folder: &Path,
+    load: Load,
+    extent: Extent,
+) -> Result<Outcome> {
     let mut command = workspace.command("fio");
     // fio leaves its state files where it stands.
     command.current_dir(folder);
-    command.args(["--name=bench", "--ioengine=nbd", "--thread", "--group_reporting", "--output-format=json"]);
-    command.arg(format!("--uri={uri}")).arg(format!("--rw={}", load.pattern));
+    command.args(["--name=bench", "--thread", "--group_reporting", "--output-format=json"]);
+    command.args(engine).arg(format!("--rw={}", load.pattern));
     command.arg(format!("--bs={}k", load.block_kib)).arg(format!("--iodepth={}", load.depth));
     command.arg(format!("--numjobs={}", load.connections)).arg(format!("--size={SIZE_GIB}g"));
     if let Extent::Seconds(seconds) = extent {

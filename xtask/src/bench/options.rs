@@ -7,6 +7,10 @@ use crate::error::{ErrorKind, Result, XtaskError};
 pub(super) enum Part {
     /// Reads and writes over NBD.
     Io,
+    /// Reads that find nothing in the page cache.
+    Cold,
+    /// Reads and writes past the page cache.
+    Direct,
     /// Reads over NBD with many snapshots below.
     Depth,
     /// Snapshots, clones, rollbacks and deep chains inside the engine.
@@ -16,11 +20,14 @@ pub(super) enum Part {
 }
 
 impl Part {
-    pub(super) const ALL: [Self; 4] = [Self::Io, Self::Depth, Self::Engine, Self::Server];
+    pub(super) const ALL: [Self; 6] =
+        [Self::Io, Self::Cold, Self::Direct, Self::Depth, Self::Engine, Self::Server];
 
     fn parse(name: &str) -> Option<Self> {
         match name {
             "io" => Some(Self::Io),
+            "cold" => Some(Self::Cold),
+            "direct" => Some(Self::Direct),
             "depth" => Some(Self::Depth),
             "engine" => Some(Self::Engine),
             "server" => Some(Self::Server),
@@ -65,7 +72,7 @@ impl Options {
                 "--only" => {
                     let part = Part::parse(value);
                     options.only = Some(part.ok_or_else(|| {
-                        usage(format!("bench: --only io|depth|engine|server, not `{value}`"))
+                        usage(format!("bench: --only io|cold|direct|depth|engine|server, not `{value}`"))
                     })?);
                 }
                 _ => return Err(usage(format!("bench: unknown flag `{flag}`"))),

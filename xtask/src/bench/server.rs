@@ -97,6 +97,20 @@ pub(super) fn qemu_nbd(workspace: &Workspace, folder: &Path) -> Result<Export> {
     Ok(Export { server, uri: uri(&socket, "") })
 }
 
+/// The same past the page cache.
+pub(super) fn qemu_nbd_direct(workspace: &Workspace, folder: &Path) -> Result<Export> {
+    let file = raw_file(folder, "qemu-nbd.raw")?;
+    let socket = folder.join("qemu-nbd.sock");
+    let mut command = workspace.command("qemu-nbd");
+    command
+        .args(["-f", "raw", "--cache=none", "--aio=io_uring", "--discard=unmap", "-t", "-e", "8", "-k"])
+        .arg(&socket)
+        .arg(file);
+    let server = Running::start(&mut command, "qemu-nbd")?;
+    await_socket(workspace, &socket, "")?;
+    Ok(Export { server, uri: uri(&socket, "") })
+}
+
 pub(super) fn nbdkit(workspace: &Workspace, folder: &Path) -> Result<Export> {
     let file = raw_file(folder, "nbdkit.raw")?;
     let socket = folder.join("nbdkit.sock");
@@ -137,6 +151,11 @@ pub(super) struct Ashlar {
 impl Ashlar {
     /// Starts the release binary and waits for its first line, which it prints when it accepts calls.
     pub(super) fn start(workspace: &Workspace, folder: &Path) -> Result<Self> {
+        Self::start_with(workspace, folder, &[])
+    }
+
+    /// The same with more flags.
+    pub(super) fn start_with(workspace: &Workspace, folder: &Path, flags: &[&str]) -> Result<Self> {
         let binary = workspace.release_binary();
         if !binary.is_file() {
             let message = format!("{} is missing: cargo build --release", binary.display());
@@ -149,7 +168,7 @@ impl Ashlar {
         let mut command = workspace.command(&binary);
         command.env("XDG_CONFIG_HOME", folder.join("config"));
         command.arg("serve").arg("--config").arg(&configuration).arg("--data-dir").arg(&data_dir);
-        command.args(["--api-listen", "127.0.0.1:0", "--nbd-listen"]);
+        command.args(flags).args(["--api-listen", "127.0.0.1:0", "--nbd-listen"]);
         command.arg(format!("unix:{}", data_dir.join("nbd.sock").display()));
         let log = std::fs::File::create(folder.join("ashlar.log"))
             .context(ErrorKind::Io, || "ashlar.log".to_owned())?;

@@ -6,7 +6,10 @@ use super::tally::Tally;
 use super::{junit, quick_start};
 use crate::error::{Context, ErrorKind, Result, XtaskError};
 use crate::workspace::Workspace;
-use crate::{coverage, process, tidy};
+use crate::{coverage, fsx, process, tidy};
+
+/// How long random operations run beside the other end-to-end tests.
+const FSX_SECONDS: u32 = 300;
 
 /// One step of the test run.
 pub(super) struct Stage {
@@ -78,7 +81,18 @@ fn api_coverage(workspace: &Workspace) -> Result<Tally> {
 }
 
 fn release(workspace: &Workspace) -> Result<Tally> {
-    check("release", workspace.cargo().args(["build", "--locked", "--release", "--package", "ashlar-server"]))
+    check(
+        "release",
+        workspace.cargo().args([
+            "build",
+            "--locked",
+            "--release",
+            "--package",
+            "ashlar-server",
+            "--package",
+            "ashlar-sim",
+        ]),
+    )
 }
 
 fn deny(workspace: &Workspace) -> Result<Tally> {
@@ -91,23 +105,28 @@ fn deny(workspace: &Workspace) -> Result<Tally> {
 
 fn end_to_end(workspace: &Workspace) -> Result<Tally> {
     let python = workspace.python()?;
+    let fsx = fsx::Beside::start(workspace, &python, FSX_SECONDS)?;
     let report = workspace.target_directory().join("e2e.xml");
     if report.exists() {
         std::fs::remove_file(&report).context(ErrorKind::Io, || format!("removing {}", report.display()))?;
     }
     let mut command = workspace.command(&python);
     command.args(["-m", "pytest", "tests/e2e", "-q", "-rs"]);
+    command.arg(format!("--ignore={}", fsx::TESTS));
     command.arg(format!("--junitxml={}", report.display()));
     command.env("ASHLAR_BIN", workspace.release_binary());
     command.env("PATH", path_with_python(&python)?);
     let status = process::watch(&mut command, |_| {})?;
     let xml =
         std::fs::read_to_string(&report).context(ErrorKind::Io, || "pytest left no report".to_owned())?;
-    Ok(junit::read(&xml)?.with_exit("e2e", status))
+    let mut tally = junit::read(&xml)?.with_exit("e2e", status);
+    let (report, status) = fsx.finish()?;
+    tally.add(junit::read(&report)?.with_exit("fsx", status));
+    Ok(tally)
 }
 
 /// The search path with the Python environment's programs (tccli) first.
-pub(super) fn path_with_python(python: &std::path::Path) -> Result<std::ffi::OsString> {
+pub(crate) fn path_with_python(python: &std::path::Path) -> Result<std::ffi::OsString> {
     let path = process::variable("PATH").unwrap_or_default();
     let programs = python.parent().map(std::path::Path::to_owned);
     std::env::join_paths(programs.into_iter().chain(std::env::split_paths(&path)))

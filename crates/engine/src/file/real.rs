@@ -10,7 +10,9 @@ use ashlar_volume::{ErrorKind, VolumeError};
 use rustix::fs::{Advice, FallocateFlags, FlockOperation, SeekFrom};
 use rustix::io::{Errno, ReadWriteFlags};
 
+use super::direct::DirectFile;
 use super::{Directory, File, FileRole};
+use crate::options::DataCache;
 
 const LOCK_FILE_NAME: &str = "lock";
 
@@ -18,6 +20,7 @@ const LOCK_FILE_NAME: &str = "lock";
 #[derive(Debug)]
 pub(crate) struct RealDirectory {
     path: PathBuf,
+    data_cache: DataCache,
     handle: std::fs::File,
     /// Holds the advisory lock for as long as it lives.
     _lock: std::fs::File,
@@ -30,6 +33,11 @@ impl RealDirectory {
         std::fs::create_dir_all(path)
             .map_err(|error| VolumeError::io(format!("create the pool directory `{shown}`"), error))?;
         Self::open_existing(path)
+    }
+
+    /// Opens the data file, from now on, with this cache.
+    pub(crate) fn with_data_cache(self, data_cache: DataCache) -> Self {
+        Self { data_cache, ..self }
     }
 
     /// Like [`open`](Self::open), but a missing directory is an error.
@@ -48,7 +56,9 @@ impl RealDirectory {
             .open(path.join(LOCK_FILE_NAME))
             .map_err(failed("opening the lock file"))?;
         match rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => Ok(Self { path: path.to_owned(), handle, _lock: lock }),
+            Ok(()) => {
+                Ok(Self { path: path.to_owned(), data_cache: DataCache::default(), handle, _lock: lock })
+            }
             Err(Errno::WOULDBLOCK) => Err(VolumeError::new(
                 ErrorKind::InUse,
                 format!("the pool directory `{shown}` is in use by another process: stop it first"),
@@ -65,6 +75,9 @@ impl Directory for RealDirectory {
 
     fn open(&self, role: FileRole) -> io::Result<Arc<dyn File>> {
         let path = self.path.join(role.file_name());
+        if role == FileRole::Data && self.data_cache == DataCache::Direct {
+            return Ok(Arc::new(DirectFile::open(&path)?));
+        }
         let is_new_file_of_keys = role == FileRole::Keys && !path.try_exists()?;
         let file = std::fs::File::options().read(true).write(true).create(true).truncate(false).open(path)?;
         if is_new_file_of_keys {
@@ -124,17 +137,29 @@ impl File for RealFile {
     }
 
     fn punch_hole(&self, offset_bytes: u64, length_bytes: u64) -> io::Result<()> {
-        let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
-        Ok(rustix::fs::fallocate(&self.0, flags, offset_bytes, length_bytes)?)
+        punch_hole(&self.0, offset_bytes, length_bytes)
     }
 
     fn next_allocated(&self, from_bytes: u64, to_bytes: u64) -> io::Result<Option<Range<u64>>> {
-        let start = match rustix::fs::seek(&self.0, SeekFrom::Data(from_bytes)) {
-            Ok(start) if start < to_bytes => start,
-            Ok(_) | Err(Errno::NXIO) => return Ok(None),
-            Err(errno) => return Err(errno.into()),
-        };
-        let end = rustix::fs::seek(&self.0, SeekFrom::Hole(start))?;
-        Ok(Some(start..end))
+        next_allocated(&self.0, from_bytes, to_bytes)
     }
+}
+
+pub(super) fn punch_hole(file: &std::fs::File, offset_bytes: u64, length_bytes: u64) -> io::Result<()> {
+    let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+    Ok(rustix::fs::fallocate(file, flags, offset_bytes, length_bytes)?)
+}
+
+pub(super) fn next_allocated(
+    file: &std::fs::File,
+    from_bytes: u64,
+    to_bytes: u64,
+) -> io::Result<Option<Range<u64>>> {
+    let start = match rustix::fs::seek(file, SeekFrom::Data(from_bytes)) {
+        Ok(start) if start < to_bytes => start,
+        Ok(_) | Err(Errno::NXIO) => return Ok(None),
+        Err(errno) => return Err(errno.into()),
+    };
+    let end = rustix::fs::seek(file, SeekFrom::Hole(start))?;
+    Ok(Some(start..end))
 }

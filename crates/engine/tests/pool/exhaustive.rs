@@ -48,7 +48,7 @@ fn options() -> PoolOptions {
         reserve_bytes: MIB_BYTES,
         pending_bytes_max: 16 << 10,
         background: Background::Manual,
-        key_wrapper: None,
+        ..PoolOptions::default()
     }
 }
 

@@ -7,6 +7,7 @@
 )]
 
 mod contract;
+mod direct;
 mod encrypted;
 mod exhaustive;
 mod faults;

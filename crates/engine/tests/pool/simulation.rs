@@ -71,6 +71,7 @@ impl History {
             pending_bytes_max: if random.below(4) == 0 { 500 } else { 16 << 10 },
             background: Background::Manual,
             key_wrapper: Some(Arc::new(master_key.clone())),
+            ..PoolOptions::default()
         };
         Self {
             random,

@@ -33,6 +33,8 @@ pub(super) struct ConfigFile {
     pub(super) nbd_tls: Option<NbdTlsSetting>,
     /// As `--json-log`.
     pub(super) json_log: Option<bool>,
+    /// As `--cache`.
+    pub(super) cache: Option<String>,
     /// Which log lines are written.
     pub(super) log: Option<String>,
     /// The region of calls that name none.

@@ -106,6 +106,10 @@ impl BlockDevice for FaultyDevice {
         }
     }
 
+    fn prefers_batches(&self) -> bool {
+        self.inner.prefers_batches()
+    }
+
     fn write(&self, offset_bytes: u64, data: &[u8]) -> Result<(), VolumeError> {
         match self.call(FaultCall::Write, offset_bytes, data.len() as u64)? {
             Call::Whole => self.inner.write(offset_bytes, data),

@@ -1,0 +1,188 @@
+//! Transfers past the page cache, many at once: an io_uring with memory of its own.
+//!
+//! The one place of the workspace with `unsafe` code. What has to be argued is the same everywhere: the kernel reads or
+//! writes the ring's memory while a transfer is under way, so nobody may touch or free it until all have ended.
+//! [`Ring::run`] therefore borrows the ring exclusively, returns only when every transfer has ended, and a ring of which that
+//! cannot be said any more is leaked, not freed.
+#![allow(unsafe_code, reason = "the kernel is handed addresses; see above and at each block")]
+
+use std::io;
+use std::mem::ManuallyDrop;
+use std::ops::Range;
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+use io_uring::{IoUring, opcode, types};
+
+/// What offsets, lengths and memory are multiples of.
+pub(super) const ALIGNMENT_BYTES: usize = 4096;
+/// The most transfers at once.
+pub(super) const TRANSFERS_MAX: usize = 64;
+/// The memory of a ring. It is registered with the kernel once: registering much of it for each connection costs more than it
+/// saves.
+pub(super) const MEMORY_BYTES: usize = 1 << 20;
+
+/// Which way bytes go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Direction {
+    FromFile,
+    ToFile,
+}
+
+/// A part of the ring's memory, and where in the file it goes or comes from. All are multiples of [`ALIGNMENT_BYTES`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Transfer {
+    pub(super) offset_bytes: u64,
+    pub(super) memory: Range<usize>,
+}
+
+#[repr(C, align(4096))]
+#[derive(Clone)]
+struct Page([u8; ALIGNMENT_BYTES]);
+
+/// A ring and its memory.
+pub(super) struct Ring {
+    ring: ManuallyDrop<IoUring>,
+    memory: ManuallyDrop<Box<[Page]>>,
+    /// Whether the kernel may still use the memory: then it is never freed.
+    is_broken: bool,
+}
+
+impl Ring {
+    /// A ring with registered memory. An error: the kernel has no io_uring, or this process may not use it.
+    pub(super) fn new() -> io::Result<Self> {
+        let ring = IoUring::new(TRANSFERS_MAX as u32)?;
+        let mut memory = vec![Page([0; ALIGNMENT_BYTES]); MEMORY_BYTES / ALIGNMENT_BYTES].into_boxed_slice();
+        let vector = libc::iovec { iov_base: memory.as_mut_ptr().cast(), iov_len: MEMORY_BYTES };
+        // SAFETY: the memory belongs to the ring and outlives it: both are dropped together, the ring first, or leaked.
+        let registered = unsafe { ring.submitter().register_buffers(&[vector]) };
+        registered?;
+        Ok(Self { ring: ManuallyDrop::new(ring), memory: ManuallyDrop::new(memory), is_broken: false })
+    }
+
+    /// The memory, for whoever fills it or takes what was read.
+    pub(super) fn memory(&mut self) -> &mut [u8] {
+        // SAFETY: `Page` is `repr(C)` over bytes without padding, so the pages are `MEMORY_BYTES` bytes in a row, all
+        // initialized; the exclusive borrow of the ring lasts as long as the slice, and no transfer is under way then.
+        unsafe { std::slice::from_raw_parts_mut(self.memory.as_mut_ptr().cast(), MEMORY_BYTES) }
+    }
+
+    /// Whether it can be used again.
+    pub(super) const fn is_sound(&self) -> bool {
+        !self.is_broken
+    }
+
+    /// Carries out all transfers and waits for the last; how many bytes each has moved, or why none.
+    pub(super) fn run(
+        &mut self,
+        file: BorrowedFd<'_>,
+        direction: Direction,
+        transfers: &[Transfer],
+    ) -> io::Result<Vec<io::Result<usize>>> {
+        let is_legal = |transfer: &Transfer| {
+            transfer.memory.start <= transfer.memory.end && transfer.memory.end <= MEMORY_BYTES
+        };
+        if transfers.len() > TRANSFERS_MAX || !transfers.iter().all(is_legal) {
+            return Err(io::Error::from(io::ErrorKind::InvalidInput));
+        }
+        let base: *mut u8 = self.memory.as_mut_ptr().cast();
+        let handle = types::Fd(file.as_raw_fd());
+        for (number, transfer) in transfers.iter().enumerate() {
+            // SAFETY: the range was found to lie within the memory.
+            let address = unsafe { base.add(transfer.memory.start) };
+            let length = transfer.memory.len() as u32;
+            let entry = match direction {
+                Direction::FromFile => {
+                    opcode::ReadFixed::new(handle, address, length, 0).offset(transfer.offset_bytes).build()
+                }
+                Direction::ToFile => {
+                    opcode::WriteFixed::new(handle, address, length, 0).offset(transfer.offset_bytes).build()
+                }
+            };
+            // SAFETY: the descriptor is open for the whole call, and the memory is neither touched nor freed before the
+            // transfer has ended.
+            let pushed = unsafe { self.ring.submission().push(&entry.user_data(number as u64)) };
+            if pushed.is_err() {
+                // The queue has room for all; if it has not, entries may be under way that nobody waits for.
+                self.is_broken = true;
+                return Err(io::Error::other("the ring is full"));
+            }
+        }
+        self.wait(transfers.len())
+    }
+
+    fn wait(&mut self, count: usize) -> io::Result<Vec<io::Result<usize>>> {
+        let mut results: Vec<io::Result<usize>> =
+            (0..count).map(|_| Err(io::Error::from(io::ErrorKind::UnexpectedEof))).collect();
+        let mut ended = 0;
+        while ended < count {
+            match self.ring.submit_and_wait(count - ended) {
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => {
+                    self.is_broken = true;
+                    return Err(error);
+                }
+            }
+            for completion in self.ring.completion() {
+                ended += 1;
+                if let Some(result) = results.get_mut(completion.user_data() as usize) {
+                    *result = match completion.result() {
+                        moved @ 0.. => Ok(moved as usize),
+                        errno => Err(io::Error::from_raw_os_error(-errno)),
+                    };
+                }
+            }
+        }
+        Ok(results)
+    }
+}
+
+impl Drop for Ring {
+    fn drop(&mut self) {
+        if self.is_broken {
+            return;
+        }
+        // SAFETY: both are dropped once, here, and not used afterwards; no transfer is under way, and the ring, which knows
+        // the memory's address, goes first.
+        unsafe {
+            ManuallyDrop::drop(&mut self.ring);
+            ManuallyDrop::drop(&mut self.memory);
+        }
+    }
+}
+
+// SAFETY of sharing: `IoUring` is `Send`, and `Ring` adds only boxed memory, so the compiler derives `Send`.
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsFd;
+
+    use super::*;
+
+    #[test]
+    fn transfers_move_their_part_of_the_memory_and_nothing_else() {
+        let mut file = tempfile::tempfile().unwrap();
+        std::io::Write::write_all(&mut file, &[7; 3 * ALIGNMENT_BYTES]).unwrap();
+        let Ok(mut ring) = Ring::new() else { return };
+        ring.memory().fill(1);
+        let part = |offset: usize, at: usize| Transfer {
+            offset_bytes: (offset * ALIGNMENT_BYTES) as u64,
+            memory: at * ALIGNMENT_BYTES..(at + 1) * ALIGNMENT_BYTES,
+        };
+        let moved = ring.run(file.as_fd(), Direction::FromFile, &[part(0, 2), part(5, 4)]).unwrap();
+        assert_eq!(moved[0].as_ref().unwrap(), &ALIGNMENT_BYTES);
+        assert_eq!(moved[1].as_ref().unwrap(), &0, "beyond the end");
+        let blocks: Vec<u8> = ring.memory().chunks(ALIGNMENT_BYTES).take(5).map(|block| block[0]).collect();
+        assert_eq!(blocks, [1, 1, 7, 1, 1]);
+        ring.run(file.as_fd(), Direction::ToFile, &[part(1, 0)]).unwrap().remove(0).unwrap();
+        let mut seen = [0; 2];
+        std::os::unix::fs::FileExt::read_exact_at(&file, &mut seen, ALIGNMENT_BYTES as u64 - 1).unwrap();
+        assert_eq!(seen, [7, 1]);
+        assert!(ring.is_sound());
+        let outside = Transfer { offset_bytes: 0, memory: MEMORY_BYTES..MEMORY_BYTES + 1 };
+        assert_eq!(
+            ring.run(file.as_fd(), Direction::ToFile, &[outside]).unwrap_err().kind(),
+            io::ErrorKind::InvalidInput
+        );
+    }
+}

@@ -4,6 +4,7 @@
 //! stage, so that one run shows all that is wrong; what needs a failed stage is skipped by name. The last line
 //! is always `N passed, N failed, N skipped`.
 
+mod fuzz;
 mod junit;
 mod quick_start;
 mod stages;

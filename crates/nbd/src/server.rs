@@ -4,7 +4,7 @@ mod registry;
 
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
-use std::os::unix::net::UnixListener;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -101,6 +101,11 @@ impl Server {
             .set_nonblocking(true)
             .map_err(|error| ListenError::io("cannot prepare the unix socket for accepting", error))?;
         self.serve(Listener::Unix(listener), TlsPolicy::Required(tls))
+    }
+
+    /// Serves a connection that somebody else has accepted.
+    pub fn adopt(&self, connection: UnixStream) {
+        self.shared.start_session(connection.into(), self.offered());
     }
 
     fn offered(&self) -> TlsPolicy {

@@ -19,7 +19,7 @@ OTHER_ZONE = "ap-guangzhou-4"
 RATE_LIMIT_OFF = 'rate_limits = "off"\n'
 
 # The line that the server prints when it accepts calls.
-_READY = re.compile(r"API at http://127\.0\.0\.1:(\d+), NBD at .* 127\.0\.0\.1:(\d+)")
+_READY = re.compile(r"API at https?://127\.0\.0\.1:(\d+), NBD at .* 127\.0\.0\.1:(\d+)")
 
 
 def binary_path():

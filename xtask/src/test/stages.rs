@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use super::tally::Tally;
-use super::{junit, quick_start};
+use super::{fuzz, junit, quick_start};
 use crate::error::{Context, ErrorKind, Result, XtaskError};
 use crate::workspace::Workspace;
 use crate::{coverage, fsx, process, tidy};
@@ -26,6 +26,12 @@ pub(super) const STAGES: &[Stage] = &[
     Stage { name: "tidy", about: "the rules of the house", needs: None, run: tidy_rules },
     Stage { name: "doc", about: "the documentation builds, its links resolve", needs: None, run: doc },
     Stage { name: "unit", about: "unit, property, contract and simulation tests", needs: None, run: unit },
+    Stage {
+        name: "fuzz",
+        about: "a minute of fuzzing for the NBD codec and session",
+        needs: None,
+        run: fuzz::run,
+    },
     Stage { name: "coverage", about: "no API gap but the listed ones", needs: None, run: api_coverage },
     Stage { name: "release", about: "the release binary builds", needs: None, run: release },
     Stage {

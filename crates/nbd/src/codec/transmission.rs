@@ -179,7 +179,8 @@ impl Request {
     /// [validation](crate) refuses it afterwards.
     pub fn payload_bytes(&self, style: HeaderStyle) -> Result<usize, ProtocolError> {
         let is_write = Command::from_wire(self.command) == Some(Command::Write);
-        if !is_write && !(style.is_extended() && self.flags.has(CommandFlags::PAYLOAD_LENGTH)) {
+        let is_announced = style.is_extended() && self.flags.has(CommandFlags::PAYLOAD_LENGTH);
+        if !is_write && !is_announced {
             return Ok(0);
         }
         if self.length_bytes > u64::from(PAYLOAD_BYTES_MAX) {

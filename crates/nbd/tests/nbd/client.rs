@@ -244,7 +244,7 @@ impl Client {
         match self.style {
             Style::Extended => bytes.extend(length.to_be_bytes()),
             Style::Simple | Style::Structured => {
-                bytes.extend(u32::try_from(length).expect("a length of 32 bits").to_be_bytes());
+                bytes.extend(u32::try_from(length).unwrap().to_be_bytes());
             }
         }
         bytes

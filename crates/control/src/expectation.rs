@@ -28,7 +28,9 @@ pub async fn pool_expectation(db: &Db, region: &Region) -> Result<PoolExpectatio
     for (disk, lifecycle) in tx.disks().of_region(region).await? {
         match lifecycle {
             Lifecycle::Live => expected.volumes.insert(disk.into()),
-            Lifecycle::Creating | Lifecycle::Deleting => expected.volumes_in_flux.insert(disk.into()),
+            Lifecycle::Creating | Lifecycle::Deleting | Lifecycle::Recycled => {
+                expected.volumes_in_flux.insert(disk.into())
+            }
         };
     }
     for snapshot in tx.snapshots().of_region(region).await? {
@@ -41,6 +43,7 @@ pub async fn pool_expectation(db: &Db, region: &Region) -> Result<PoolExpectatio
             (Lifecycle::Creating | Lifecycle::Deleting, _) | (Lifecycle::Live, SnapshotState::Creating) => {
                 expected.snapshots_in_flux.insert(snapshot.id.into())
             }
+            (Lifecycle::Recycled, _) => expected.snapshots.insert(snapshot.id.into()),
             (
                 Lifecycle::Live,
                 SnapshotState::Normal | SnapshotState::Rollbacking | SnapshotState::ToRecycle,
@@ -52,7 +55,8 @@ pub async fn pool_expectation(db: &Db, region: &Region) -> Result<PoolExpectatio
             (Lifecycle::Live, DiskBackupState::Normal | DiskBackupState::Rollbacking) => {
                 expected.snapshots.insert(backup.id.into())
             }
-            (Lifecycle::Creating | Lifecycle::Deleting, _) | (Lifecycle::Live, DiskBackupState::Creating) => {
+            (Lifecycle::Creating | Lifecycle::Deleting | Lifecycle::Recycled, _)
+            | (Lifecycle::Live, DiskBackupState::Creating) => {
                 expected.snapshots_in_flux.insert(backup.id.into())
             }
         };

@@ -66,6 +66,9 @@ pub(crate) enum Work {
         snapshots: Vec<SnapshotId>,
         #[serde(with = "text::list", default)]
         backups: Vec<DiskBackupId>,
+        /// Whether the snapshots are kept in the recycle bin.
+        #[serde(default)]
+        recycle: bool,
     },
     InitializeDisks {
         targets: Vec<Initialization>,
@@ -91,6 +94,9 @@ pub(crate) enum Work {
     DeleteSnapshots {
         #[serde(with = "text::list")]
         snapshots: Vec<SnapshotId>,
+        /// Whether they are kept in the recycle bin.
+        #[serde(default)]
+        recycle: bool,
     },
     CreateDiskBackup {
         #[serde(with = "text")]
@@ -322,6 +328,14 @@ impl Work {
         }
     }
 
+    /// Whether the snapshots that it takes from their owner are kept in the recycle bin.
+    pub(crate) const fn recycles(&self) -> bool {
+        matches!(
+            self,
+            Work::TerminateDisks { recycle: true, .. } | Work::DeleteSnapshots { recycle: true, .. }
+        )
+    }
+
     /// The disks that the job works on.
     pub(crate) fn disks(&self) -> Vec<DiskId> {
         match self {
@@ -349,7 +363,9 @@ impl Work {
     /// The snapshots that the job makes or deletes.
     pub(crate) fn snapshots(&self) -> Vec<SnapshotId> {
         match self {
-            Work::TerminateDisks { snapshots, .. } | Work::DeleteSnapshots { snapshots } => snapshots.clone(),
+            Work::TerminateDisks { snapshots, .. } | Work::DeleteSnapshots { snapshots, .. } => {
+                snapshots.clone()
+            }
             Work::CreateSnapshot { snapshot, .. }
             | Work::ConvertDiskBackup { snapshot, .. }
             | Work::CopySnapshot { snapshot, .. } => vec![*snapshot],

@@ -33,6 +33,7 @@ mod snapshot;
 mod snapshot_copy;
 mod snapshot_group;
 mod snapshot_policy;
+mod snapshot_recycle;
 mod snapshot_share;
 mod speed;
 mod tag;
@@ -77,6 +78,7 @@ pub use seams::{Exports, Stores};
 pub use session::{AssumeRole, Credentials, GetFederationToken, SessionError};
 pub use settings::{
     BillingSettings, DiskTypeSettings, DiskTypeTable, Limits, ScheduleSettings, Settings, SettingsError,
+    SnapshotSettings,
 };
 pub use snapshot::{
     ApplySnapshot, CreateSnapshot, DescribeSnapshots, ModifySnapshotAttribute, SnapshotOverview, SnapshotView,
@@ -90,6 +92,7 @@ pub use snapshot_policy::{
     BoundBy, CreateSnapshotPolicy, DescribeSnapshotPolicies, ModifySnapshotPolicy, NewRule,
     NewSnapshotPolicy, RetentionWish, SnapshotPolicyView, next_trigger,
 };
+pub use snapshot_recycle::RecycledSnapshot;
 pub use snapshot_share::{ModifySnapshotsSharePermission, ShareError, SharePermission};
 pub use tag::{
     DescribeProjects, DescribeResourceTags, GetResources, ModifyResourceTags, ProjectView, ResourceTags,

@@ -22,6 +22,8 @@ pub enum Reconciler {
     ScheduledSnapshots,
     /// Deletes snapshots that their policy no longer promises to keep.
     SnapshotRetention,
+    /// Deletes snapshots that have lain in the recycle bin for long enough.
+    RecycledSnapshots,
     /// Renews or isolates prepaid disks whose paid time is over.
     PrepaidDisks,
     /// Deletes isolated disks that nobody has renewed in time.
@@ -63,6 +65,7 @@ impl Reconciler {
         Self::ScheduledSnapshots,
         Self::SnapshotRetention,
         Self::SnapshotDeadlines,
+        Self::RecycledSnapshots,
         Self::PrepaidDisks,
         Self::RecycledDisks,
         Self::Usage,
@@ -80,6 +83,7 @@ impl Reconciler {
             Self::SnapshotPolicies => "snapshot-policies",
             Self::ScheduledSnapshots => "scheduled-snapshots",
             Self::SnapshotRetention => "snapshot-retention",
+            Self::RecycledSnapshots => "recycled-snapshots",
             Self::PrepaidDisks => "prepaid-disks",
             Self::RecycledDisks => "recycled-disks",
             Self::Usage => "usage",
@@ -109,6 +113,7 @@ impl Control {
             Reconciler::SnapshotPolicies => self.fire_policies(leader).await,
             Reconciler::ScheduledSnapshots => self.take_scheduled(leader).await,
             Reconciler::SnapshotRetention => self.sweep_promises(leader).await,
+            Reconciler::RecycledSnapshots => self.purge_snapshots(leader).await,
             Reconciler::PrepaidDisks => self.expire_disks(leader).await,
             Reconciler::RecycledDisks => self.delete_recycled(leader).await,
             Reconciler::Usage => self.charge_usage(leader).await,

@@ -2,6 +2,7 @@
 
 mod billing;
 mod schedule;
+mod snapshots;
 
 use ashlar_types::DiskType;
 use serde::Deserialize;
@@ -9,6 +10,7 @@ use serde::Deserialize;
 use crate::price::PriceBook;
 pub use billing::BillingSettings;
 pub use schedule::ScheduleSettings;
+pub use snapshots::SnapshotSettings;
 
 /// Everything that can be set for the rules.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -22,6 +24,8 @@ pub struct Settings {
     pub schedule: ScheduleSettings,
     /// What becomes of disks whose paid time is over, and how use is charged.
     pub billing: BillingSettings,
+    /// What becomes of deleted snapshots.
+    pub snapshots: SnapshotSettings,
     /// What disks cost.
     pub prices: PriceBook,
     /// Whether disks are no faster than their type promises.
@@ -33,6 +37,7 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
+            snapshots: SnapshotSettings::default(),
             limits: Limits::default(),
             disk_types: DiskTypeTable::default(),
             schedule: ScheduleSettings::default(),

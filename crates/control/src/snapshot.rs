@@ -79,6 +79,8 @@ pub struct SnapshotView {
     pub share_count: u64,
     /// Since when it is shared.
     pub shared_since: Option<UnixMillis>,
+    /// Whether nobody can delete it yet.
+    pub is_locked: bool,
     /// Whether it was copied from another region.
     pub is_copy: bool,
     /// The regions that it is being copied to; told to its owner alone.
@@ -229,6 +231,7 @@ impl Control {
                 share_count,
                 shared_since,
                 is_copy,
+                is_locked: snapshot.is_locked(self.now()),
                 copying_to: tx.snapshot_copies().destinations(snapshot.id).await?,
                 snapshot,
             };
@@ -339,10 +342,11 @@ impl Control {
         for id in &ids {
             let snapshot = find(&mut tx, caller, *id).await?;
             state::snapshot_ready(&snapshot)?;
+            self.check_not_locked(&snapshot)?;
             check_may_go(&mut tx, &snapshot).await?;
             snapshots.push(snapshot);
         }
-        let work = Work::DeleteSnapshots { snapshots: ids };
+        let work = Work::DeleteSnapshots { snapshots: ids, recycle: self.recycles_snapshots() };
         let job = self.write_job(&mut tx, &caller.region, &work).await?;
         for snapshot in snapshots {
             let resource = Tagged::Snapshot(snapshot.id);
@@ -466,6 +470,7 @@ pub(crate) fn new_snapshot(
         group: None,
         deadline: None,
         promise: None,
+        locked_until: None,
         job: None,
         created: now,
         modified: now,

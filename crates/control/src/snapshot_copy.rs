@@ -198,6 +198,7 @@ impl Control {
             group: None,
             deadline: None,
             promise: None,
+            locked_until: None,
             job: Some(job),
             created: now,
             modified: now,

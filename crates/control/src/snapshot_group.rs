@@ -317,7 +317,10 @@ impl Control {
             }
             groups.push(group);
         }
-        let work = Work::DeleteSnapshots { snapshots: members.iter().map(|snapshot| snapshot.id).collect() };
+        let work = Work::DeleteSnapshots {
+            snapshots: members.iter().map(|snapshot| snapshot.id).collect(),
+            recycle: self.recycles_snapshots(),
+        };
         let job = self.write_job(&mut tx, &caller.region, &work).await?;
         for snapshot in members {
             let resource = Tagged::Snapshot(snapshot.id);

@@ -18,6 +18,7 @@ mod snapshot;
 mod snapshot_copy;
 mod snapshot_group;
 mod snapshot_policy;
+mod snapshot_recycle;
 mod snapshot_share;
 mod speed;
 mod year;

@@ -20,6 +20,8 @@ stored_enum! {
         Live = "LIVE",
         /// Being deleted: gone for its owner, its job takes the bytes away.
         Deleting = "DELETING",
+        /// Deleted, and kept for a while so that it can be brought back. Snapshots only.
+        Recycled = "RECYCLED",
     }
 }
 

@@ -51,6 +51,8 @@ pub struct Snapshot {
     pub deadline: Option<UnixMillis>,
     /// The promise of the policy that took it, where that depends on later snapshots.
     pub promise: Option<SnapshotPromise>,
+    /// Until when nobody can delete it.
+    pub locked_until: Option<UnixMillis>,
     /// The job that works on it. While there is one, nothing else may change the snapshot.
     pub job: Option<JobId>,
     /// When it was made.
@@ -60,6 +62,12 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
+    /// Whether nobody can delete it at a time.
+    #[must_use]
+    pub fn is_locked(&self, now: UnixMillis) -> bool {
+        self.locked_until.is_some_and(|until| now < until)
+    }
+
     /// Whether it is kept until somebody deletes it.
     #[must_use]
     pub const fn is_permanent(&self) -> bool {
@@ -177,7 +185,8 @@ impl Snapshots<'_> {
     pub async fn save(&mut self, snapshot: &Snapshot) -> Result<(), DbError> {
         let done = sqlx::query(
             "UPDATE snapshots SET project_id = $2, name = $3, lifecycle = $4, state = $5, percent = $6,
-                held_bytes = $7, deadline_ms = $8, job_id = $9, modified_ms = $10, promise = $11
+                held_bytes = $7, deadline_ms = $8, job_id = $9, modified_ms = $10, promise = $11, locked_until_ms = $12,
+                recycled_ms = CASE WHEN $4 = 'RECYCLED' THEN recycled_ms END
              WHERE snapshot_id = $1",
         )
         .bind(snapshot.id.to_string())
@@ -191,6 +200,7 @@ impl Snapshots<'_> {
         .bind(snapshot.job.map(JobId::signed))
         .bind(snapshot.modified.0)
         .bind(text_if_any(snapshot.promise.as_ref()))
+        .bind(snapshot.locked_until.map(|until| until.0))
         .execute(&mut *self.0)
         .await?;
         crate::one_row(done.rows_affected(), "snapshot", &snapshot.id)
@@ -257,6 +267,52 @@ impl Snapshots<'_> {
             "SELECT * FROM snapshots WHERE snapshot_group_id = $1 AND lifecycle = 'LIVE' ORDER BY sequence";
         let rows = sqlx::query(sql).bind(group.to_string()).fetch_all(&mut *self.0).await?;
         rows.iter().map(|row| snapshot_of(&Columns(row))).collect()
+    }
+
+    /// The live snapshot with this id, whoever has it.
+    pub async fn find_live(&mut self, id: SnapshotId) -> Result<Option<Snapshot>, DbError> {
+        self.find_in(id, Lifecycle::Live).await
+    }
+
+    /// The snapshot with this id in the recycle bin, whoever had it.
+    pub async fn find_recycled(&mut self, id: SnapshotId) -> Result<Option<Snapshot>, DbError> {
+        self.find_in(id, Lifecycle::Recycled).await
+    }
+
+    async fn find_in(&mut self, id: SnapshotId, lifecycle: Lifecycle) -> Result<Option<Snapshot>, DbError> {
+        let row = sqlx::query("SELECT * FROM snapshots WHERE snapshot_id = $1 AND lifecycle = $2")
+            .bind(id.to_string())
+            .bind(lifecycle.as_str())
+            .fetch_optional(&mut *self.0)
+            .await?;
+        row.as_ref().map(|row| snapshot_of(&Columns(row))).transpose()
+    }
+
+    /// Notes when a snapshot went into the recycle bin. Forgotten when it leaves it.
+    pub async fn note_recycled(&mut self, id: SnapshotId, now: UnixMillis) -> Result<(), DbError> {
+        sqlx::query("UPDATE snapshots SET recycled_ms = $2 WHERE snapshot_id = $1")
+            .bind(id.to_string())
+            .bind(now.0)
+            .execute(&mut *self.0)
+            .await?;
+        Ok(())
+    }
+
+    /// The idle snapshots that went into the recycle bin at a time or before, each with the time, the longest there first.
+    pub async fn recycled_before(
+        &mut self,
+        time: UnixMillis,
+    ) -> Result<Vec<(Snapshot, UnixMillis)>, DbError> {
+        let sql =
+            "SELECT * FROM snapshots WHERE recycled_ms <= $1 AND lifecycle = 'RECYCLED' AND job_id IS NULL
+             ORDER BY recycled_ms, sequence";
+        let rows = sqlx::query(sql).bind(time.0).fetch_all(&mut *self.0).await?;
+        rows.iter()
+            .map(|row| {
+                let columns = Columns(row);
+                Ok((snapshot_of(&columns)?, columns.time("recycled_ms")?))
+            })
+            .collect()
     }
 
     /// Whether any snapshot, seen or not, has this id.
@@ -467,6 +523,7 @@ fn snapshot_of(columns: &Columns<'_>) -> Result<Snapshot, DbError> {
         group: columns.word_if_any("snapshot_group_id")?,
         deadline: columns.time_if_any("deadline_ms")?,
         promise: columns.word_if_any("promise")?,
+        locked_until: columns.time_if_any("locked_until_ms")?,
         job: columns.number_if_any("job_id")?.map(JobId),
         created: columns.time("created_ms")?,
         modified: columns.time("modified_ms")?,

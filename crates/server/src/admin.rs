@@ -13,4 +13,5 @@ pub(crate) mod listener;
 pub(crate) mod money;
 pub(crate) mod protocol;
 pub(crate) mod scrub;
+pub(crate) mod snapshot;
 pub(crate) mod status;

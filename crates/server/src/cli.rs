@@ -6,6 +6,7 @@ mod clock;
 mod disk;
 mod money;
 mod scrub;
+mod snapshot;
 
 use std::path::PathBuf;
 
@@ -21,6 +22,7 @@ pub(crate) use clock::ClockCommand;
 pub(crate) use disk::DiskCommand;
 pub(crate) use money::{BalanceCommand, LimitCommand};
 pub(crate) use scrub::{CheckFlags, ScrubFlags, StatusFlags};
+pub(crate) use snapshot::SnapshotCommand;
 
 /// Self-hosted cloud block storage: the CBS API in front, real disks over NBD behind it.
 #[derive(Debug, Parser)]
@@ -70,6 +72,9 @@ pub(crate) enum Command {
     Network(NetworkCommand),
     /// Sum up what accounts were charged and paid back.
     Bill(BillFlags),
+    /// Bring deleted snapshots back, and lock snapshots.
+    #[command(subcommand)]
+    Snapshot(SnapshotCommand),
     /// Show and move the clock of a server that runs with --test-clock.
     #[command(subcommand)]
     Clock(ClockCommand),
@@ -245,6 +250,9 @@ mod tests {
             "ashlar network list --json",
             "ashlar network remove 10.0.0.0/8",
             "ashlar bill --from 2026-11-01T00:00:00+08:00 --to 2026-12-01T00:00:00+08:00 --by tag:team --account 100000000001 --json",
+            "ashlar snapshot deleted --data-dir d --json",
+            "ashlar snapshot restore snap-00000001 --data-dir d",
+            "ashlar snapshot lock snap-00000001 --until 2027-01-01T00:00:00+08:00",
             "ashlar status --data-dir d --json",
             "ashlar serve --test-clock",
             "ashlar clock show --data-dir d --json",

@@ -132,6 +132,7 @@ impl Settings {
             disk_types: file.disk_types,
             schedule: file.schedule,
             billing: file.billing,
+            snapshots: file.snapshots,
             prices: file.prices,
             enforce_performance: file.enforce_performance.unwrap_or(false),
             operation_logs: file.operation_logs.unwrap_or(true),

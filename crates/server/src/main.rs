@@ -80,6 +80,10 @@ fn run(command: Command) -> Result<(), Failure> {
             let (command, flags) = admin::bill::request(flags);
             admin::client::exchange(command, flags, &process_environment)
         }
+        Command::Snapshot(command) => {
+            let (command, flags) = admin::snapshot::request(command);
+            admin::client::exchange(command, flags, &process_environment)
+        }
         Command::Clock(command) => {
             let (command, flags) = admin::clock::request(command);
             admin::client::exchange(command, flags, &process_environment)

@@ -43,7 +43,7 @@ impl Control {
         if deleted.is_empty() {
             return Ok(tx.commit().await?);
         }
-        let snapshots = snapshots_that_go(&mut tx, &deleted, wanted.delete_snapshot).await?;
+        let snapshots = self.snapshots_that_go(&mut tx, &deleted, wanted.delete_snapshot).await?;
         self.delete_disks(tx, caller, deleted, snapshots).await
     }
 
@@ -59,6 +59,7 @@ impl Control {
             disks: disks.iter().map(|disk| disk.id).collect(),
             snapshots: snapshots.iter().map(|snapshot| snapshot.id).collect(),
             backups: backups.iter().map(|backup| backup.id).collect(),
+            recycle: self.recycles_snapshots(),
         };
         let job = self.write_job(&mut tx, &caller.region, &work).await?;
         for snapshot in snapshots {
@@ -102,23 +103,26 @@ impl Control {
         let work = Work::InitializeDisks { targets };
         self.commit_and_wait(tx, caller, disks, &work, "InitializeDisks").await
     }
-}
 
-/// The snapshots that go with their disks: those with a deadline, where the call or the disk says so.
-async fn snapshots_that_go(
-    tx: &mut Transaction,
-    disks: &[Disk],
-    wanted: Option<bool>,
-) -> Result<Vec<Snapshot>, ControlError> {
-    let mut going = Vec::new();
-    for disk in disks.iter().filter(|disk| wanted.unwrap_or(disk.delete_snapshot)) {
-        for snapshot in tx.snapshots().of_disk(disk.id).await? {
-            if snapshot.deadline.is_some() {
-                state::snapshot_ready(&snapshot)?;
-                check_may_go(tx, &snapshot).await?;
-                going.push(snapshot);
+    /// The snapshots that go with their disks: those that are neither kept for ever nor locked, where the call or the
+    /// disk says so.
+    async fn snapshots_that_go(
+        &self,
+        tx: &mut Transaction,
+        disks: &[Disk],
+        wanted: Option<bool>,
+    ) -> Result<Vec<Snapshot>, ControlError> {
+        let now = self.now();
+        let mut going = Vec::new();
+        for disk in disks.iter().filter(|disk| wanted.unwrap_or(disk.delete_snapshot)) {
+            for snapshot in tx.snapshots().of_disk(disk.id).await? {
+                if !snapshot.is_permanent() && !snapshot.is_locked(now) {
+                    state::snapshot_ready(&snapshot)?;
+                    check_may_go(tx, &snapshot).await?;
+                    going.push(snapshot);
+                }
             }
         }
+        Ok(going)
     }
-    Ok(going)
 }

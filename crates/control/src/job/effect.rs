@@ -46,7 +46,8 @@ pub(crate) fn run(control: &Control, region: &Region, work: &Work, step: Step) -
             .iter()
             .try_for_each(|snapshot| control.exports.withdraw_snapshot(*snapshot, wait)),
         Step::DeleteSnapshots => {
-            let snapshots = work.snapshots().into_iter().map(VolumeSnapshotId::from);
+            let snapshots = if work.recycles() { Vec::new() } else { work.snapshots() };
+            let snapshots = snapshots.into_iter().map(VolumeSnapshotId::from);
             let mut all = snapshots.chain(work.backups().into_iter().map(VolumeSnapshotId::from));
             all.try_for_each(|snapshot| gone(store.delete_snapshot(&snapshot)))
         }

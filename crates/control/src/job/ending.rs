@@ -33,6 +33,13 @@ impl Ending<'_> {
         }
         for snapshot in tx.snapshots().of_job(self.job).await? {
             match self.work {
+                Work::TerminateDisks { .. } | Work::DeleteSnapshots { .. } if self.work.recycles() => {
+                    let id = snapshot.id;
+                    let kept =
+                        Snapshot { lifecycle: Lifecycle::Recycled, group: None, ..self.ready(snapshot) };
+                    tx.snapshots().save(&kept).await?;
+                    tx.snapshots().note_recycled(id, self.now).await?;
+                }
                 Work::TerminateDisks { .. } | Work::DeleteSnapshots { .. } => {
                     forget_snapshot(tx, snapshot.id).await?;
                 }

@@ -330,12 +330,16 @@ fn steps(call: Call) -> (Vec<Step>, Vec<Step>) {
         Call::Attach => Work::AttachDisks { disks: vec![], instance },
         Call::Detach => Work::DetachDisks { disks: vec![], instance },
         Call::Resize => Work::ResizeDisk { disk, size_gib: 1 },
-        Call::Terminate => Work::TerminateDisks { disks: vec![], snapshots: vec![], backups: vec![] },
+        Call::Terminate => {
+            Work::TerminateDisks { disks: vec![], snapshots: vec![], backups: vec![], recycle: false }
+        }
         Call::Initialize => Work::InitializeDisks { targets: vec![] },
         Call::ChangeType => Work::ChangeDiskType { disk, disk_type: DiskType::CloudSsd },
         Call::CreateSnapshot => Work::CreateSnapshot { disk, snapshot },
         Call::Apply => Work::ApplySnapshot { disk, snapshot },
-        Call::DeleteSnapshots | Call::DeleteGroup => Work::DeleteSnapshots { snapshots: vec![] },
+        Call::DeleteSnapshots | Call::DeleteGroup => {
+            Work::DeleteSnapshots { snapshots: vec![], recycle: false }
+        }
         Call::CreateBackup => Work::CreateDiskBackup { disk, backup },
         Call::ApplyBackup => Work::ApplyDiskBackup { disk, backup },
         Call::DeleteBackups => Work::DeleteDiskBackups { backups: vec![] },

@@ -150,6 +150,7 @@ impl Administrator {
             }
             AdminCommand::Bill(request) => super::bill::obey(&self.control, request).await,
             AdminCommand::ShowStatus => super::status::show(self).await,
+            AdminCommand::Snapshot(order) => super::snapshot::obey(&self.control, order).await,
             AdminCommand::Clock(order) => {
                 super::clock::obey(self.test_clock.as_ref(), &self.control, &self.reconcilers, order).await
             }

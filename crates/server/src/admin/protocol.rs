@@ -7,6 +7,7 @@ use super::bill::{BillRecord, BillRequest};
 use super::clock::{ClockOrder, ClockRecord};
 use super::disk::DiskRecord;
 use super::money::{MoneyAnswer, MoneyCommand};
+use super::snapshot::{SnapshotAnswer, SnapshotOrder};
 use super::status::StatusRecord;
 
 /// The version of this protocol. A command line and a server of different versions refuse each other.
@@ -59,6 +60,8 @@ pub(crate) enum AdminCommand {
     },
     /// What accounts were charged.
     Bill(BillRequest),
+    /// Second thoughts about snapshots.
+    Snapshot(SnapshotOrder),
     /// How the server fares.
     ShowStatus,
     /// The clock of the rules.
@@ -97,6 +100,8 @@ pub(crate) enum Answer {
     Disk(Box<DiskRecord>),
     /// What accounts were charged.
     Bill(BillRecord),
+    /// Second thoughts about snapshots.
+    Snapshot(SnapshotAnswer),
     /// How the server fares.
     Status(StatusRecord),
     /// The clock of the rules.

@@ -48,7 +48,7 @@ pub(super) async fn describe_snapshots(
     Ok(DescribeSnapshotsResponse { total_count: listed.total_count, snapshot_set })
 }
 
-/// Nothing is locked yet, and there are no images.
+/// There are no images.
 fn shown(view: SnapshotView) -> Snapshot {
     let SnapshotView { snapshot, project_name, tags, .. } = view;
     let snapshot_type = if view.is_shared_by_other { SnapshotType::Shared } else { SnapshotType::Private };
@@ -75,7 +75,7 @@ fn shown(view: SnapshotView) -> Snapshot {
         snapshot_id: snapshot.id,
         time_start_share: view.shared_since.map(pack::date).into(),
         tags: pack::tags_shown(tags),
-        is_locked: false,
+        is_locked: view.is_locked,
         latest_modify_time: IsoDateTime { time: snapshot.modified, offset: UtcOffset::UTC },
         auto_snapshot_policy_id: OrEmpty(snapshot.policy),
         snapshot_mode,

@@ -63,6 +63,9 @@ pub(super) struct ConfigFile {
     /// What becomes of disks whose paid time is over, and how use is charged.
     #[serde(default)]
     pub(super) billing: ashlar_control::BillingSettings,
+    /// What becomes of deleted snapshots.
+    #[serde(default)]
+    pub(super) snapshots: ashlar_control::SnapshotSettings,
     /// What disks cost.
     #[serde(default)]
     pub(super) prices: ashlar_control::PriceBook,

@@ -79,6 +79,7 @@ fn snapshot(state: SnapshotState) -> Snapshot {
         held_bytes: 0,
         policy: None,
         promise: None,
+        locked_until: None,
         usage: DiskUsage::DataDisk,
         encrypt_type: None,
         deadline: None,

@@ -7,6 +7,7 @@ mod api;
 mod cells;
 mod cold;
 mod depth;
+mod describe;
 mod direct;
 mod fio;
 mod operations;
@@ -39,6 +40,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<()> {
             Part::Depth => depth::measure(workspace, &folder.path, &options)?,
             Part::Engine => operations::engine(workspace, &folder.path)?,
             Part::Server => operations::server(workspace, &folder.path, &options)?,
+            Part::Api => describe::measure(workspace, &folder.path, &options)?,
         };
         println!("\n{section}");
         sections.push(section);

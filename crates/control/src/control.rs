@@ -15,6 +15,7 @@ use tokio::sync::Notify;
 
 use crate::access::{Principals, SecondFactor};
 use crate::caller::Caller;
+use crate::disk::DiskLists;
 use crate::error::{ControlError, JobError};
 use crate::job::{JobHold, Runner, StepHook};
 use crate::limit::OwnLimits;
@@ -51,6 +52,7 @@ pub struct Control {
     /// The settings' limits, shared by all accounts without their own.
     pub(crate) common_limits: Arc<Limits>,
     pub(crate) own_limits: Arc<RwLock<OwnLimits>>,
+    pub(crate) disk_lists: Arc<DiskLists>,
     pub(crate) runner: Arc<Runner>,
     pub(crate) server_name: Arc<str>,
     /// The taking of the lease that this server stands on, while it leads.
@@ -83,6 +85,7 @@ impl Control {
             random,
             common_limits: Arc::new(settings.limits.clone()),
             own_limits: Arc::default(),
+            disk_lists: Arc::default(),
             settings: Arc::new(settings),
             runner,
             server_name: server_name.into(),

@@ -3,6 +3,7 @@
 
 mod attach;
 mod auto_mount;
+mod cache;
 mod create;
 mod encryption;
 mod expire;
@@ -21,6 +22,7 @@ use ashlar_types::{
 };
 
 pub use auto_mount::AutoMountConfiguration;
+pub(crate) use cache::DiskLists;
 pub(crate) use create::check_size_of_type;
 pub use pay::{ModifyDisksChargeType, ModifyDisksRenewFlag};
 pub(crate) use pay::{check_not_recycled, check_payment, check_still_paid, prepaid_deadline, renewable};

@@ -29,6 +29,8 @@ const READERS_MAX: u32 = 4;
 pub struct Db {
     writer: SqlitePool,
     readers: SqlitePool,
+    /// One connection that stays the same and only watches: see [`change_count`](Db::change_count).
+    watcher: SqlitePool,
 }
 
 impl Db {
@@ -54,9 +56,16 @@ impl Db {
         let readers = SqlitePoolOptions::new()
             .max_connections(READERS_MAX)
             .acquire_timeout(TURN_WAIT)
+            .connect_with(options.clone().pragma("query_only", "true"))
+            .await?;
+        let watcher = SqlitePoolOptions::new()
+            .max_connections(1)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .acquire_timeout(TURN_WAIT)
             .connect_with(options.pragma("query_only", "true"))
             .await?;
-        Ok(Self { writer, readers })
+        Ok(Self { writer, readers, watcher })
     }
 
     /// Begins a transaction that sees one state of the database and changes nothing.
@@ -70,8 +79,15 @@ impl Db {
         Ok(Transaction(self.writer.begin_with("BEGIN IMMEDIATE").await?))
     }
 
+    /// A number that changes whenever anybody commits a change, here or in another process. What was read after it
+    /// was asked for still holds as long as it stays.
+    pub async fn change_count(&self) -> Result<i64, DbError> {
+        Ok(sqlx::query_scalar("PRAGMA data_version").fetch_one(&self.watcher).await?)
+    }
+
     /// Waits for the transactions under way and closes the file.
     pub async fn close(&self) {
+        self.watcher.close().await;
         self.readers.close().await;
         self.writer.close().await;
     }
@@ -85,6 +101,14 @@ impl Transaction {
     /// Makes the changes durable.
     pub async fn commit(self) -> Result<(), DbError> {
         Ok(self.0.commit().await?)
+    }
+
+    /// Runs a statement as it is.
+    #[cfg(test)]
+    pub(crate) async fn run(&mut self, sql: &str) -> Result<(), DbError> {
+        let sql = sqlx::AssertSqlSafe(sql.to_owned());
+        sqlx::query(sql).execute(&mut *self.0).await?;
+        Ok(())
     }
 
     /// How SQLite would run a statement.

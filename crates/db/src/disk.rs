@@ -4,11 +4,9 @@ use ashlar_types::{
     AccountUin, DiskChargeType, DiskId, DiskState, DiskType, DiskUsage, InstanceId, ProjectId, Region,
     RenewFlag, SnapshotId, UnixMillis, Zone,
 };
-use sqlx::Row as _;
 
 use crate::column::{Columns, signed, stored_enum, text_if_any};
 use crate::connect::{Connection, Row, next_sequence};
-use crate::listing::{Builder, push_in, push_in_numbers, push_page};
 use crate::{DbError, JobId, Listed, Order, Page};
 
 stored_enum! {
@@ -267,11 +265,13 @@ impl Disks<'_> {
         .bind(disk.job.map(JobId::signed))
         .execute(&mut *self.0)
         .await?;
-        crate::one_row(done.rows_affected(), "disk", &disk.id)
+        crate::one_row(done.rows_affected(), "disk", &disk.id)?;
+        crate::disk_facet::recount(self.0, disk).await
     }
 
     /// Removes a disk. Removing it again is a success.
     pub async fn delete(&mut self, id: DiskId) -> Result<(), DbError> {
+        crate::disk_facet::forget(self.0, &id.to_string()).await?;
         sqlx::query("DELETE FROM disks WHERE disk_id = $1")
             .bind(id.to_string())
             .execute(&mut *self.0)
@@ -401,94 +401,11 @@ impl Disks<'_> {
 
     /// The page of live disks that a query asks for.
     pub async fn list(&mut self, query: &DiskQuery) -> Result<Listed<DiskListing>, DbError> {
-        let mut count = Builder::new("SELECT COUNT(*) FROM disks d");
-        push_where(&mut count, query);
-        let total: i64 = count.build().fetch_one(&mut *self.0).await?.try_get(0)?;
-
-        let mut list = Builder::new(
-            "SELECT d.*, p.name AS project_name,
-                (SELECT COUNT(*) FROM snapshots s
-                    WHERE s.disk_id = d.disk_id AND s.lifecycle = 'LIVE') AS snapshot_count,
-                (SELECT CAST(COALESCE(SUM(s.held_bytes), 0) AS BIGINT) FROM snapshots s
-                    WHERE s.disk_id = d.disk_id AND s.lifecycle = 'LIVE') AS snapshot_bytes,
-                (SELECT COUNT(*) FROM disk_backups b
-                    WHERE b.disk_id = d.disk_id AND b.lifecycle = 'LIVE') AS backup_count
-             FROM disks d JOIN projects p ON p.uin = d.uin AND p.project_id = d.project_id",
-        );
-        push_where(&mut list, query);
-        push_order(&mut list, query);
-        push_page(&mut list, query.page);
-        let rows = list.build().fetch_all(&mut *self.0).await?;
-        let items = rows.iter().map(listing_of).collect::<Result<_, _>>()?;
-        Ok(Listed { total_count: u64::try_from(total).unwrap_or(0), items })
+        crate::disk_list::list(self.0, query).await
     }
 }
 
-fn push_where(builder: &mut Builder, query: &DiskQuery) {
-    builder.push(" WHERE d.uin = ").push_bind(signed(query.account.0));
-    builder.push(" AND d.region = ").push_bind(query.region.to_string());
-    builder.push(" AND d.lifecycle = 'LIVE'");
-    for filter in &query.filters {
-        push_filter(builder, filter);
-    }
-}
-
-fn push_filter(builder: &mut Builder, filter: &DiskFilter) {
-    match filter {
-        DiskFilter::Id(values) => push_in(builder, "d.disk_id", values, ToString::to_string),
-        DiskFilter::Usage(values) => push_in(builder, "d.disk_usage", values, ToString::to_string),
-        DiskFilter::ChargeType(values) => push_in(builder, "d.charge_type", values, ToString::to_string),
-        DiskFilter::Portable(values) => {
-            let truth = "CASE WHEN d.portable THEN 1 ELSE 0 END";
-            push_in_numbers(builder, truth, values, |value| i64::from(*value));
-        }
-        DiskFilter::Project(values) => {
-            push_in_numbers(builder, "d.project_id", values, |value| signed(value.0))
-        }
-        DiskFilter::Name(values) => push_in(builder, "d.name", values, Clone::clone),
-        DiskFilter::Type(values) => push_in(builder, "d.disk_type", values, ToString::to_string),
-        DiskFilter::State(values) => push_in(builder, "d.state", values, ToString::to_string),
-        DiskFilter::Instance(values) => push_in(builder, "d.instance_id", values, ToString::to_string),
-        DiskFilter::Zone(values) => push_in(builder, "d.zone", values, ToString::to_string),
-        DiskFilter::InstanceAddress(values) => push_instance(builder, "i.ip_address", values),
-        DiskFilter::InstanceName(values) => push_instance(builder, "i.name", values),
-        DiskFilter::TagKey(values) => push_tag(builder, None, "t.tag_key", values),
-        DiskFilter::TagValue(values) => push_tag(builder, None, "t.tag_value", values),
-        DiskFilter::Tag { key, values } => push_tag(builder, Some(key), "t.tag_value", values),
-        DiskFilter::Nothing => {
-            builder.push(" AND 1 = 0");
-        }
-    }
-}
-
-fn push_instance(builder: &mut Builder, column: &str, values: &[String]) {
-    builder.push(" AND d.instance_id IN (SELECT i.instance_id FROM instances i WHERE 1 = 1");
-    push_in(builder, column, values, Clone::clone);
-    builder.push(")");
-}
-
-fn push_tag(builder: &mut Builder, key: Option<&String>, column: &str, values: &[String]) {
-    builder.push(" AND d.disk_id IN (SELECT t.resource_id FROM tags t WHERE 1 = 1");
-    if let Some(key) = key {
-        builder.push(" AND t.tag_key = ").push_bind(key.clone());
-    }
-    push_in(builder, column, values, Clone::clone);
-    builder.push(")");
-}
-
-fn push_order(builder: &mut Builder, query: &DiskQuery) {
-    let direction = query.order.sql();
-    builder.push(" ORDER BY ");
-    match query.order_field {
-        DiskOrderField::CreateTime => {}
-        DiskOrderField::Deadline => {
-            builder.push("d.deadline_ms").push(direction).push(" NULLS LAST, ");
-        }
-    }
-    builder.push("d.created_ms").push(direction).push(", d.sequence").push(direction);
-}
-
-fn listing_of(row: &Row) -> Result<DiskListing, DbError> {
+pub(crate) fn listing_of(row: &Row) -> Result<DiskListing, DbError> {
     let columns = Columns(row);
     Ok(DiskListing {
         disk: disk_of(&columns)?,

@@ -14,6 +14,8 @@ mod column;
 mod connect;
 mod disk;
 mod disk_backup;
+mod disk_facet;
+mod disk_list;
 mod error;
 mod instance;
 mod job;

@@ -239,7 +239,7 @@ async fn a_list_by_create_time_walks_an_index() {
     let (_directory, db) = database().await;
     let mut tx = db.read().await.unwrap();
     let plan = tx
-        .plan("SELECT * FROM disks d WHERE d.uin = 1 AND d.region = 'r' ORDER BY d.created_ms DESC, d.sequence DESC")
+        .plan("SELECT * FROM disks d WHERE d.uin = 1 AND d.region = 'r' AND d.lifecycle = 'LIVE' ORDER BY d.created_ms DESC, d.sequence DESC")
         .await
         .unwrap();
     assert!(plan.contains("disks_by_create_time") && !plan.contains("TEMP B-TREE"), "{plan}");

@@ -65,7 +65,7 @@ fn start_and_measure(workspace: &Workspace, folder: &Path, name: &str) -> Result
     Ok(vec![name.to_owned(), figure(Some(ready_ms)), figure(Some(resident_mib))])
 }
 
-fn make_disks(workspace: &Workspace, folder: &Path, count: u32) -> Result<()> {
+pub(super) fn make_disks(workspace: &Workspace, folder: &Path, count: u32) -> Result<()> {
     let ashlar = Ashlar::start(workspace, folder)?;
     let mut api = Api::start(workspace, &ashlar.data_dir)?;
     let mut left = count;

@@ -17,11 +17,13 @@ pub(super) enum Part {
     Engine,
     /// Memory and start of the server.
     Server,
+    /// Lists over the API.
+    Api,
 }
 
 impl Part {
-    pub(super) const ALL: [Self; 6] =
-        [Self::Io, Self::Cold, Self::Direct, Self::Depth, Self::Engine, Self::Server];
+    pub(super) const ALL: [Self; 7] =
+        [Self::Io, Self::Cold, Self::Direct, Self::Depth, Self::Engine, Self::Server, Self::Api];
 
     fn parse(name: &str) -> Option<Self> {
         match name {
@@ -31,6 +33,7 @@ impl Part {
             "depth" => Some(Self::Depth),
             "engine" => Some(Self::Engine),
             "server" => Some(Self::Server),
+            "api" => Some(Self::Api),
             _ => None,
         }
     }
@@ -72,7 +75,7 @@ impl Options {
                 "--only" => {
                     let part = Part::parse(value);
                     options.only = Some(part.ok_or_else(|| {
-                        usage(format!("bench: --only io|cold|direct|depth|engine|server, not `{value}`"))
+                        usage(format!("bench: --only io|cold|direct|depth|engine|server|api, not `{value}`"))
                     })?);
                 }
                 _ => return Err(usage(format!("bench: unknown flag `{flag}`"))),

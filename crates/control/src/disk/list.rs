@@ -1,8 +1,11 @@
 //! DescribeDisks.
 
-use ashlar_db::{DiskFilter, DiskListing, DiskQuery, LatestOperation, Listed, Tag, Tagged};
-use ashlar_types::{DiskChargeType, DiskId, DiskState, SnapshotPolicyId, UnixMillis};
+use std::sync::Arc;
 
+use ashlar_db::{DiskFilter, DiskListing, DiskQuery, Listed, Tagged};
+use ashlar_types::{DiskChargeType, DiskId, DiskState, UnixMillis};
+
+use super::cache::ListedDisk;
 use super::{DescribeDisks, DiskView, ReturnFail};
 use crate::caller::Caller;
 use crate::control::Control;
@@ -21,12 +24,37 @@ impl Control {
         let query = self.disk_query(caller, &wanted)?;
         let with_policies = wanted.return_bind_auto_snapshot_policy == Some(true);
 
+        let listed = self.listed_disks(&query, with_policies).await?;
+        let now = self.now();
+        let encryption_key = self.stores.encryption_key();
+        let final_snapshot = self.settings.billing.final_snapshot;
+        let view = |listed: &ListedDisk| {
+            let mut view = view_of(listed.clone(), now);
+            view.disk.error_prompt = self.error_prompt(&view.disk);
+            view.backup_disk = final_snapshot && view.disk.charge_type == DiskChargeType::Prepaid;
+            view.encryption_key = view.disk.encrypt_type.and_then(|_| encryption_key.clone());
+            view
+        };
+        let items = listed.items.iter().map(view).collect();
+        Ok(Listed { total_count: listed.total_count, items })
+    }
+
+    async fn listed_disks(
+        &self,
+        query: &DiskQuery,
+        with_policies: bool,
+    ) -> Result<Arc<Listed<ListedDisk>>, ControlError> {
+        let key = format!("{query:?} {with_policies}");
+        // Before the read: what is committed meanwhile makes the list old at once.
+        let changes = self.db.change_count().await?;
+        if let Some(known) = self.disk_lists.find(&key, changes) {
+            return Ok(known);
+        }
         let mut tx = self.db.read().await?;
-        let listed = tx.disks().list(&query).await?;
+        let listed = tx.disks().list(query).await?;
         let ids: Vec<Tagged> = listed.items.iter().map(|listing| Tagged::Disk(listing.disk.id)).collect();
         let mut tags = tx.tags().of(&ids).await?;
         let mut latest = tx.operations().latest(&ids).await?;
-
         let mut policies = match with_policies {
             true => {
                 let disks: Vec<DiskId> = listed.items.iter().map(|listing| listing.disk.id).collect();
@@ -34,23 +62,19 @@ impl Control {
             }
             false => None,
         };
-
-        let encryption_key = self.stores.encryption_key();
-        let now = self.now();
-        let final_snapshot = self.settings.billing.final_snapshot;
-        let view = |mut listing: DiskListing| {
-            listing.disk.error_prompt = self.error_prompt(&listing.disk);
-            let id = Tagged::Disk(listing.disk.id);
-            let tags = tags.remove(&id).unwrap_or_default();
-            let policies =
-                policies.as_mut().map(|policies| policies.remove(&listing.disk.id).unwrap_or_default());
-            let mut view = view_of(listing, tags, latest.remove(&id), policies, now);
-            view.backup_disk = final_snapshot && view.disk.charge_type == DiskChargeType::Prepaid;
-            view.encryption_key = view.disk.encrypt_type.and_then(|_| encryption_key.clone());
-            view
+        let listed_disk = |listing: DiskListing| {
+            let (disk, id) = (listing.disk.id, Tagged::Disk(listing.disk.id));
+            ListedDisk {
+                listing,
+                tags: tags.remove(&id).unwrap_or_default(),
+                latest: latest.remove(&id),
+                policies: policies.as_mut().map(|policies| policies.remove(&disk).unwrap_or_default()),
+            }
         };
-        let items = listed.items.into_iter().map(view).collect();
-        Ok(Listed { total_count: listed.total_count, items })
+        let items = listed.items.into_iter().map(listed_disk).collect();
+        let list = Arc::new(Listed { total_count: listed.total_count, items });
+        self.disk_lists.remember(key, changes, Arc::clone(&list));
+        Ok(list)
     }
 
     fn disk_query(&self, caller: &Caller, wanted: &DescribeDisks) -> Result<DiskQuery, ControlError> {
@@ -73,13 +97,8 @@ impl Control {
     }
 }
 
-fn view_of(
-    listing: DiskListing,
-    tags: Vec<Tag>,
-    latest_operation: Option<LatestOperation>,
-    snapshot_policies: Option<Vec<SnapshotPolicyId>>,
-    now: UnixMillis,
-) -> DiskView {
+fn view_of(listed: ListedDisk, now: UnixMillis) -> DiskView {
+    let ListedDisk { listing, tags, latest: latest_operation, policies: snapshot_policies } = listed;
     let DiskListing { disk, project_name, snapshot_count, snapshot_bytes, backup_count } = listing;
     let days_to_deadline = disk.deadline.map(|deadline| (deadline.0 - now.0).div_euclid(DAY_MS));
     let return_fail = match (disk.charge_type, disk.state) {

@@ -55,6 +55,11 @@ impl Control {
         if let Err(error) = state::idle(&disk) {
             return Err(told_apart(&mut tx, error).await?);
         }
+        let present = tx.disk_backups().of_disk(id).await?.len() as u64;
+        if backup_quota < present {
+            let expected = format!("at least the {present} backup points that the disk has");
+            return Err(invalid("DiskBackupQuota", backup_quota, expected).into());
+        }
         let after = Disk { backup_quota, ..disk.clone() };
         self.charge_change(&mut tx, caller, &disk, &after, LedgerKind::BackupQuota, None).await?;
         tx.disks().save(&after).await?;

@@ -1,0 +1,203 @@
+//! Lists of many disks: that no filter walks over all of them, and how long each takes.
+//!
+//! `ASHLAR_LIST_DISKS=1000000 cargo test --release -p ashlar-db many_disks -- --nocapture` prints the times of a
+//! million disks, and fails when a page takes longer than 50 ms.
+
+use std::cell::RefCell;
+use std::time::{Duration, Instant};
+
+use ashlar_types::{
+    AccountUin, AppId, DiskChargeType, DiskState, DiskType, DiskUsage, ProjectId, UnixMillis,
+};
+
+use super::*;
+use crate::{Account, Db, Transaction};
+
+thread_local! {
+    static STATEMENTS: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Remembers a statement, so that its plan can be looked at.
+pub(super) fn note(sql: &Builder) {
+    let text = sql.sql().as_str().to_owned();
+    STATEMENTS.with(|statements| statements.borrow_mut().push(text));
+}
+
+const ACCOUNT: AccountUin = AccountUin(7);
+
+/// So many disks of an account: types, states, zones and ways of paying as they come, ten names, every hundredth disk
+/// with a tag, two instances with twenty disks each. A tenth as many belong to another account.
+async fn many(db: &Db, count: i64) {
+    let mut tx = db.write().await.unwrap();
+    let region = "ap-guangzhou".parse().unwrap();
+    tx.places().insert_region(&region, 0).await.unwrap();
+    for number in 1..=7 {
+        tx.places().insert_zone(&format!("ap-guangzhou-{number}").parse().unwrap(), number).await.unwrap();
+    }
+    for uin in [7, 8] {
+        let account = Account {
+            uin: AccountUin(uin),
+            app_id: AppId(uin),
+            name: String::new(),
+            created: UnixMillis(0),
+            enabled: true,
+        };
+        tx.accounts().insert(&account).await.unwrap();
+        for project in 0..3 {
+            tx.accounts().insert_project(AccountUin(uin), ProjectId(project), "p").await.unwrap();
+        }
+    }
+    let disks = format!(
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {})
+         INSERT INTO disks (disk_id, sequence, uin, region, zone, project_id, name, disk_type, disk_usage, charge_type,
+            renew_flag, period_months, deadline_ms, size_gib, lifecycle, state, portable, delete_with_instance,
+            delete_snapshot, throughput_performance_mib, burst_performance, backup_quota, migrating, migrate_percent,
+            rollback_percent, error_prompt, created_ms)
+         SELECT printf('disk-%08d', i), i, CASE WHEN i % 11 = 0 THEN 8 ELSE 7 END, 'ap-guangzhou',
+            'ap-guangzhou-' || (1 + i % 7), i % 3, 'name ' || (i % 10),
+            CASE i % 6 WHEN 0 THEN 'CLOUD_BASIC' WHEN 1 THEN 'CLOUD_PREMIUM' WHEN 2 THEN 'CLOUD_SSD'
+                WHEN 3 THEN 'CLOUD_BSSD' WHEN 4 THEN 'CLOUD_HSSD' ELSE 'CLOUD_TSSD' END,
+            'DATA_DISK', CASE WHEN i % 4 = 0 THEN 'PREPAID' ELSE 'POSTPAID_BY_HOUR' END,
+            NULL, NULL, CASE WHEN i % 4 = 0 THEN 5000000 - i % 1000 END, 10, 'LIVE',
+            CASE WHEN i % 50000 = 0 THEN 'ROLLBACKING' WHEN i % 5 = 0 THEN 'ATTACHED' ELSE 'UNATTACHED' END,
+            TRUE, FALSE, FALSE, 0, FALSE, 0, FALSE, 0, 0, '', i / 3
+         FROM n",
+        count * 11 / 10
+    );
+    for sql in [
+        disks.as_str(),
+        "INSERT INTO instances (instance_id, sequence, uin, zone, name, ip_address, created_ms) VALUES
+            ('ins-00000001', 90000001, 7, 'ap-guangzhou-1', 'one', '10.0.0.1', 0),
+            ('ins-00000002', 90000002, 7, 'ap-guangzhou-1', 'two', '10.0.0.2', 0)",
+        "UPDATE disks SET instance_id = 'ins-0000000' || (1 + sequence % 2) WHERE sequence <= 40",
+        "INSERT INTO tags (resource_id, tag_key, tag_value)
+            SELECT disk_id, 'team', 'team ' || (sequence / 100 % 10) FROM disks WHERE sequence % 100 = 0",
+        "INSERT INTO disk_facets
+            SELECT ROW_NUMBER() OVER (), uin, region, zone, project_id, disk_type, disk_usage, charge_type, state,
+                portable, COUNT(*)
+            FROM disks GROUP BY uin, region, zone, project_id, disk_type, disk_usage, charge_type, state, portable",
+        "UPDATE disks SET facet_id = (SELECT f.facet_id FROM disk_facets f
+            WHERE f.uin = disks.uin AND f.region = disks.region AND f.zone = disks.zone
+            AND f.project_id = disks.project_id AND f.disk_type = disks.disk_type
+            AND f.disk_usage = disks.disk_usage AND f.charge_type = disks.charge_type AND f.state = disks.state
+            AND f.portable = disks.portable)",
+    ] {
+        tx.run(sql).await.unwrap();
+    }
+    tx.commit().await.unwrap();
+}
+
+fn filters() -> Vec<Vec<DiskFilter>> {
+    let text = |text: &str| vec![text.to_owned()];
+    let zone = |number: u64| format!("ap-guangzhou-{number}").parse().unwrap();
+    let one = vec![
+        DiskFilter::Id(vec!["disk-00000007".parse().unwrap()]),
+        DiskFilter::Usage(vec![DiskUsage::DataDisk]),
+        DiskFilter::Usage(vec![DiskUsage::SystemDisk]),
+        DiskFilter::ChargeType(vec![DiskChargeType::Prepaid]),
+        DiskFilter::ChargeType(vec![DiskChargeType::PostpaidByHour]),
+        DiskFilter::Portable(vec![true]),
+        DiskFilter::Portable(vec![false]),
+        DiskFilter::Project(vec![ProjectId(1)]),
+        DiskFilter::Name(text("name 3")),
+        DiskFilter::Name(text("nobody")),
+        DiskFilter::Type(vec![DiskType::CloudSsd]),
+        DiskFilter::Type(vec![DiskType::CloudSsd, DiskType::CloudTssd]),
+        DiskFilter::State(vec![DiskState::Attached]),
+        DiskFilter::State(vec![DiskState::Rollbacking]),
+        DiskFilter::State(vec![DiskState::ToRecycle]),
+        DiskFilter::Zone(vec![zone(3)]),
+        DiskFilter::Instance(vec!["ins-00000001".parse().unwrap()]),
+        DiskFilter::InstanceAddress(text("10.0.0.2")),
+        DiskFilter::InstanceName(text("one")),
+        DiskFilter::TagKey(text("team")),
+        DiskFilter::TagValue(text("team 4")),
+        DiskFilter::Tag { key: "team".to_owned(), values: text("team 4") },
+        DiskFilter::Nothing,
+    ];
+    let mut all: Vec<Vec<DiskFilter>> = one.into_iter().map(|filter| vec![filter]).collect();
+    all.push(vec![]);
+    // Two that hold for few disks together, though each holds for many.
+    all.push(vec![DiskFilter::State(vec![DiskState::Rollbacking]), DiskFilter::Zone(vec![zone(3)])]);
+    all.push(vec![DiskFilter::Name(text("name 3")), DiskFilter::Type(vec![DiskType::CloudSsd])]);
+    all
+}
+
+/// The first page, one in the middle, the last, and one beyond.
+fn pages(total: u64) -> [u64; 4] {
+    [0, total / 2, total.saturating_sub(20), total + 7]
+}
+
+async fn timed(db: &Db, query: &DiskQuery) -> (Listed<DiskListing>, Duration) {
+    let mut tx = db.read().await.unwrap();
+    let begin = now();
+    let listed = tx.disks().list(query).await.unwrap();
+    (listed, begin.elapsed())
+}
+
+#[expect(clippy::disallowed_methods, reason = "this measures")]
+fn now() -> Instant {
+    Instant::now()
+}
+
+/// What the walk must not do. An index whose every entry is looked at is as bad as the table.
+async fn check_plans(tx: &mut Transaction) {
+    for sql in STATEMENTS.with(RefCell::take) {
+        let plan = tx.plan(&sql).await.unwrap();
+        let walks_all = plan.split("; ").any(|line| line.starts_with("SCAN d") || line.starts_with("SCAN t"));
+        assert!(!walks_all, "{sql}\n{plan}");
+        let finds_few = sql.contains("(d.uin + 0)");
+        assert!(!finds_few || !plan.contains("disks_by_create_time"), "{sql}\n{plan}");
+        let is_walk = sql.contains("ORDER BY d.") && sql.contains("d.facet_id + 0");
+        assert!(
+            !is_walk || (plan.contains("COVERING INDEX") && !plan.contains("TEMP B-TREE")),
+            "{sql}\n{plan}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn many_disks_are_listed_without_looking_at_all_of_them() {
+    #[expect(clippy::disallowed_methods, reason = "how many is the tester's choice")]
+    let wanted = std::env::var("ASHLAR_LIST_DISKS").ok().and_then(|text| text.parse().ok());
+    let (count, limit) = (wanted.unwrap_or(30_000), wanted.map(|_| Duration::from_millis(50)));
+    let directory = tempfile::tempdir().unwrap();
+    let db = Db::open(&directory.path().join("control.db")).await.unwrap();
+    many(&db, count).await;
+    let mut worst = (Duration::ZERO, String::new());
+    for filters in filters() {
+        for (order_field, order) in [
+            (DiskOrderField::CreateTime, Order::Descending),
+            (DiskOrderField::CreateTime, Order::Ascending),
+            (DiskOrderField::Deadline, Order::Descending),
+            (DiskOrderField::Deadline, Order::Ascending),
+        ] {
+            let query = |offset| DiskQuery {
+                account: ACCOUNT,
+                region: "ap-guangzhou".parse().unwrap(),
+                filters: filters.clone(),
+                order_field,
+                order,
+                page: Page { offset, limit: 20 },
+            };
+            let total = timed(&db, &query(0)).await.0.total_count;
+            for offset in pages(total) {
+                let (listed, first) = timed(&db, &query(offset)).await;
+                assert_eq!(listed.total_count, total);
+                assert_eq!(listed.items.len() as u64, total.saturating_sub(offset).min(20));
+                // The better of two: what is measured is the work, not a neighbour's.
+                let took = first.min(timed(&db, &query(offset)).await.1);
+                let what = format!("{filters:?} {order_field:?} {order:?} offset {offset} of {total}");
+                if took > worst.0 {
+                    worst = (took, what.clone());
+                }
+                if limit.is_some() && took > Duration::from_millis(20) {
+                    println!("{took:?} {what}");
+                }
+            }
+            check_plans(&mut db.read().await.unwrap()).await;
+        }
+    }
+    println!("{count} disks: the slowest page took {:?}: {}", worst.0, worst.1);
+    assert!(limit.is_none_or(|limit| worst.0 <= limit), "{worst:?}");
+}

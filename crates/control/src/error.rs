@@ -280,6 +280,13 @@ pub enum QuotaError {
         /// How many it may have.
         at_most: u64,
     },
+    /// The pool of the region is nearly full.
+    PoolFull {
+        /// How full it is.
+        percent: u64,
+        /// From when on there are no new disks.
+        at_most: u64,
+    },
     /// More tags than a resource may have.
     Tags {
         /// How many were given.
@@ -453,6 +460,11 @@ impl fmt::Display for QuotaError {
             Self::SnapshotPolicies { at_most } => write!(
                 f,
                 "There are {at_most} scheduled snapshot policies (`asp-`) in this region already: delete one first."
+            ),
+            Self::PoolFull { percent, at_most } => write!(
+                f,
+                "The storage of this region is {percent} % full; from {at_most} % on there are no new disks: delete \
+                 snapshots or disks first, or ask the operator for more."
             ),
             Self::Tags { given, at_most } => {
                 write!(f, "The parameter `Tags` has {given} tags; at most {at_most} can be bound.")

@@ -26,6 +26,7 @@ mod price;
 mod quota;
 mod reconcile;
 mod retention;
+mod room;
 mod seams;
 mod session;
 mod settings;

@@ -99,6 +99,13 @@ pub struct Limits {
     pub tag_value_chars: u64,
     /// Snapshot bytes that cost nothing, in GiB.
     pub free_snapshot_gib: u64,
+    /// How many GiB of blocks a pool should hold at most; 0: as many as its file system. Writes to existing disks go on
+    /// beyond it.
+    pub pool_limit_gib: u64,
+    /// How full a pool is when the operator is warned, in percent of its file system or of `pool_limit_gib`.
+    pub pool_warning_percent: u64,
+    /// How full a pool is when no disks are made in it any more, in percent.
+    pub pool_full_percent: u64,
     /// How long an idle disk saves credit for bursts above its baseline, in seconds.
     pub burst_credit_seconds: u64,
     /// How long a call waits for its own work before it answers, in milliseconds.
@@ -139,6 +146,9 @@ impl Default for Limits {
             answer_wait_ms: 20_000,
             withdraw_wait_ms: 5_000,
             jobs_at_once: 4,
+            pool_limit_gib: 0,
+            pool_warning_percent: 80,
+            pool_full_percent: 95,
         }
     }
 }
@@ -380,6 +390,8 @@ impl Limits {
             ("describe_default", self.describe_default),
             ("answer_wait_ms", self.answer_wait_ms),
             ("jobs_at_once", self.jobs_at_once),
+            ("pool_warning_percent", self.pool_warning_percent),
+            ("pool_full_percent", self.pool_full_percent),
         ] {
             if value == 0 {
                 return refuse(key, value, "1 or more".to_owned());

@@ -38,6 +38,14 @@ struct Layer {
     data_key: Option<DataKeyId>,
 }
 
+/// A layer, as seen from outside.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct LayerView {
+    pub(crate) id: LayerId,
+    pub(crate) parent: Option<LayerId>,
+    pub(crate) is_named: bool,
+}
+
 /// An open volume or snapshot and how many devices are open on it.
 #[derive(Debug)]
 pub(crate) struct OpenEntry {
@@ -213,6 +221,20 @@ impl Catalog {
         let layer = self.add_layer(state, base);
         self.put_volume(state, volume, Some(NameRecord { layer, ..old }));
         self.unname(state, old.layer);
+    }
+
+    /// All layers, parents before their children.
+    pub(crate) fn layer_views(&self) -> impl Iterator<Item = LayerView> {
+        self.layers.iter().map(|(id, layer)| LayerView {
+            id: *id,
+            parent: layer.parent,
+            is_named: layer.is_named,
+        })
+    }
+
+    /// Layers that wait to be merged or dropped.
+    pub(crate) fn layers_to_reclaim(&self) -> u64 {
+        self.layers.keys().filter(|layer| self.fate(**layer) != Fate::Stay).count() as u64
     }
 
     /// What a layer's blocks are encrypted with.

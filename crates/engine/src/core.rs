@@ -201,6 +201,15 @@ impl Space {
         Self { directory, reserve_bytes, credit_bytes: AtomicU64::new(0) }
     }
 
+    /// Bytes of the file system, the reserve apart.
+    pub(crate) fn capacity_bytes(&self) -> Result<u64, VolumeError> {
+        let capacity_bytes = self
+            .directory
+            .capacity_bytes()
+            .map_err(|error| VolumeError::io("ask the file system for its size", error))?;
+        Ok(capacity_bytes.saturating_sub(self.reserve_bytes))
+    }
+
     /// Bytes that volumes can still take.
     pub(crate) fn available_bytes(&self) -> Result<u64, VolumeError> {
         let available_bytes = self

@@ -60,6 +60,9 @@ pub trait Directory: Send + Sync + fmt::Debug {
 
     /// Bytes that the file system below can still give.
     fn available_bytes(&self) -> io::Result<u64>;
+
+    /// Bytes of the whole file system below, free or taken by whomever.
+    fn capacity_bytes(&self) -> io::Result<u64>;
 }
 
 /// A range of a file to be read.

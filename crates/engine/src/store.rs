@@ -398,6 +398,7 @@ impl VolumeStore for Pool {
         Ok(StoreUsage {
             used_bytes: used_blocks * BLOCK_BYTES,
             available_bytes: self.inner.core.space.available_bytes()?,
+            capacity_bytes: self.inner.core.space.capacity_bytes()?,
         })
     }
 

@@ -14,4 +14,5 @@ pub(crate) mod money;
 pub(crate) mod protocol;
 pub(crate) mod scrub;
 pub(crate) mod snapshot;
+pub(crate) mod space;
 pub(crate) mod status;

@@ -75,6 +75,8 @@ pub(crate) enum Command {
     /// Bring deleted snapshots back, and lock snapshots.
     #[command(subcommand)]
     Snapshot(SnapshotCommand),
+    /// Show who takes how much of the pools, and what deleting it would give back.
+    Du(AdminFlags),
     /// Show and move the clock of a server that runs with --test-clock.
     #[command(subcommand)]
     Clock(ClockCommand),
@@ -260,6 +262,7 @@ mod tests {
             "ashlar clock advance -3h --json",
             "ashlar clock set 2027-01-01T03:00:00+08:00",
             "ashlar check --data-dir d --json",
+            "ashlar du --data-dir d --json",
             "ashlar serve --master-key-file k",
             "ashlar key rotate-master --data-dir d --json",
             "ashlar check --repair",

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use ashlar_engine::{Pool, PoolOptions};
+use ashlar_engine::{Pool, PoolOptions, SpaceReport};
 use ashlar_types::{Region, UnixMillis};
-use ashlar_volume::{ErrorKind, VolumeError, VolumeStore};
+use ashlar_volume::{ErrorKind, StoreUsage, VolumeError, VolumeStore};
 use parking_lot::Mutex;
 
 use crate::faults::Faults;
@@ -39,11 +39,21 @@ impl Pools {
         Self { directory, options, faults, master_keys, state: Mutex::default() }
     }
 
+    /// How full each open pool is. May block.
+    pub(crate) fn usages(&self) -> Vec<(Region, Result<StoreUsage, VolumeError>)> {
+        self.open_pools().into_iter().map(|(region, pool)| (region, pool.usage())).collect()
+    }
+
+    /// Who takes how much in each open pool. May block for a while.
+    pub(crate) fn spaces(&self) -> Result<Vec<(Region, SpaceReport, StoreUsage)>, VolumeError> {
+        let space = |(region, pool): (Region, Arc<Pool>)| Ok((region, pool.space()?, pool.usage()?));
+        self.open_pools().into_iter().map(space).collect()
+    }
+
     /// Wraps the data keys of all pools with the master key that wraps now; gives how many were not yet. Every pool of
     /// the data directory is open since the start.
     pub(crate) fn rewrap_keys(&self) -> Result<u64, VolumeError> {
-        let open: Vec<_> = self.state.lock().open.values().cloned().collect();
-        open.iter().map(|pool| pool.rewrap_keys()).sum()
+        self.open_pools().iter().map(|(_, pool)| pool.rewrap_keys()).sum()
     }
 
     /// The pool of a region, made and opened if need be. May block.

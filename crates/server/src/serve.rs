@@ -8,6 +8,7 @@ mod greeting;
 mod listeners;
 mod nbd;
 pub(crate) mod reconcilers;
+mod room;
 mod tls;
 
 use std::collections::BTreeSet;
@@ -148,6 +149,7 @@ impl Running {
         let pools = Arc::new(Pools::new(data_dir.pools(), pool_options, settings.faults.clone(), keys));
         open_present_pools(&pools, data_dir, &encryption).await?;
         let first_master_key = encryption.make_first_key();
+        let limits = settings.control.limits.clone();
         let exports = match settings.control.enforce_performance {
             true => ExportTable::with_limits(Arc::new(SteadyPace::new())),
             false => ExportTable::new(),
@@ -200,10 +202,12 @@ impl Running {
             rotation: Arc::new(encryption.rotation(data_dir, &pools)),
             pools: pools.clone(),
             scrubber: scrubber.clone(),
+            limits: limits.clone(),
         };
         let mut doors = JoinSet::new();
         doors.spawn(http::serve(async_tcp(api)?, tls.api, gateway, stopped.clone()));
         doors.spawn(admin::listener::run(async_unix(admin)?, administrator, stopped.clone()));
+        doors.spawn(room::watch(Arc::clone(&pools), limits, stopped.clone()));
         doors.spawn(reconcilers.run(stopped));
         doors.spawn(scrubber.run_scheduled(settings.scrub));
         let permissions = settings.nbd_tls.map(|tls| tls.permissions).unwrap_or_default();

@@ -401,6 +401,7 @@ impl VolumeStore for ModelStore {
         Ok(StoreUsage {
             used_bytes: state.used_blocks() * BLOCK_BYTES,
             available_bytes: state.available_blocks() * BLOCK_BYTES,
+            capacity_bytes: state.capacity_blocks * BLOCK_BYTES,
         })
     }
 }

@@ -123,6 +123,8 @@ pub struct StoreUsage {
     pub used_bytes: u64,
     /// Bytes that can still be written before `NoSpace`.
     pub available_bytes: u64,
+    /// Bytes of the whole medium, free or taken by whomever.
+    pub capacity_bytes: u64,
 }
 
 /// What of a store does not hold what was written to it any more.

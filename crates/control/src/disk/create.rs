@@ -35,6 +35,7 @@ impl Control {
         {
             return self.answer_again(&wanted, used).await;
         }
+        self.check_room(&caller.region).await?;
         let count = wanted.count.unwrap_or(1);
         let ids = self.free_disk_ids(&caller.region, count).await?;
 

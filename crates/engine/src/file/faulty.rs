@@ -42,6 +42,10 @@ impl Directory for FaultyDirectory {
     fn available_bytes(&self) -> io::Result<u64> {
         self.inner.available_bytes()
     }
+
+    fn capacity_bytes(&self) -> io::Result<u64> {
+        self.inner.capacity_bytes()
+    }
 }
 
 #[derive(Debug)]

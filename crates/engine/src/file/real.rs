@@ -100,6 +100,13 @@ impl Directory for RealDirectory {
         let space = rustix::fs::fstatvfs(&self.handle)?;
         Ok(space.f_bavail.saturating_mul(space.f_frsize))
     }
+
+    fn capacity_bytes(&self) -> io::Result<u64> {
+        let space = rustix::fs::fstatvfs(&self.handle)?;
+        // Without what is kept for the superuser alone.
+        let kept = space.f_bfree.saturating_sub(space.f_bavail);
+        Ok(space.f_blocks.saturating_sub(kept).saturating_mul(space.f_frsize))
+    }
 }
 
 #[derive(Debug)]

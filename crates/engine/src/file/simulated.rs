@@ -329,6 +329,10 @@ impl Directory for SimulatedDisk {
         let disk = self.0.lock();
         Ok(disk.capacity_bytes.saturating_sub(disk.allocated_bytes()))
     }
+
+    fn capacity_bytes(&self) -> io::Result<u64> {
+        Ok(self.0.lock().capacity_bytes)
+    }
 }
 
 #[derive(Debug)]

@@ -100,6 +100,7 @@ fn to_json(answer: &Answer) -> Result<String, Failure> {
         Answer::Removed { instance_id } => {
             serde_json::to_string(&serde_json::json!({ "instance_id": instance_id }))
         }
+        Answer::Space(pools) => serde_json::to_string(pools),
         Answer::MasterKeyRotated(rotation) => serde_json::to_string(rotation),
         Answer::Refused { message } => serde_json::to_string(message),
     }
@@ -119,6 +120,7 @@ fn to_text(answer: &Answer) -> String {
         Answer::Done => "done".to_owned(),
         Answer::Instances(instances) => table(instances),
         Answer::Removed { instance_id } => format!("{instance_id} removed"),
+        Answer::Space(pools) => super::space::to_text(pools),
         Answer::MasterKeyRotated(RotationRecord { fingerprint, data_keys, file }) => {
             let now = match file {
                 Some(file) => format!("It is in {file}: back it up now, and destroy copies of the old one"),

@@ -48,7 +48,7 @@ pub(crate) async fn health(pools: Arc<Pools>, scrubber: &Scrubber) -> Result<Hea
 }
 
 fn look(region: &Region, pool: &Pool) -> Result<PoolRecord, VolumeError> {
-    let StoreUsage { used_bytes, available_bytes } = pool.usage()?;
+    let StoreUsage { used_bytes, available_bytes, .. } = pool.usage()?;
     let DamageReport { volumes, snapshots } = pool.damage()?;
     let PoolStatus { damaged_blocks, damaged_blocks_found, open_bytes, uncertain_bytes, latched } =
         pool.status();

@@ -46,6 +46,8 @@ pub(crate) struct Administrator {
     pub(crate) pools: Arc<Pools>,
     /// Runs scrubs.
     pub(crate) scrubber: Scrubber,
+    /// When a pool counts as full.
+    pub(crate) limits: ashlar_control::Limits,
 }
 
 /// Answers administrative commands until `stop`, then finishes those under way.
@@ -153,6 +155,11 @@ impl Administrator {
             AdminCommand::Snapshot(order) => super::snapshot::obey(&self.control, order).await,
             AdminCommand::Clock(order) => {
                 super::clock::obey(self.test_clock.as_ref(), &self.control, &self.reconcilers, order).await
+            }
+            AdminCommand::ShowSpace => {
+                let (pools, limits) = (Arc::clone(&self.rotation.pools), self.limits.clone());
+                let shown = tokio::task::spawn_blocking(move || super::space::show(&pools, &limits)).await;
+                shown.map_err(|error| error.to_string())?
             }
             AdminCommand::RotateMasterKey => self.rotate_master_key().await,
             AdminCommand::StartScrub { disks, rate_mb } => {

@@ -8,6 +8,7 @@ use super::clock::{ClockOrder, ClockRecord};
 use super::disk::DiskRecord;
 use super::money::{MoneyAnswer, MoneyCommand};
 use super::snapshot::{SnapshotAnswer, SnapshotOrder};
+use super::space::PoolSpace;
 use super::status::StatusRecord;
 
 /// The version of this protocol. A command line and a server of different versions refuse each other.
@@ -77,6 +78,8 @@ pub(crate) enum AdminCommand {
     CancelScrub,
     /// All instances.
     ListInstances,
+    /// Who takes how much.
+    ShowSpace,
     /// Exchange the master key of encrypted disks.
     RotateMasterKey,
     /// Remove an instance that has no disks.
@@ -115,6 +118,8 @@ pub(crate) enum Answer {
         /// The instance.
         instance_id: String,
     },
+    /// Who takes how much, pool by pool.
+    Space(Vec<PoolSpace>),
     /// The master key was exchanged.
     MasterKeyRotated(RotationRecord),
     /// Nothing was done, and why.

@@ -188,6 +188,7 @@ const fn instance(error: &InstanceError) -> &'static [ErrorCode] {
 const fn quota(error: &QuotaError) -> &'static [ErrorCode] {
     match error {
         QuotaError::SnapshotsOfDisk { .. } => &[InsufficientSnapshotQuota],
+        QuotaError::PoolFull { .. } => &[ResourceInsufficient],
         QuotaError::DiskConfig { .. } => &[InvalidParameterDiskConfigNotSupported],
         QuotaError::SnapshotPolicies { .. } => {
             &[LimitExceededAutoSnapshotPolicyOutOfQuota, ResourceInsufficientOverQuota]

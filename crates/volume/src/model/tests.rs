@@ -32,7 +32,10 @@ fn a_full_store_refuses_new_blocks_and_changes_nothing() {
     device.read(0, &mut buffer).unwrap();
     assert!(buffer[..8192].iter().all(|byte| *byte == 1) && buffer[8192..].iter().all(|byte| *byte == 0));
     device.write(BLOCK_BYTES, &[2; 2 * BLOCK_BYTES as usize]).unwrap();
-    assert_eq!(store.usage().unwrap(), StoreUsage { used_bytes: 3 * BLOCK_BYTES, available_bytes: 0 });
+    assert_eq!(
+        store.usage().unwrap(),
+        StoreUsage { used_bytes: 3 * BLOCK_BYTES, available_bytes: 0, capacity_bytes: 3 * BLOCK_BYTES }
+    );
 }
 
 #[test]

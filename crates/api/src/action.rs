@@ -13,7 +13,7 @@ use crate::error_code::ErrorCode;
 use crate::resource::Resource;
 use crate::schema::{ActionSchema, Rules};
 use crate::value::Value;
-use crate::{cbs, sts, tag};
+use crate::{cbs, cvm, sts, tag};
 
 /// What the tables say about an action.
 #[derive(Debug, Clone, Copy)]
@@ -226,6 +226,7 @@ macro_rules! products {
 
 products! {
     Cbs(cbs::CbsAction, CbsApi);
+    Cvm(cvm::CvmAction, CvmApi);
     Sts(sts::StsAction, StsApi);
     Tag(tag::TagAction, TagApi);
 }

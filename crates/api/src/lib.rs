@@ -8,6 +8,7 @@
 mod action;
 mod caller;
 pub mod cbs;
+pub mod cvm;
 mod decode;
 mod documented;
 mod encode;

@@ -13,6 +13,7 @@ mod pay;
 mod performance;
 mod show;
 pub(crate) mod state;
+pub(crate) mod system;
 mod terminate;
 
 use ashlar_db::{Disk, EncryptType, LatestOperation, Tag, Transaction};

@@ -4,6 +4,7 @@
 //! the operator should read is [`source`](std::error::Error::source). Which wire code a reason becomes is
 //! decided in one table of the server.
 
+mod image;
 mod snapshot_policy;
 mod tag;
 
@@ -23,6 +24,7 @@ use crate::snapshot_copy::CopyError;
 use crate::snapshot_group::SnapshotGroupError;
 use crate::snapshot_share::ShareError;
 
+pub use image::ImageError;
 pub use snapshot_policy::SnapshotPolicyError;
 pub use tag::TagError;
 
@@ -37,6 +39,8 @@ pub enum ControlError {
     Snapshot(SnapshotError),
     /// A scheduled snapshot policy forbids it.
     SnapshotPolicy(SnapshotPolicyError),
+    /// An image forbids it.
+    Image(ImageError),
     /// A tag or its resource forbids it.
     Tag(TagError),
     /// An instance forbids it.
@@ -275,6 +279,11 @@ pub enum QuotaError {
         /// What about it is not offered.
         why: &'static str,
     },
+    /// The account has as many images in this region as it may have.
+    Images {
+        /// How many it may have.
+        at_most: u64,
+    },
     /// The account has as many policies in this region as it may have.
     SnapshotPolicies {
         /// How many it may have.
@@ -457,6 +466,9 @@ impl fmt::Display for QuotaError {
             Self::DiskConfig { disk_type, why } => {
                 write!(f, "The value `{disk_type}` of the parameter `DiskType` cannot be had: {why}.")
             }
+            Self::Images { at_most } => {
+                write!(f, "There are {at_most} images (`img-`) in this region already: delete one first.")
+            }
             Self::SnapshotPolicies { at_most } => write!(
                 f,
                 "There are {at_most} scheduled snapshot policies (`asp-`) in this region already: delete one first."
@@ -507,6 +519,7 @@ impl fmt::Display for ControlError {
             Self::Disk(error) => error.fmt(f),
             Self::Snapshot(error) => error.fmt(f),
             Self::SnapshotPolicy(error) => error.fmt(f),
+            Self::Image(error) => error.fmt(f),
             Self::Tag(error) => error.fmt(f),
             Self::Instance(error) => error.fmt(f),
             Self::Quota(error) => error.fmt(f),
@@ -533,6 +546,7 @@ impl std::error::Error for ControlError {
             | Self::Disk(_)
             | Self::Snapshot(_)
             | Self::SnapshotPolicy(_)
+            | Self::Image(_)
             | Self::Tag(_)
             | Self::Instance(_)
             | Self::Quota(_)
@@ -565,6 +579,7 @@ family! {
     Disk(DiskError),
     Snapshot(SnapshotError),
     SnapshotPolicy(SnapshotPolicyError),
+    Image(ImageError),
     Tag(TagError),
     Instance(InstanceError),
     Quota(QuotaError),

@@ -4,8 +4,8 @@ use std::fmt::Display;
 use std::str::FromStr;
 
 use ashlar_db::{
-    DiskBackupFilter, DiskFilter, DiskOrderField, Order, Page, SnapshotFilter, SnapshotGroupFilter,
-    SnapshotPolicyFilter, Tag,
+    DiskBackupFilter, DiskFilter, DiskOrderField, ImageFilter, InstanceFilter, Order, Page, SnapshotFilter,
+    SnapshotGroupFilter, SnapshotPolicyFilter, Tag,
 };
 use ashlar_types::{DiskState, ProjectId};
 
@@ -152,6 +152,7 @@ fn values<T: FromStr>(filter: &Filter) -> Result<Vec<T>, ParameterError> {
             "disk-id" => "disk ids such as disk-11112222",
             "snapshot-id" => "snapshot ids such as snap-11112222",
             "auto-snapshot-policy-id" => "policy ids such as asp-11112222",
+            "image-id" => "image ids such as img-11112222",
             "instance-id" => "instance ids such as ins-11112222",
             "disk-backup-id" => "backup point ids such as dbp-11112222",
             "snapshot-group-id" => "snapshot group ids such as csnap-11112222",
@@ -323,6 +324,64 @@ pub(crate) fn resources_of<T: FromStr>(
     }
     let why = "name the resources in its one filter, disk-id or snapshot-id";
     values(filters.first().ok_or(ParameterError::Missing { parameter: "Filters", why })?)
+}
+
+/// The conditions of a DescribeInstances call.
+pub(crate) fn instance_filters(
+    filters: &[Filter],
+    limits: &Limits,
+) -> Result<Vec<InstanceFilter>, ParameterError> {
+    check_filters(filters, limits)?;
+    filters.iter().map(instance_filter).collect()
+}
+
+/// Every instance here runs, is postpaid and belongs to the default project.
+fn instance_filter(filter: &Filter) -> Result<InstanceFilter, ParameterError> {
+    let meets = |word: &str| match filter.values.iter().any(|value| value == word) {
+        // A condition that all meet is none: no id stands for any.
+        true => InstanceFilter::Everything,
+        false => InstanceFilter::Nothing,
+    };
+    Ok(match filter.name.as_str() {
+        "instance-id" => InstanceFilter::Id(values(filter)?),
+        "zone" => InstanceFilter::Zone(values(filter)?),
+        "instance-name" => InstanceFilter::Name(filter.values.clone()),
+        "private-ip-address" => InstanceFilter::Address(filter.values.clone()),
+        "instance-state" => meets("RUNNING"),
+        "instance-charge-type" => meets("POSTPAID_BY_HOUR"),
+        "project-id" => meets("0"),
+        "tag-key" => InstanceFilter::TagKey(filter.values.clone()),
+        "tag-value" => InstanceFilter::TagValue(filter.values.clone()),
+        name => match tag_key(name) {
+            Some(key) => InstanceFilter::Tag { key: key.to_owned(), values: filter.values.clone() },
+            None => return Err(unknown(filter)),
+        },
+    })
+}
+
+/// The conditions of a DescribeImages call.
+pub(crate) fn image_filters(filters: &[Filter], limits: &Limits) -> Result<Vec<ImageFilter>, ParameterError> {
+    check_filters(filters, limits)?;
+    filters.iter().map(image_filter).collect()
+}
+
+/// Every image here is its owner's own, and ready.
+fn image_filter(filter: &Filter) -> Result<ImageFilter, ParameterError> {
+    let meets = |word: &str| match filter.values.iter().any(|value| value == word) {
+        true => ImageFilter::Everything,
+        false => ImageFilter::Nothing,
+    };
+    Ok(match filter.name.as_str() {
+        "image-id" => ImageFilter::Id(values(filter)?),
+        "image-name" => ImageFilter::Name(filter.values.clone()),
+        "image-type" => meets("PRIVATE_IMAGE"),
+        "image-state" => meets("NORMAL"),
+        "tag-key" => ImageFilter::TagKey(filter.values.clone()),
+        name => match tag_key(name) {
+            Some(key) => ImageFilter::Tag { key: key.to_owned(), values: filter.values.clone() },
+            None => return Err(unknown(filter)),
+        },
+    })
 }
 
 /// The key inside `tag:KEY`.

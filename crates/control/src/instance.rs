@@ -1,12 +1,15 @@
 //! Instances: machines that an operator registered.
 
+mod list;
+
 use std::net::IpAddr;
 
 use ashlar_db::{DbErrorKind, Instance, InstanceListing, Transaction};
-use ashlar_types::{AccountUin, InstanceId, Zone};
+use ashlar_types::{AccountUin, InstanceId, InstanceProduct, Zone};
 
-use crate::caller::Caller;
+use crate::caller::{Caller, RequestId};
 use crate::control::Control;
+use crate::disk::system::is_system;
 use crate::error::{ControlError, InstanceError, ParameterError};
 use crate::filter::{check_ids, check_name, invalid};
 
@@ -21,6 +24,10 @@ pub struct NewInstance {
     pub id: Option<InstanceId>,
     /// Its address, when it is known.
     pub ip_address: Option<IpAddr>,
+    /// The product that it belongs to.
+    pub product: InstanceProduct,
+    /// The size in GiB of the disk that it boots from; none if that lies elsewhere.
+    pub system_disk_gib: Option<u64>,
 }
 
 /// How many disks an instance has and may have. Reference: `cbs/data-types`, `AttachDetail`.
@@ -54,6 +61,7 @@ impl Control {
             id,
             account,
             zone: wanted.zone,
+            product: wanted.product,
             name,
             ip_address: wanted.ip_address,
             created: self.now(),
@@ -66,6 +74,14 @@ impl Control {
             Err(error) => return Err(error.into()),
         }
         tx.commit().await?;
+        if let Some(size_gib) = wanted.system_disk_gib {
+            let operator = operator(&instance);
+            if let Err(error) = self.make_system_disk(&operator, &instance, size_gib).await {
+                // Nothing is left of a machine whose disk could not be made.
+                self.remove_instance(account, id).await?;
+                return Err(error);
+            }
+        }
         Ok(instance)
     }
 
@@ -74,11 +90,23 @@ impl Control {
         Ok(self.db.read().await?.instances().list(account).await?)
     }
 
-    /// Removes an instance that has no disks.
+    /// Removes an instance that has no disks but the one that it boots from, which goes with it.
     pub async fn remove_instance(&self, account: AccountUin, id: InstanceId) -> Result<(), ControlError> {
+        let mut tx = self.db.read().await?;
+        let found = tx.instances().find(account, id).await?.ok_or(InstanceError::NotFound(id))?;
+        let operator = operator(&found.instance);
+        let inside = tx.disks().list(&list::disks_in(&operator, vec![id])).await?.items;
+        drop(tx);
+        if let [only] = inside.as_slice()
+            && is_system(&only.disk)
+            && found.disk_count == 1
+        {
+            self.remove_system_disk(&operator, only.disk.id).await?;
+        }
+
         let mut tx = self.db.write().await?;
-        let found = tx.instances().find(account, id).await?;
-        let disk_count = found.ok_or(InstanceError::NotFound(id))?.disk_count;
+        let disk_count =
+            tx.instances().find(account, id).await?.ok_or(InstanceError::NotFound(id))?.disk_count;
         if disk_count > 0 {
             return Err(InstanceError::HasDisks { instance: id, disk_count }.into());
         }
@@ -111,6 +139,17 @@ impl Control {
     }
 }
 
+pub use list::{DescribeInstances, InstanceView, instance_uuid};
+
+/// The operator, who acts for the owner of an instance.
+pub(crate) fn operator(instance: &Instance) -> Caller {
+    Caller {
+        account: instance.account,
+        region: instance.zone.region(),
+        request_id: RequestId("operator".to_owned()),
+    }
+}
+
 /// Refuses to start what was not stopped. Source: the newer pages of ApplySnapshot and ApplyDiskBackup.
 pub(crate) fn check_power(stop: Option<bool>, start: Option<bool>) -> Result<(), ParameterError> {
     if start == Some(true) && stop != Some(true) {
@@ -134,6 +173,8 @@ pub(crate) async fn find(
     id: InstanceId,
 ) -> Result<InstanceListing, ControlError> {
     let found = tx.instances().find(caller.account, id).await?;
-    let here = found.filter(|found| found.instance.zone.region() == caller.region);
+    let here = found.filter(|found| {
+        found.instance.zone.region() == caller.region && found.instance.product == InstanceProduct::Cvm
+    });
     here.ok_or_else(|| InstanceError::NotFound(id).into())
 }

@@ -15,6 +15,7 @@ mod disk_backup;
 mod error;
 mod expectation;
 mod filter;
+mod image;
 mod instance;
 mod job;
 mod leader;
@@ -59,12 +60,13 @@ pub use disk::{
 };
 pub use disk_backup::{ApplyDiskBackup, DescribeDiskBackups, DiskBackupError};
 pub use error::{
-    ControlError, DiskError, InstanceError, JobError, JobErrorKind, MoneyError, ParameterError, QuotaError,
-    SnapshotError, SnapshotPolicyError, TagError,
+    ControlError, DiskError, ImageError, InstanceError, JobError, JobErrorKind, MoneyError, ParameterError,
+    QuotaError, SnapshotError, SnapshotPolicyError, TagError,
 };
 pub use expectation::{PoolExpectation, pool_expectation};
 pub use filter::Filter;
-pub use instance::{AttachDetail, NewInstance};
+pub use image::{CreateImage, DeleteImages, DescribeImages, ImageView};
+pub use instance::{AttachDetail, DescribeInstances, InstanceView, NewInstance, instance_uuid};
 pub use leader::Leadership;
 pub use limit::AccountLimit;
 pub use operation_log::{ActionOffline, DescribeOperationLogs, OperationLog};
@@ -104,8 +106,8 @@ pub use wire_time::{parse_iso, wire_time, wire_time_iso};
 
 // The rows that calls hand out are those of the database.
 pub use ashlar_db::{
-    Account, ApiKey, AttachedPolicy, AutoMount, BillBy, BillLine, Disk, DiskBackup, EncryptType, Instance,
-    InstanceListing, LatestOperation, LedgerEntry, LedgerKind, Listed, MfaDevice, NetworkEffect,
-    OperationState, Role, Snapshot, SnapshotGroup, SnapshotPolicy, SnapshotShare, Tag, TagCondition, Tagged,
-    User,
+    Account, ApiKey, AttachedPolicy, AutoMount, BillBy, BillLine, Disk, DiskBackup, EncryptType,
+    ImageSnapshot, Instance, InstanceListing, LatestOperation, LedgerEntry, LedgerKind, Listed, MfaDevice,
+    NetworkEffect, OperationState, Role, Snapshot, SnapshotGroup, SnapshotPolicy, SnapshotShare, Tag,
+    TagCondition, Tagged, User,
 };

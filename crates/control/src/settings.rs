@@ -75,6 +75,8 @@ pub struct Limits {
     pub values_per_filter: u64,
     /// Scheduled snapshot policies of one account in one region.
     pub snapshot_policies_per_region: u64,
+    /// Images of one account in one region.
+    pub images_per_region: u64,
     /// Rules of one scheduled snapshot policy.
     pub rules_per_policy: u64,
     /// Disks, and instances, that one policy is bound to.
@@ -130,6 +132,7 @@ impl Default for Limits {
             filters_per_call: 10,
             values_per_filter: 100,
             snapshot_policies_per_region: 10,
+            images_per_region: 500,
             rules_per_policy: 10,
             disks_per_policy: 200,
             disks_per_bind: 80,

@@ -5,7 +5,7 @@ use ashlar_db::{
     Tagged, Transaction,
 };
 use ashlar_types::{
-    DiskBackupId, DiskId, DiskUsage, ProjectId, Region, SnapshotId, SnapshotState, UnixMillis,
+    DiskBackupId, DiskId, DiskUsage, ImageId, ProjectId, Region, SnapshotId, SnapshotState, UnixMillis,
 };
 
 use crate::caller::{Caller, RequestId};
@@ -16,6 +16,7 @@ use crate::filter::{
     Filter, at_most, check_ids, check_name, check_snapshot_order_field, check_tags, invalid, order, page,
     snapshot_filters,
 };
+use crate::image::check_not_bound;
 use crate::instance;
 use crate::job::{JobHold, Work};
 use crate::leader::Leadership;
@@ -69,6 +70,8 @@ pub struct SnapshotView {
     pub snapshot: Snapshot,
     /// The name of its project.
     pub project_name: String,
+    /// The images that are made of it, each with its name.
+    pub images: Vec<(ImageId, String)>,
     /// Its tags, by key.
     pub tags: Vec<Tag>,
     /// What was done to it last; told to its owner alone.
@@ -219,12 +222,15 @@ impl Control {
         let ids: Vec<Tagged> = listed.items.iter().map(id_of).collect();
         let mut tags = tx.tags().of(&ids).await?;
         let mut latest = tx.operations().latest(&ids).await?;
+        let bound: Vec<SnapshotId> = listed.items.iter().map(|listing| listing.snapshot.id).collect();
+        let mut images = tx.images().of_snapshots(&bound).await?;
         let mut items = Vec::with_capacity(listed.items.len());
         for listing in listed.items {
             let id = id_of(&listing);
             let SnapshotListing { snapshot, project_name, share_count, shared_since, is_copy } = listing;
             let view = SnapshotView {
                 project_name,
+                images: images.remove(&snapshot.id).unwrap_or_default(),
                 tags: tags.remove(&id).unwrap_or_default(),
                 latest_operation: latest.remove(&id),
                 is_shared_by_other: snapshot.account != caller.account,
@@ -285,6 +291,7 @@ impl Control {
             // It would be gone under those who rely on it.
             check_not_shared(&mut tx, &snapshot).await?;
             check_no_member(&snapshot)?;
+            check_not_bound(&mut tx, id).await?;
         }
         match (is_permanent, deadline) {
             (Some(true), Some(_)) => {
@@ -333,18 +340,45 @@ impl Control {
         self.await_job(job).await
     }
 
-    /// Deletes snapshots: all of them, or none. There are no images that could be bound to them, so
-    /// `DeleteBindImages` makes no difference.
+    /// Deletes snapshots: all of them, or none. One that an image is made of is refused.
     pub async fn delete_snapshots(&self, caller: &Caller, ids: Vec<SnapshotId>) -> Result<(), ControlError> {
         check_ids("SnapshotIds", &ids, self.limits().ids_per_call)?;
-        let mut tx = self.db.write().await?;
+        let tx = self.db.write().await?;
+        self.delete_snapshots_in(tx, caller, ids, false).await
+    }
+
+    /// The same; images that are made of them go too.
+    pub async fn delete_snapshots_and_images(
+        &self,
+        caller: &Caller,
+        ids: Vec<SnapshotId>,
+    ) -> Result<(), ControlError> {
+        check_ids("SnapshotIds", &ids, self.limits().ids_per_call)?;
+        let tx = self.db.write().await?;
+        self.delete_snapshots_in(tx, caller, ids, true).await
+    }
+
+    /// The same, in a transaction that is under way.
+    pub(crate) async fn delete_snapshots_in(
+        &self,
+        mut tx: Transaction,
+        caller: &Caller,
+        ids: Vec<SnapshotId>,
+        with_images: bool,
+    ) -> Result<(), ControlError> {
         let mut snapshots = Vec::with_capacity(ids.len());
         for id in &ids {
             let snapshot = find(&mut tx, caller, *id).await?;
             state::snapshot_ready(&snapshot)?;
             self.check_not_locked(&snapshot)?;
             check_may_go(&mut tx, &snapshot).await?;
+            if !with_images {
+                check_not_bound(&mut tx, *id).await?;
+            }
             snapshots.push(snapshot);
+        }
+        for (image, _) in tx.images().of_snapshots(&ids).await?.into_values().flatten() {
+            self.forget_image(&mut tx, caller, image, "DeleteSnapshots").await?;
         }
         let work = Work::DeleteSnapshots { snapshots: ids, recycle: self.recycles_snapshots() };
         let job = self.write_job(&mut tx, &caller.region, &work).await?;
@@ -388,6 +422,7 @@ impl Control {
                 // Somebody else was quicker, or somebody still needs it; the next round looks again.
                 Err(
                     ControlError::Snapshot(_)
+                    | ControlError::Image(_)
                     | ControlError::Share(_)
                     | ControlError::Copy(_)
                     | ControlError::SnapshotGroup(_),
@@ -482,6 +517,7 @@ fn seen_by_other(view: SnapshotView) -> SnapshotView {
     SnapshotView {
         snapshot: Snapshot { project: ProjectId(0), ..view.snapshot },
         project_name: String::new(),
+        images: Vec::new(),
         tags: Vec::new(),
         latest_operation: None,
         share_count: 0,

@@ -119,6 +119,7 @@ fn spellings(resource: Tagged) -> (&'static [&'static str], &'static [&'static s
         // It has no tags: no name is its own.
         Tagged::DiskBackup(_) => (&[], &[]),
         Tagged::Instance(_) => (&["cvm"], &["instance"]),
+        Tagged::Image(_) => (&["cvm"], &["image"]),
     }
 }
 
@@ -126,7 +127,8 @@ fn spellings(resource: Tagged) -> (&'static [&'static str], &'static [&'static s
 const SERVICES: [&str; 2] = ["cvm", "cbs"];
 
 /// Words before the slash that name a kind of resource here.
-const PREFIXES: [&str; 6] = ["volume", "snapshot", "snapshotgroup", "instance", "autosnapshotpolicy", "asp"];
+const PREFIXES: [&str; 7] =
+    ["volume", "snapshot", "snapshotgroup", "instance", "image", "autosnapshotpolicy", "asp"];
 
 fn name_of(account: AccountUin, region: &Region, resource: Tagged) -> String {
     let (services, prefixes) = spellings(resource);

@@ -8,8 +8,8 @@ use sqlx::sqlite::{
 };
 
 use crate::{
-    Access, Accounts, AutoMounts, ClientTokens, DbError, DiskBackups, Disks, Instances, Jobs, Leases, Ledger,
-    LimitOverrides, Operations, Places, Schedules, SnapshotCopies, SnapshotGroups, SnapshotPolicies,
+    Access, Accounts, AutoMounts, ClientTokens, DbError, DiskBackups, Disks, Images, Instances, Jobs, Leases,
+    Ledger, LimitOverrides, Operations, Places, Schedules, SnapshotCopies, SnapshotGroups, SnapshotPolicies,
     SnapshotShares, Snapshots, Tags, Usage, Users,
 };
 
@@ -139,6 +139,11 @@ impl Transaction {
     /// Regions and zones.
     pub fn places(&mut self) -> Places<'_> {
         Places(&mut self.0)
+    }
+
+    /// Images.
+    pub fn images(&mut self) -> Images<'_> {
+        Images(&mut self.0)
     }
 
     /// Instances.

@@ -17,6 +17,7 @@ mod disk_backup;
 mod disk_facet;
 mod disk_list;
 mod error;
+mod image;
 mod instance;
 mod job;
 mod lease;
@@ -48,7 +49,8 @@ pub use disk::{
 };
 pub use disk_backup::{DiskBackup, DiskBackupFilter, DiskBackupQuery, DiskBackups};
 pub use error::{DbError, DbErrorKind};
-pub use instance::{Instance, InstanceListing, Instances};
+pub use image::{Image, ImageFilter, ImageSnapshot, Images};
+pub use instance::{Instance, InstanceFilter, InstanceListing, InstanceQuery, Instances};
 pub use job::{JobId, JobPhase, JobRecord, Jobs, NewJob};
 pub use lease::{Fence, Lease, Leases};
 pub use ledger::{Ledger, LedgerEntry, LedgerKind};

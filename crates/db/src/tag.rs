@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::str::FromStr;
 
 use ashlar_types::{
-    AccountUin, DiskBackupId, DiskId, IdError, InstanceId, Region, SnapshotGroupId, SnapshotId,
+    AccountUin, DiskBackupId, DiskId, IdError, ImageId, InstanceId, Region, SnapshotGroupId, SnapshotId,
     SnapshotPolicyId,
 };
 
@@ -38,6 +38,8 @@ pub enum Tagged {
     DiskBackup(DiskBackupId),
     /// A group of snapshots.
     SnapshotGroup(SnapshotGroupId),
+    /// An image.
+    Image(ImageId),
 }
 
 impl std::fmt::Display for Tagged {
@@ -49,6 +51,7 @@ impl std::fmt::Display for Tagged {
             Tagged::Instance(id) => id.fmt(f),
             Tagged::DiskBackup(id) => id.fmt(f),
             Tagged::SnapshotGroup(id) => id.fmt(f),
+            Tagged::Image(id) => id.fmt(f),
         }
     }
 }
@@ -61,11 +64,12 @@ impl FromStr for Tagged {
             Some("snap") => text.parse().map(Tagged::Snapshot),
             Some("csnap") => text.parse().map(Tagged::SnapshotGroup),
             Some("asp") => text.parse().map(Tagged::SnapshotPolicy),
+            Some("img") => text.parse().map(Tagged::Image),
             Some("ins") => text.parse().map(Tagged::Instance),
             _ => Err(IdError {
                 kind: "resource",
                 given: text.to_owned(),
-                form: "the id of a disk, a snapshot, a group of snapshots, a policy or an instance",
+                form: "the id of a disk, a snapshot, a group of snapshots, a policy, an image or an instance",
             }),
         }
     }
@@ -240,7 +244,7 @@ struct Kind {
     alive: &'static str,
 }
 
-const KINDS: [Kind; 5] = [
+const KINDS: [Kind; 6] = [
     Kind {
         tables: "snapshot_groups g",
         id: "g.snapshot_group_id",
@@ -269,6 +273,7 @@ const KINDS: [Kind; 5] = [
         region: "p.region",
         alive: "",
     },
+    Kind { tables: "images m", id: "m.image_id", account: "m.uin", region: "m.region", alive: "" },
     Kind {
         tables: "instances i JOIN zones z ON z.zone = i.zone",
         id: "i.instance_id",

@@ -16,3 +16,14 @@ pub(crate) mod scrub;
 pub(crate) mod snapshot;
 pub(crate) mod space;
 pub(crate) mod status;
+
+use ashlar_control::Instance;
+use ashlar_types::{InstanceProduct, LighthouseInstanceId};
+
+/// The id of an instance, as its product writes it.
+pub(crate) fn shown_id(instance: &Instance) -> String {
+    match instance.product {
+        InstanceProduct::Cvm => instance.id.to_string(),
+        InstanceProduct::Lighthouse => LighthouseInstanceId::from(instance.id).to_string(),
+    }
+}

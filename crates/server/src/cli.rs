@@ -10,7 +10,7 @@ mod snapshot;
 
 use std::path::PathBuf;
 
-use ashlar_types::{InstanceId, Zone};
+use ashlar_types::{IdError, InstanceId, InstanceProduct, LighthouseInstanceId, Zone};
 use clap::{Args, Parser, Subcommand};
 
 pub(crate) use access::{
@@ -166,6 +166,12 @@ pub(crate) enum InstanceCommand {
         /// A name for people [default: the id]
         #[arg(long)]
         name: Option<String>,
+        /// The product that it belongs to: cvm or lighthouse
+        #[arg(long, default_value = "cvm")]
+        product: InstanceProduct,
+        /// Give it a disk to boot from, of this many GiB
+        #[arg(long, value_name = "GB")]
+        system_disk: Option<u64>,
         /// The id to use, ins- and eight characters of 0-9 and a-z [default: a new one]
         #[arg(long)]
         id: Option<InstanceId>,
@@ -181,12 +187,18 @@ pub(crate) enum InstanceCommand {
     },
     /// Remove an instance that has no disks.
     Remove {
-        /// The instance
+        /// The instance, ins-xxxxxxxx or lhins-xxxxxxxx
+        #[arg(value_parser = instance_id)]
         id: InstanceId,
         /// Flags of every administrative command.
         #[command(flatten)]
         admin: AdminFlags,
     },
+}
+
+/// An instance of either product.
+fn instance_id(text: &str) -> Result<InstanceId, IdError> {
+    text.parse::<LighthouseInstanceId>().map(InstanceId::from).or_else(|_| text.parse())
 }
 
 /// What can be done with keys: those that sign calls, and the master key.
@@ -214,6 +226,7 @@ mod tests {
             "ashlar serve --config a.toml --data-dir d --api-listen 127.0.0.1:0 --nbd-listen unix:x --nbd-listen 127.0.0.1:0 --json-log",
             "ashlar instance add --zone ap-guangzhou-3",
             "ashlar instance add --zone ap-guangzhou-3 --name n --id ins-00000001 --data-dir d --json",
+            "ashlar instance add --zone ap-guangzhou-3 --product lighthouse --system-disk 50",
             "ashlar instance list --data-dir d --json",
             "ashlar instance list --account 100000000002",
             "ashlar instance remove ins-00000001 --data-dir d --json",

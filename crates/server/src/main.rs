@@ -10,6 +10,7 @@ mod check;
 mod cli;
 mod clock;
 mod config;
+mod cvm;
 mod data_dir;
 mod exports;
 mod failure;

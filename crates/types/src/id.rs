@@ -100,6 +100,45 @@ cloud_id!(
     /// A scheduled snapshot policy: `asp-xxxxxxxx`.
     SnapshotPolicyId, "asp-"
 );
+cloud_id!(
+    /// An image made of snapshots: `img-xxxxxxxx`.
+    ImageId, "img-"
+);
+cloud_id!(
+    /// A machine of Lighthouse: `lhins-xxxxxxxx`. Inside it is an instance with the same eight characters.
+    LighthouseInstanceId, "lhins-"
+);
+cloud_id!(
+    /// The disk of a machine of Lighthouse: `lhdisk-xxxxxxxx`, inside a disk with the same eight characters.
+    LighthouseDiskId, "lhdisk-"
+);
+cloud_id!(
+    /// A snapshot of such a disk: `lhsnap-xxxxxxxx`, inside a snapshot with the same eight characters.
+    LighthouseSnapshotId, "lhsnap-"
+);
+
+/// Two names for the same thing.
+macro_rules! same_thing {
+    ($($one:ident = $other:ident,)+) => { $(
+        impl From<$one> for $other {
+            fn from(id: $one) -> Self {
+                Self(id.0)
+            }
+        }
+
+        impl From<$other> for $one {
+            fn from(id: $other) -> Self {
+                Self(id.0)
+            }
+        }
+    )+ };
+}
+
+same_thing! {
+    InstanceId = LighthouseInstanceId,
+    DiskId = LighthouseDiskId,
+    SnapshotId = LighthouseSnapshotId,
+}
 
 /// Declares an id that is a number.
 macro_rules! number_id {

@@ -6,6 +6,7 @@
 mod clock;
 mod disk;
 mod id;
+mod instance;
 mod money;
 mod random;
 mod snapshot;
@@ -15,9 +16,11 @@ mod wire_enum;
 pub use clock::{Clock, ManualClock, UnixMillis};
 pub use disk::{DiskChargeType, DiskState, DiskType, DiskUsage, RenewFlag};
 pub use id::{
-    AccountUin, AppId, DiskBackupId, DiskId, IdError, InstanceId, ProjectId, Region, RoleId, SecretId,
-    SnapshotGroupId, SnapshotId, SnapshotPolicyId, UserUin, Zone,
+    AccountUin, AppId, DiskBackupId, DiskId, IdError, ImageId, InstanceId, LighthouseDiskId,
+    LighthouseInstanceId, LighthouseSnapshotId, ProjectId, Region, RoleId, SecretId, SnapshotGroupId,
+    SnapshotId, SnapshotPolicyId, UserUin, Zone,
 };
+pub use instance::InstanceProduct;
 pub use money::{Money, MoneyError, Rate};
 pub use random::{RandomSource, SeededRandom};
 pub use snapshot::{DiskBackupState, SnapshotGroupState, SnapshotState, SnapshotType};

@@ -2,9 +2,9 @@
 //! send `"DiskSize": "200"` and the flat encodings know nothing but text.
 
 use ashlar_types::{
-    DiskBackupId, DiskBackupState, DiskChargeType, DiskId, DiskState, DiskType, DiskUsage, InstanceId,
-    ProjectId, Region, RenewFlag, SnapshotGroupId, SnapshotGroupState, SnapshotId, SnapshotPolicyId,
-    SnapshotPolicyState, SnapshotState, SnapshotType, Zone,
+    DiskBackupId, DiskBackupState, DiskChargeType, DiskId, DiskState, DiskType, DiskUsage, ImageId,
+    InstanceId, LighthouseInstanceId, LighthouseSnapshotId, ProjectId, Region, RenewFlag, SnapshotGroupId,
+    SnapshotGroupState, SnapshotId, SnapshotPolicyId, SnapshotPolicyState, SnapshotState, SnapshotType, Zone,
 };
 
 use super::{Decode, Location, bad_value, wrong_type};
@@ -179,6 +179,9 @@ parsed_text! {
     DiskBackupId => InvalidParameter,
     SnapshotGroupId => InvalidParameter,
     InstanceId => InvalidParameter,
+    ImageId => InvalidParameter,
+    LighthouseInstanceId => InvalidParameterValueInstanceIdMalformed,
+    LighthouseSnapshotId => InvalidParameterValueSnapshotIdMalformed,
     SnapshotPolicyId => InvalidParameter,
     Zone => InvalidParameterValue,
     Region => InvalidParameterValue,

@@ -36,6 +36,8 @@ fn value(member: &'static Member) -> BoxedStrategy<Value> {
         "DiskBackupId" | "DiskBackupIds" => scalar_or_list(member, "dbp-[0-9a-z]{8}"),
         "SnapshotGroupId" | "SnapshotGroupIds" => scalar_or_list(member, "csnap-[0-9a-z]{8}"),
         "DestinationRegions" => scalar_or_list(member, "ap-[a-z]{3,9}"),
+        "ImageId" | "ImageIds" => scalar_or_list(member, "img-[0-9a-z]{8}"),
+        "DataDiskIds" => scalar_or_list(member, "disk-[0-9a-z]{8}"),
         "AutoSnapshotPolicyId" | "AutoSnapshotPolicyIds" => scalar_or_list(member, "asp-[0-9a-z]{8}"),
         "InstanceId" | "InstanceIds" => scalar_or_list(member, "ins-[0-9a-z]{8}"),
         "Zone" | "Zones" => scalar_or_list(member, "ap-[a-z]{3,9}-[1-9]"),

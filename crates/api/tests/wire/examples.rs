@@ -127,6 +127,29 @@ const EXAMPLES: &[(&str, &str, &[&str])] = &[
         r#"{"Filters": [{"Name": "auto-snapshot-policy-state", "Values": ["NORMAL"]}]}"#,
         &["Filter { name: \"auto-snapshot-policy-state\", values: [\"NORMAL\"] }"],
     ),
+    ("DescribeZones", "{}", &["DescribeZones"]),
+    ("DescribeRegions", "{}", &["DescribeRegions"]),
+    (
+        "DescribeInstances",
+        r#"{"Filters": [{"Name": "zone", "Values": ["ap-guangzhou-1"]}], "Limit": 1, "Offset": 0}"#,
+        &["Filter { name: \"zone\", values: [\"ap-guangzhou-1\"] }", "limit: Some(1)"],
+    ),
+    (
+        "DescribeInstancesStatus",
+        r#"{"InstanceIds": ["ins-r8hr2upy"]}"#,
+        &["instance_ids: Some([ins-r8hr2upy])"],
+    ),
+    (
+        "DescribeImages",
+        r#"{"Filters": [{"Name": "image-type", "Values": ["PRIVATE_IMAGE"]}], "Limit": 2}"#,
+        &["Filter { name: \"image-type\", values: [\"PRIVATE_IMAGE\"] }"],
+    ),
+    (
+        "CreateImage",
+        r#"{"ImageName": "test", "SnapshotIds": ["snap-gvbnzy6f"], "ForcePoweroff": "false"}"#,
+        &["image_name: \"test\"", "snapshot_ids: Some([snap-gvbnzy6f])"],
+    ),
+    ("DeleteImages", r#"{"ImageIds": ["img-5k0ys7jp"]}"#, &["image_ids: [img-5k0ys7jp]"]),
     ("DescribeProjects", r#"{"Limit": 1000, "AllList": 0, "Offset": 0}"#, &["all_list: 0", "limit: 1000"]),
     (
         "ModifyResourceTags",

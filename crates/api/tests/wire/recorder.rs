@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use ashlar_api::{ApiError, Caller, OrEmpty, cbs, sts, tag};
+use ashlar_api::{ApiError, Caller, OrEmpty, cbs, cvm, sts, tag};
 use ashlar_types::AccountUin;
 
 /// What the API was called with: the caller's region, and the request as `Debug` shows it.
@@ -90,6 +90,20 @@ recorded! {
         resize_disk: ResizeDisk -> ResizeDiskResponse {},
         terminate_disks: TerminateDisks -> TerminateDisksResponse {},
         unbind_auto_snapshot_policy: UnbindAutoSnapshotPolicy -> UnbindAutoSnapshotPolicyResponse {},
+    }
+}
+
+recorded! {
+    CvmApi of cvm {
+        create_image: CreateImage -> CreateImageResponse { image_id: OrEmpty(None) },
+        delete_images: DeleteImages -> DeleteImagesResponse {},
+        describe_images: DescribeImages -> DescribeImagesResponse { image_set: Vec::new(), total_count: 0 },
+        describe_instances: DescribeInstances -> DescribeInstancesResponse { total_count: 0, instance_set: Vec::new() },
+        describe_instances_status: DescribeInstancesStatus -> DescribeInstancesStatusResponse {
+            total_count: 0, instance_status_set: Vec::new()
+        },
+        describe_regions: DescribeRegions -> DescribeRegionsResponse { total_count: 0, region_set: Vec::new() },
+        describe_zones: DescribeZones -> DescribeZonesResponse { total_count: 0, zone_set: Vec::new() },
     }
 }
 

@@ -283,7 +283,7 @@ pub(crate) fn check_size_of_type(
     Err(invalid("DiskSize", size_gib, expected))
 }
 
-fn new_disk(
+pub(super) fn new_disk(
     caller: &Caller,
     wanted: &CreateDisks,
     id: DiskId,

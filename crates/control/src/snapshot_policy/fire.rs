@@ -278,6 +278,9 @@ impl Control {
                     ) => {
                         tracing::debug!(snapshot = %snapshot.id, %error, "kept beyond its promise");
                     }
+                    Err(ControlError::Image(error)) => {
+                        tracing::debug!(snapshot = %snapshot.id, %error, "kept beyond its promise");
+                    }
                     Err(ControlError::Job(error)) => {
                         let detail = error.detail;
                         tracing::warn!(snapshot = %snapshot.id, detail, "not deleted when its promise ended");

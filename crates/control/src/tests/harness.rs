@@ -134,7 +134,14 @@ impl World {
     }
 
     pub(crate) async fn instance(&self, zone: &str) -> InstanceId {
-        let wanted = NewInstance { zone: zone.parse().unwrap(), name: None, id: None, ip_address: None };
+        let wanted = NewInstance {
+            zone: zone.parse().unwrap(),
+            name: None,
+            id: None,
+            ip_address: None,
+            product: ashlar_types::InstanceProduct::Cvm,
+            system_disk_gib: None,
+        };
         self.control.add_instance(FIRST_ACCOUNT, wanted).await.unwrap().id
     }
 

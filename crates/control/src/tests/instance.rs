@@ -33,7 +33,14 @@ async fn an_id_is_given_once_and_only_in_a_zone_that_exists() {
     let world = World::new().await;
     let id = Some("ins-12345678".parse().unwrap());
     let zone = "ap-guangzhou-3".parse().unwrap();
-    let wanted = NewInstance { zone, name: None, id, ip_address: None };
+    let wanted = NewInstance {
+        zone,
+        name: None,
+        id,
+        ip_address: None,
+        product: ashlar_types::InstanceProduct::Cvm,
+        system_disk_gib: None,
+    };
     let added = world.control.add_instance(FIRST_ACCOUNT, wanted.clone()).await.unwrap();
     assert_eq!(added.name, "ins-12345678");
     let refused = world.control.add_instance(FIRST_ACCOUNT, wanted.clone()).await.unwrap_err();

@@ -89,8 +89,14 @@ impl World {
 
     /// One thing of each kind that can be made through the tables.
     async fn make_resources(&mut self) {
-        let wanted =
-            NewInstance { zone: "ap-guangzhou-3".parse().unwrap(), name: None, id: None, ip_address: None };
+        let wanted = NewInstance {
+            zone: "ap-guangzhou-3".parse().unwrap(),
+            name: None,
+            id: None,
+            ip_address: None,
+            product: ashlar_types::InstanceProduct::Cvm,
+            system_disk_gib: None,
+        };
         let instance = self.control.add_instance(FIRST_ACCOUNT, wanted).await.unwrap().id.to_string();
         let any = format!("qcs::cvm:ap-guangzhou:uin/{FIRST_ACCOUNT}:instance/{instance}");
         self.names.insert(ResourceKind::Instance, instance);

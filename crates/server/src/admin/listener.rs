@@ -140,9 +140,16 @@ impl Administrator {
                 Err(Refusal::Words(message)) => Err(message),
             },
             AdminCommand::ForAccount { .. } => Err("an account is named twice".to_owned()),
-            AdminCommand::AddInstance { zone, name, id } => {
+            AdminCommand::AddInstance { zone, name, id, product, system_disk_gib } => {
                 let id = id.as_deref().map(parsed).transpose()?;
-                let wanted = NewInstance { zone: parsed(&zone)?, name, id, ip_address: None };
+                let wanted = NewInstance {
+                    zone: parsed(&zone)?,
+                    name,
+                    id,
+                    ip_address: None,
+                    product: parsed(&product)?,
+                    system_disk_gib,
+                };
                 let added = self.control.add_instance(self.account, wanted).await.map_err(refusal)?;
                 Ok(Answer::Instance(record(added)))
             }
@@ -208,9 +215,10 @@ fn refusal(error: ControlError) -> String {
 
 fn record(instance: Instance) -> InstanceRecord {
     InstanceRecord {
-        instance_id: instance.id.to_string(),
+        instance_id: crate::admin::shown_id(&instance),
         name: instance.name,
         zone: instance.zone.to_string(),
+        product: instance.product.to_string(),
     }
 }
 

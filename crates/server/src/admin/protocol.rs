@@ -51,6 +51,10 @@ pub(crate) enum AdminCommand {
         name: Option<String>,
         /// The id to use instead of a new one.
         id: Option<String>,
+        /// The product that it belongs to.
+        product: String,
+        /// The size in GiB of a disk to boot from.
+        system_disk_gib: Option<u64>,
     },
     /// Balances, ledgers and limits of accounts.
     Money(MoneyCommand),
@@ -138,6 +142,8 @@ pub(crate) struct InstanceRecord {
     pub(crate) name: String,
     /// The zone it stands in.
     pub(crate) zone: String,
+    /// The product that it belongs to.
+    pub(crate) product: String,
 }
 
 /// What an exchange of the master key did, as `--json` shows it.

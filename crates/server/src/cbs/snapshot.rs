@@ -3,7 +3,7 @@
 use ashlar_api::cbs::{
     ApplySnapshot, ApplySnapshotResponse, CreateSnapshot, CreateSnapshotResponse, DeleteSnapshots,
     DeleteSnapshotsResponse, DescribeSnapshotOverview, DescribeSnapshotOverviewResponse, DescribeSnapshots,
-    DescribeSnapshotsResponse, GetSnapOverview, GetSnapOverviewResponse, ModifySnapshotAttribute,
+    DescribeSnapshotsResponse, GetSnapOverview, GetSnapOverviewResponse, Image, ModifySnapshotAttribute,
     ModifySnapshotAttributeResponse, Order, Snapshot, SnapshotMode, SnapshotOrderField,
 };
 use ashlar_api::{IsoDateTime, OrEmpty, UtcOffset};
@@ -48,11 +48,11 @@ pub(super) async fn describe_snapshots(
     Ok(DescribeSnapshotsResponse { total_count: listed.total_count, snapshot_set })
 }
 
-/// There are no images.
 fn shown(view: SnapshotView) -> Snapshot {
-    let SnapshotView { snapshot, project_name, tags, .. } = view;
+    let SnapshotView { snapshot, project_name, tags, images, .. } = view;
     let snapshot_type = if view.is_shared_by_other { SnapshotType::Shared } else { SnapshotType::Private };
     let snapshot_mode = if snapshot.is_instant { SnapshotMode::Instant } else { SnapshotMode::Standard };
+    let image_count = images.len() as u64;
     let is_permanent = snapshot.is_permanent();
     Snapshot {
         placement: pack::place(snapshot.zone, snapshot.project, project_name),
@@ -62,7 +62,7 @@ fn shown(view: SnapshotView) -> Snapshot {
         snapshot_name: snapshot.name,
         deadline_time: snapshot.deadline.map(pack::date_time).into(),
         percent: snapshot.percent,
-        images: Vec::new(),
+        images: images.into_iter().map(image_shown).collect(),
         share_reference: view.share_count,
         snapshot_type,
         disk_size: snapshot.size_gib,
@@ -70,7 +70,7 @@ fn shown(view: SnapshotView) -> Snapshot {
         disk_id: OrEmpty(snapshot.disk),
         copying_to_regions: view.copying_to,
         create_time: pack::date_time(snapshot.created),
-        image_count: 0,
+        image_count,
         disk_usage: snapshot.usage,
         snapshot_id: snapshot.id,
         time_start_share: view.shared_since.map(pack::date).into(),
@@ -80,6 +80,10 @@ fn shown(view: SnapshotView) -> Snapshot {
         auto_snapshot_policy_id: OrEmpty(snapshot.policy),
         snapshot_mode,
     }
+}
+
+fn image_shown((image, name): (ashlar_types::ImageId, String)) -> Image {
+    Image { image_id: image.to_string(), image_name: name }
 }
 
 pub(super) async fn modify_snapshot_attribute(
@@ -112,13 +116,15 @@ pub(super) async fn apply_snapshot(
     Ok(ApplySnapshotResponse {})
 }
 
-/// There are no images yet, so `DeleteBindImages` finds none to delete.
 pub(super) async fn delete_snapshots(
     control: &Control,
     caller: &Caller,
     request: DeleteSnapshots,
 ) -> Handled<DeleteSnapshotsResponse> {
-    control.delete_snapshots(caller, request.snapshot_ids).await?;
+    match request.delete_bind_images {
+        Some(true) => control.delete_snapshots_and_images(caller, request.snapshot_ids).await?,
+        Some(false) | None => control.delete_snapshots(caller, request.snapshot_ids).await?,
+    }
     Ok(DeleteSnapshotsResponse {})
 }
 

@@ -9,9 +9,9 @@
 use ashlar_api::ErrorCode::{self, *};
 use ashlar_api::{Action, ApiError};
 use ashlar_control::{
-    AccessError, ControlError, CopyError, DiskBackupError, DiskError, InstanceError, JobErrorKind,
-    MoneyError, ParameterError, QuotaError, SessionError, ShareError, SnapshotError, SnapshotGroupError,
-    SnapshotPolicyError, TagError,
+    AccessError, ControlError, CopyError, DiskBackupError, DiskError, ImageError, InstanceError,
+    JobErrorKind, MoneyError, ParameterError, QuotaError, SessionError, ShareError, SnapshotError,
+    SnapshotGroupError, SnapshotPolicyError, TagError,
 };
 use ashlar_types::DiskState;
 
@@ -34,6 +34,7 @@ const fn codes(error: &ControlError) -> &'static [ErrorCode] {
         ControlError::Disk(error) => disk(error),
         ControlError::Snapshot(error) => snapshot(error),
         ControlError::SnapshotPolicy(error) => snapshot_policy(error),
+        ControlError::Image(error) => image(error),
         ControlError::Tag(error) => tag(error),
         ControlError::Instance(error) => instance(error),
         ControlError::Quota(error) => quota(error),
@@ -115,6 +116,18 @@ const fn snapshot_policy(error: &SnapshotPolicyError) -> &'static [ErrorCode] {
     }
 }
 
+const fn image(error: &ImageError) -> &'static [ErrorCode] {
+    match error {
+        ImageError::NotFound(_) => &[InvalidImageIdNotFound],
+        ImageError::NameTaken { .. } => &[InvalidImageNameDuplicate],
+        ImageError::SnapshotNotFound(_) => &[InvalidParameterSnapshotNotFound],
+        ImageError::NoSystemDisk => &[InvalidParameterSystemSnapshotNotFound],
+        ImageError::TwoSystemDisks(_) => &[InvalidParameterDuplicateSystemSnapshots],
+        ImageError::IdsAndFilters => &[InvalidParameterInvalidParameterCoexistImageIdsFilters],
+        ImageError::Bound { .. } => &[UnsupportedOperationSnapshotHasBindedImage, UnsupportedOperation],
+    }
+}
+
 const fn tag(error: &TagError) -> &'static [ErrorCode] {
     match error {
         TagError::ResourceName { .. } | TagError::NoSuchResource { .. } => {
@@ -190,6 +203,7 @@ const fn quota(error: &QuotaError) -> &'static [ErrorCode] {
         QuotaError::SnapshotsOfDisk { .. } => &[InsufficientSnapshotQuota],
         QuotaError::PoolFull { .. } => &[ResourceInsufficient],
         QuotaError::DiskConfig { .. } => &[InvalidParameterDiskConfigNotSupported],
+        QuotaError::Images { .. } => &[ImageQuotaLimitExceeded],
         QuotaError::SnapshotPolicies { .. } => {
             &[LimitExceededAutoSnapshotPolicyOutOfQuota, ResourceInsufficientOverQuota]
         }

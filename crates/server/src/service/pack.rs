@@ -65,3 +65,13 @@ pub(crate) fn not_offered(
 ) -> ControlError {
     ParameterError::NotOffered { parameter, value: value.into(), why }.into()
 }
+
+/// A number in a field that could hold negative ones.
+pub(crate) fn signed(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+/// `YYYY-MM-DDThh:mm:ssZ`, as some products write times.
+pub(crate) fn utc(time: UnixMillis) -> String {
+    ashlar_control::wire_time_iso(time).replace("+00:00", "Z")
+}

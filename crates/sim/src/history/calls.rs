@@ -134,7 +134,14 @@ impl History {
             return Ok(instance);
         }
         let zone = ZONE.parse().map_err(|error| Stop::Failure(format!("{error}")))?;
-        let wanted = NewInstance { zone, name: None, id: None, ip_address: None };
+        let wanted = NewInstance {
+            zone,
+            name: None,
+            id: None,
+            ip_address: None,
+            product: ashlar_types::InstanceProduct::Cvm,
+            system_disk_gib: None,
+        };
         let added = self.machine()?.control.add_instance(FIRST_ACCOUNT, wanted).await;
         let instance = self.ground.answered("add an instance", added)?.id;
         self.instance = Some(instance);

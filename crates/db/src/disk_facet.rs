@@ -26,7 +26,7 @@ pub(crate) async fn recount(connection: &mut Connection, disk: &Disk) -> Result<
         .await?;
     let wanted = match disk.lifecycle {
         Lifecycle::Live => Some(of(connection, disk).await?),
-        Lifecycle::Creating | Lifecycle::Deleting => None,
+        Lifecycle::Creating | Lifecycle::Deleting | Lifecycle::Recycled => None,
     };
     if counted == wanted {
         return Ok(());

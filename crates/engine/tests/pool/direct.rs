@@ -30,7 +30,6 @@ fn open(directory: &Path) -> Pool {
     match Pool::open(directory, options(DataCache::Direct)) {
         // A machine that cannot do it says so and names the mend; the suite then shows the other way once more.
         Err(error) if error.to_string().contains("--cache page") => {
-            eprintln!("{error}");
             Pool::open(directory, options(DataCache::Page)).unwrap()
         }
         opened => opened.unwrap(),

@@ -53,7 +53,7 @@ impl MasterKey {
     fn new(bytes: Zeroizing<[u8; KEY_BYTES]>) -> Self {
         let mut hash = Sha256::new();
         hash.update(b"ashlar master key fingerprint\0");
-        hash.update(&*bytes);
+        hash.update(*bytes);
         let mut fingerprint = [0; FINGERPRINT_BYTES];
         fingerprint.copy_from_slice(&hash.finalize()[..FINGERPRINT_BYTES]);
         Self { bytes, fingerprint: Fingerprint(fingerprint) }

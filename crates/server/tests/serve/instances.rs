@@ -16,7 +16,7 @@ fn instances_are_added_listed_and_removed() {
     let named =
         ["instance", "add", "--zone", "ap-beijing-1", "--name", "web", "--id", "ins-0000000z", "--json"];
     let (added, _) = run(&mut home.ashlar(&named), 0);
-    let web = json!({"instance_id": "ins-0000000z", "name": "web", "zone": "ap-beijing-1"});
+    let web = json!({"instance_id": "ins-0000000z", "name": "web", "product": "cvm", "zone": "ap-beijing-1"});
     assert_eq!(json(added), web);
 
     let (_, twice) = run(&mut home.ashlar(&named), 1);

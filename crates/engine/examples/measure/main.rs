@@ -1,5 +1,5 @@
 //! Measures the engine without a network:
-//! `cargo run --release -p ashlar-engine --example measure -- DIRECTORY [hot|flush|depth|many|large]...`
+//! `cargo run --release -p ashlar-engine --example measure -- DIRECTORY [hot|flush|snapshot|depth|many|large|tebibyte]...`
 //!
 //! Needs about 8 GiB in the directory, which should be empty. Figures are medians or totals of one run; compare only
 //! inside a run.
@@ -15,6 +15,8 @@ use ashlar_engine::{Pool, PoolOptions};
 use ashlar_types::{GIB_BYTES, MIB_BYTES, RandomSource, SeededRandom};
 use ashlar_volume::{BlockDevice, VolumeId, VolumeSnapshotId, VolumeStore};
 
+mod tebibyte;
+
 const BLOCK_BYTES: u64 = 4096;
 const OPERATIONS: u64 = 200_000;
 
@@ -24,12 +26,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     std::fs::create_dir_all(directory)?;
     let wanted: Vec<String> = std::env::args().skip(2).collect();
     type Measure = fn(&Path) -> Result<(), Box<dyn Error>>;
-    let measures: [(&str, Measure); 5] = [
+    let measures: [(&str, Measure); 7] = [
         ("hot", measure_hot_path),
         ("flush", measure_flush),
+        ("snapshot", measure_snapshot),
         ("depth", measure_depth),
         ("many", measure_many_volumes),
         ("large", measure_large_map),
+        ("tebibyte", tebibyte::measure),
     ];
     for (name, measure) in measures {
         if wanted.is_empty() || wanted.iter().any(|wanted| wanted == name) {
@@ -153,7 +157,118 @@ fn measure_flush(directory: &Path) -> Result<(), Box<dyn Error>> {
         }
         println!("write + flush per second: pool, {what} {:.0}", rate(start));
     }
+    let text = |error: &dyn std::fmt::Display| error.to_string();
+    bare.set_len(0)?;
+    for what in ["growing file", "in place"] {
+        let rate = flushes_per_second(
+            16,
+            |at, bytes| bare.write_all_at(bytes, at).map_err(|error| text(&error)),
+            || bare.sync_data().map_err(|error| text(&error)),
+        )?;
+        println!("16 at once, write + flush per second: bare, {what} {rate:.0}");
+    }
+    let id = volume_id("flush-16")?;
+    pool.create_volume(&id, GIB_BYTES)?;
+    let device = pool.open_volume(&id)?;
+    for what in ["new blocks", "in place"] {
+        let rate = flushes_per_second(
+            16,
+            |at, bytes| device.write(at, bytes).map_err(|error| text(&error)),
+            || device.flush().map_err(|error| text(&error)),
+        )?;
+        println!("16 at once, write + flush per second: pool, {what} {rate:.0}");
+    }
     std::fs::remove_file(directory.join("bare"))?;
+    Ok(())
+}
+
+/// Writes and flushes by so many threads at once, a thousand each of its own blocks; how many a second in all.
+fn flushes_per_second(
+    threads: u64,
+    write: impl Fn(u64, &[u8]) -> Result<(), String> + Sync,
+    flush: impl Fn() -> Result<(), String> + Sync,
+) -> Result<f64, Box<dyn Error>> {
+    const FLUSHES: u64 = 300;
+    let buffer = vec![1; BLOCK_BYTES as usize];
+    let start = Instant::now();
+    let failed = std::thread::scope(|scope| {
+        let work = |thread: u64| {
+            (0..FLUSHES).try_for_each(|round| {
+                write((round * threads + thread) * BLOCK_BYTES, &buffer).and_then(|()| flush())
+            })
+        };
+        let running: Vec<_> = (0..threads).map(|thread| scope.spawn(move || work(thread))).collect();
+        running.into_iter().find_map(|thread| thread.join().ok().and_then(Result::err))
+    });
+    match failed {
+        Some(error) => Err(error.into()),
+        None => Ok((FLUSHES * threads) as f64 / start.elapsed().as_secs_f64()),
+    }
+}
+
+/// First writes after a snapshot beside overwrites, and how long writers wait while snapshots are taken.
+fn measure_snapshot(directory: &Path) -> Result<(), Box<dyn Error>> {
+    let size_bytes = GIB_BYTES;
+    let pool = Pool::open(&directory.join("snapshot"), PoolOptions::default())?;
+    let id = volume_id("busy")?;
+    pool.create_volume(&id, size_bytes)?;
+    let device = pool.open_volume(&id)?;
+    fill(&*device, size_bytes)?;
+    device.flush()?;
+    let buffer = vec![9; BLOCK_BYTES as usize];
+    for round in 0..3 {
+        let write = |offset: u64| device.write(offset, &buffer).unwrap_or_default();
+        let overwrites_ns = per_call_ns(size_bytes, write);
+        device.flush()?;
+        pool.create_snapshot(&id, &snapshot_id(&format!("round-{round}"))?)?;
+        // Few enough that nearly all of them meet a block for the first time.
+        let random = SeededRandom::new(round);
+        let start = Instant::now();
+        for _ in 0..OPERATIONS / 8 {
+            device.write(random.below(size_bytes / BLOCK_BYTES) * BLOCK_BYTES, &buffer)?;
+        }
+        let first_ns = start.elapsed().as_nanos() / u128::from(OPERATIONS / 8);
+        println!(
+            "round {round}, 4 KiB random write, ns: overwrite {overwrites_ns}, first after a snapshot {first_ns}"
+        );
+        device.flush()?;
+    }
+    let mut latencies_us = Vec::new();
+    let is_over = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| -> Result<(), Box<dyn Error>> {
+        let writer = scope.spawn(|| {
+            let random = SeededRandom::new(77);
+            let mut latencies_us = Vec::new();
+            while !is_over.load(std::sync::atomic::Ordering::Relaxed) {
+                let start = Instant::now();
+                let at = random.below(size_bytes / BLOCK_BYTES) * BLOCK_BYTES;
+                device.write(at, &buffer).unwrap_or_default();
+                latencies_us.push(start.elapsed().as_micros());
+            }
+            latencies_us
+        });
+        for number in 0..30 {
+            std::thread::sleep(std::time::Duration::from_millis(30));
+            pool.create_snapshot(&id, &snapshot_id(&format!("busy-{number}"))?)?;
+        }
+        is_over.store(true, std::sync::atomic::Ordering::Relaxed);
+        latencies_us = writer.join().map_err(|_| "the writer panicked")?;
+        Ok(())
+    })?;
+    latencies_us.sort_unstable();
+    let at = |share: f64| latencies_us[((latencies_us.len() - 1) as f64 * share) as usize];
+    println!(
+        "writes while 30 snapshots are taken, us: p50 {} p99 {} p99.9 {} p99.99 {} longest {}",
+        at(0.5),
+        at(0.99),
+        at(0.999),
+        at(0.9999),
+        at(1.0)
+    );
+    // What every snapshot may cost somebody: the longest waits, as many as there were snapshots.
+    println!("the 30 longest waits begin at {} us", latencies_us[latencies_us.len().saturating_sub(30)]);
+    drop(device);
+    pool.close()?;
     Ok(())
 }
 

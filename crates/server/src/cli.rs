@@ -108,7 +108,7 @@ pub(crate) struct ServeFlags {
     /// [default: 127.0.0.1:9600]
     #[arg(long, value_name = "HOST:PORT")]
     pub(crate) api_listen: Option<String>,
-    /// Where NBD listens, may be repeated; other machines only with [nbd_tls] [variable ASHLAR_NBD_LISTEN, comma
+    /// Where NBD listens, may be repeated; other machines only with `nbd_tls` [variable ASHLAR_NBD_LISTEN, comma
     /// separated] [default: unix:DIR/nbd.sock and 127.0.0.1:10809]
     #[arg(long, value_name = "unix:PATH|HOST:PORT")]
     pub(crate) nbd_listen: Vec<String>,

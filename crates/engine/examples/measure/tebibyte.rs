@@ -50,6 +50,10 @@ impl Directory for MapOnly {
     fn available_bytes(&self) -> io::Result<u64> {
         Ok(1 << 50)
     }
+
+    fn capacity_bytes(&self) -> io::Result<u64> {
+        Ok(1 << 50)
+    }
 }
 
 impl File for Real {

@@ -5,7 +5,7 @@
 //! the calls and nobody is starved. [`LimitedDevice`] asks it before each request. A device without limits is not
 //! wrapped at all and pays nothing.
 //!
-//! An idle disk saves a little time ([`SLACK_NS`]), so that a client that sends in small bursts reaches its rate. With
+//! An idle disk saves a little time (`SLACK_NS`), so that a client that sends in small bursts reaches its rate. With
 //! a burst speed it saves its unused baseline up to [`Limits::credit_ns`] and spends it up to that speed.
 
 mod device;

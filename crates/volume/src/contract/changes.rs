@@ -1,4 +1,4 @@
-//! Rules of [`VolumeStore::changes`](crate::VolumeStore::changes).
+//! Rules of [`VolumeStore::changes`].
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;

@@ -33,6 +33,7 @@ const WALL_CLOCK_ROOMS: &[&str] = &["crates/server/src/clock.rs"];
 const BAN_LIFTED_ROOMS: &[&str] = &[
     "crates/server/",
     "xtask/",
+    "crates/control/examples/",
     "crates/engine/examples/",
     "crates/nbd/examples/",
     "crates/sim/src/main.rs",

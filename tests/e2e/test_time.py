@@ -69,9 +69,32 @@ def test_a_policy_fires_keeps_and_deletes(timed):
     (made_up,) = cloud.call("DescribeSnapshots")["SnapshotSet"]
     assert made_up["SnapshotId"] != taken["SnapshotId"]
 
+    (scheduled,) = server.admin("schedule")
+    assert (scheduled["pending"], scheduled["failure"]) == (0, None)
     fired = {one["name"]: one for one in server.admin("status")["reconcilers"]}
     assert fired["scheduled-snapshots"]["items"] == 2
     assert fired["snapshot-deadlines"]["items"] == 1
+
+
+def test_what_a_policy_could_not_have_is_seen(timed):
+    server, cloud = timed("[limits]\nsnapshots_per_disk = 1\n")
+    instance = server.add_instance()
+    full, free = cloud.create_disk(), cloud.create_disk()
+    cloud.attach(instance, full, free)
+    cloud.create_snapshot(full)
+    policy = cloud.call("CreateAutoSnapshotPolicy", Policy=[{"DayOfWeek": list(range(7)), "Hour": [0, 12]}])
+    asp = policy["AutoSnapshotPolicyId"]
+    cloud.call("BindAutoSnapshotPolicy", AutoSnapshotPolicyId=asp, DiskIds=[full, free])
+    go_to(server, policy["NextTriggerTime"])
+    # Those of one moment are spread.
+    server.admin("clock", "advance", "1s")
+    assert cloud.disk(free)["SnapshotCount"] == 1
+    assert cloud.disk(full)["SnapshotCount"] == 1
+    (shown,) = server.admin("schedule")
+    assert (shown["policy_id"], shown["pending"]) == (asp, 0)
+    assert full in shown["failure"]
+    logged = cloud.call("DescribeDiskOperationLogs", Filters=[{"Name": "disk-id", "Values": [full]}])
+    assert logged["DiskOperationLogSet"][0]["OperationState"] == "FAILED"
 
 
 def test_a_snapshot_goes_at_its_deadline(timed):
@@ -145,6 +168,27 @@ def test_a_disk_that_renews_itself_and_one_that_is_given_back(timed):
     cloud.wait_disk(returned, "TORECYCLE")
     cloud.call("TerminateDisks", DiskIds=[returned])
     cloud.wait_disk_gone(returned)
+
+
+def test_a_deleted_snapshot_comes_back_and_a_locked_one_stays(timed):
+    server, cloud = timed("[snapshots]\nrecycle_days = 3\n")
+    disk = cloud.create_disk()
+    snapshot = cloud.create_snapshot(disk, "second thoughts")
+    cloud.delete_snapshots(snapshot)
+    (deleted,) = server.admin("snapshot", "deleted")
+    assert (deleted["snapshot_id"], deleted["name"]) == (snapshot, "second thoughts")
+    server.admin("snapshot", "restore", snapshot)
+    assert cloud.snapshot(snapshot)["SnapshotState"] == "NORMAL"
+    until = server.admin("clock", "show")["time"].replace("T", " ")[:19]
+    locked = later(until, days=9).replace(" ", "T") + "+00:00"
+    server.admin("snapshot", "lock", snapshot, "--until", locked)
+    assert cloud.snapshot(snapshot)["IsLocked"] is True
+    with cloud.refused("InvalidSnapshot.NotSupported", snapshot):
+        cloud.call("DeleteSnapshots", SnapshotIds=[snapshot])
+    server.admin("clock", "advance", "10d")
+    cloud.delete_snapshots(snapshot)
+    server.admin("clock", "advance", "4d")
+    assert server.admin("snapshot", "deleted") == []
 
 
 def test_the_bill_says_what_was_used(timed):

@@ -9,7 +9,7 @@ use ashlar_types::{AccountUin, InstanceId, InstanceProduct, Zone};
 
 use crate::caller::{Caller, RequestId};
 use crate::control::Control;
-use crate::disk::system::is_system;
+use crate::disk::{DetachDisks, TerminateDisks, system::is_system};
 use crate::error::{ControlError, InstanceError, ParameterError};
 use crate::filter::{check_ids, check_name, invalid};
 
@@ -113,6 +113,24 @@ impl Control {
         tx.instances().delete(account, id).await?;
         tx.tags().delete(ashlar_db::Tagged::Instance(id)).await?;
         Ok(tx.commit().await?)
+    }
+
+    /// Takes all disks out of an instance but the one it boots from. Those that go with it are deleted. What a failure
+    /// leaves inside is taken out by the next call.
+    pub async fn empty_instance(&self, account: AccountUin, id: InstanceId) -> Result<(), ControlError> {
+        let mut tx = self.db.read().await?;
+        let found = tx.instances().find(account, id).await?.ok_or(InstanceError::NotFound(id))?;
+        let caller = operator(&found.instance);
+        let inside = tx.disks().list(&list::disks_in(&caller, vec![id])).await?.items;
+        drop(tx);
+        for listing in inside.into_iter().filter(|listing| !is_system(&listing.disk)) {
+            let disks = vec![listing.disk.id];
+            self.detach_disks(&caller, DetachDisks { disks: disks.clone(), instance: Some(id) }).await?;
+            if listing.disk.delete_with_instance {
+                self.terminate_disks(&caller, TerminateDisks { disks, delete_snapshot: None }).await?;
+            }
+        }
+        Ok(())
     }
 
     /// Says for each of these instances how many disks it has and may have. Unknown ones are left out.

@@ -108,6 +108,6 @@ pub use wire_time::{parse_iso, wire_time, wire_time_iso};
 pub use ashlar_db::{
     Account, ApiKey, AttachedPolicy, AutoMount, BillBy, BillLine, Disk, DiskBackup, EncryptType,
     ImageSnapshot, Instance, InstanceListing, LatestOperation, LedgerEntry, LedgerKind, Listed, MfaDevice,
-    NetworkEffect, OperationState, Role, Snapshot, SnapshotGroup, SnapshotPolicy, SnapshotShare, Tag,
-    TagCondition, Tagged, User,
+    NetworkEffect, OperationState, Role, ScheduleState, Snapshot, SnapshotGroup, SnapshotPolicy,
+    SnapshotShare, Tag, TagCondition, Tagged, User,
 };

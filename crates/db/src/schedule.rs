@@ -1,6 +1,9 @@
 //! What scheduled snapshot policies have coming: which fire next, and which snapshots they have ordered.
 
-use ashlar_types::{AccountUin, DiskId, Region, SnapshotId, SnapshotPolicyId, SnapshotPromise, UnixMillis};
+use ashlar_types::{
+    AccountUin, DiskId, Region, SnapshotId, SnapshotPolicyId, SnapshotPolicyState, SnapshotPromise,
+    UnixMillis,
+};
 
 use crate::column::{Columns, signed};
 use crate::connect::Connection;
@@ -46,6 +49,18 @@ pub struct PromisedSnapshot {
 /// What an operator sees of a policy's schedule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ScheduleState {
+    /// The policy.
+    pub policy: SnapshotPolicyId,
+    /// Whose it is.
+    pub account: AccountUin,
+    /// Where it is.
+    pub region: Region,
+    /// What its owner calls it.
+    pub name: String,
+    /// Whether it is at work.
+    pub state: SnapshotPolicyState,
+    /// Whether its owner wants it to be at work.
+    pub activated: bool,
     /// When it fires next; none when it is not at work or was changed a moment ago.
     pub next_trigger: Option<UnixMillis>,
     /// Snapshots that it has ordered and that are not taken yet.
@@ -220,22 +235,28 @@ impl Schedules<'_> {
         Ok(())
     }
 
-    /// What an operator sees of a policy's schedule. `NotFound`.
-    pub async fn state(&mut self, policy: SnapshotPolicyId) -> Result<ScheduleState, DbError> {
+    /// What an operator sees of the schedules of all policies, in the order of their ids.
+    pub async fn states(&mut self) -> Result<Vec<ScheduleState>, DbError> {
         let sql = "SELECT p.*, (SELECT COUNT(*) FROM scheduled_snapshots s WHERE s.policy_id = p.policy_id) AS pending
-             FROM snapshot_policies p WHERE p.policy_id = $1";
-        let row = sqlx::query(sql).bind(policy.to_string()).fetch_optional(&mut *self.0).await?;
-        let Some(row) = row else {
-            crate::one_row(0, "snapshot policy", &policy)?;
-            return Ok(ScheduleState { next_trigger: None, pending: 0, failure: None });
-        };
-        let columns = Columns(&row);
-        let failed = columns.time_if_any("failed_ms")?;
-        Ok(ScheduleState {
-            next_trigger: columns.time_if_any("next_trigger_ms")?.filter(|next| next.0 != NEVER),
-            pending: columns.number("pending")?,
-            failure: failed.zip(columns.text_if_any("failure")?),
-        })
+             FROM snapshot_policies p ORDER BY p.policy_id";
+        let rows = sqlx::query(sql).fetch_all(&mut *self.0).await?;
+        rows.iter()
+            .map(|row| {
+                let columns = Columns(row);
+                let failed = columns.time_if_any("failed_ms")?;
+                Ok(ScheduleState {
+                    policy: columns.word("policy_id")?,
+                    account: AccountUin(columns.number("uin")?),
+                    region: columns.word("region")?,
+                    name: columns.text("name")?,
+                    state: columns.word("state")?,
+                    activated: columns.flag("activated")?,
+                    next_trigger: columns.time_if_any("next_trigger_ms")?.filter(|next| next.0 != NEVER),
+                    pending: columns.number("pending")?,
+                    failure: failed.zip(columns.text_if_any("failure")?),
+                })
+            })
+            .collect()
     }
 }
 

@@ -72,6 +72,8 @@ pub(crate) enum Command {
     Network(NetworkCommand),
     /// Sum up what accounts were charged and paid back.
     Bill(BillFlags),
+    /// Show what scheduled snapshot policies have coming, and what they could not have.
+    Schedule(AdminFlags),
     /// Bring deleted snapshots back, and lock snapshots.
     #[command(subcommand)]
     Snapshot(SnapshotCommand),
@@ -190,6 +192,9 @@ pub(crate) enum InstanceCommand {
         /// The instance, ins-xxxxxxxx or lhins-xxxxxxxx
         #[arg(value_parser = instance_id)]
         id: InstanceId,
+        /// Take its disks out of it first, and delete those that were attached with DeleteWithInstance
+        #[arg(long)]
+        with_disks: bool,
         /// Flags of every administrative command.
         #[command(flatten)]
         admin: AdminFlags,
@@ -265,6 +270,8 @@ mod tests {
             "ashlar network list --json",
             "ashlar network remove 10.0.0.0/8",
             "ashlar bill --from 2026-11-01T00:00:00+08:00 --to 2026-12-01T00:00:00+08:00 --by tag:team --account 100000000001 --json",
+            "ashlar schedule --data-dir d --json",
+            "ashlar instance remove ins-00000001 --with-disks",
             "ashlar snapshot deleted --data-dir d --json",
             "ashlar snapshot restore snap-00000001 --data-dir d",
             "ashlar snapshot lock snap-00000001 --until 2027-01-01T00:00:00+08:00",

@@ -6,8 +6,8 @@
 //! no other.
 
 use ashlar_db::{
-    Operation, OperationState, PromisedSnapshot, ScheduledSnapshot, Snapshot, SnapshotPolicy, Tagged,
-    Transaction,
+    Operation, OperationState, PromisedSnapshot, ScheduleState, ScheduledSnapshot, Snapshot, SnapshotPolicy,
+    Tagged, Transaction,
 };
 use ashlar_types::{AccountUin, Region, Retention, SnapshotPolicyId, SnapshotPromise, UnixMillis};
 use jiff::tz::TimeZone;
@@ -80,6 +80,11 @@ enum Taken {
 }
 
 impl Control {
+    /// What an operator sees of the schedules of all policies.
+    pub async fn schedules(&self) -> Result<Vec<ScheduleState>, ControlError> {
+        Ok(self.db.read().await?.schedules().states().await?)
+    }
+
     /// Orders the snapshots of all policies whose moment has come.
     pub(crate) async fn fire_policies(&self, leader: Leadership) -> Result<Reconciled, ControlError> {
         let mut items = 0;

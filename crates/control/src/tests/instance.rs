@@ -111,3 +111,19 @@ fn settings_that_make_no_sense_are_named() {
         assert_eq!(settings.check().unwrap_err().key, key);
     }
 }
+
+#[tokio::test]
+async fn disks_leave_a_machine_that_goes_and_those_that_go_with_it_are_deleted() {
+    let world = World::new().await;
+    let instance = world.instance("ap-guangzhou-3").await;
+    let (stays, goes) = (world.attached_disk(instance).await, world.disk().await);
+    let wanted =
+        AttachDisks { instance, disks: vec![goes], delete_with_instance: Some(true), attach_mode: None };
+    world.control.attach_disks(&caller(), wanted).await.unwrap();
+    assert!(world.control.remove_instance(FIRST_ACCOUNT, instance).await.is_err());
+    world.control.empty_instance(FIRST_ACCOUNT, instance).await.unwrap();
+    world.control.remove_instance(FIRST_ACCOUNT, instance).await.unwrap();
+    let left: Vec<_> = world.disks().await.items.iter().map(|view| view.disk.id).collect();
+    assert_eq!(left, [stays]);
+    world.check_rest().await;
+}

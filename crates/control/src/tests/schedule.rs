@@ -43,8 +43,9 @@ async fn taken(world: &World, disk: DiskId) -> Vec<i64> {
     taken
 }
 
-async fn schedule(world: &World, policy: SnapshotPolicyId) -> ashlar_db::ScheduleState {
-    world.control.db.read().await.unwrap().schedules().state(policy).await.unwrap()
+async fn schedule(world: &World, policy: SnapshotPolicyId) -> ScheduleState {
+    let states = world.control.schedules().await.unwrap();
+    states.into_iter().find(|state| state.policy == policy).unwrap()
 }
 
 #[tokio::test]

@@ -27,7 +27,9 @@ pub(crate) fn run(arguments: InstanceArguments, environment: Environment<'_>) ->
             (AdminCommand::AddInstance { zone, name, id, product, system_disk_gib: system_disk }, admin)
         }
         InstanceCommand::List { admin } => (AdminCommand::ListInstances, admin),
-        InstanceCommand::Remove { id, admin } => (AdminCommand::RemoveInstance { id: id.to_string() }, admin),
+        InstanceCommand::Remove { id, with_disks, admin } => {
+            (AdminCommand::RemoveInstance { id: id.to_string(), with_disks }, admin)
+        }
     };
     let command = match account {
         Some(account) => AdminCommand::ForAccount { account, command: Box::new(command) },
@@ -56,7 +58,7 @@ pub(crate) fn status(flags: StatusFlags, environment: Environment<'_>) -> Result
         return exchange(AdminCommand::ShowStatus, flags.admin, environment);
     }
     match ask(&admin_data_dir(flags.admin.data_dir, environment), AdminCommand::ShowStatus)? {
-        Answer::Status(status) => output::line(&super::health::to_metrics(&status.health)),
+        Answer::Status(status) => output::line(&super::status::to_metrics(&status)),
         other => return Err(Failure::refused(to_text(&other))),
     }
     Ok(())
@@ -94,6 +96,7 @@ fn to_json(answer: &Answer) -> Result<String, Failure> {
         Answer::Disk(disk) => serde_json::to_string(disk),
         Answer::Bill(bill) => serde_json::to_string(bill),
         Answer::Snapshot(answer) => serde_json::to_string(answer),
+        Answer::Schedules(schedules) => serde_json::to_string(schedules),
         Answer::Status(status) => serde_json::to_string(status),
         Answer::Clock(clock) => serde_json::to_string(clock),
         Answer::Done => serde_json::to_string(&serde_json::json!({})),
@@ -116,6 +119,7 @@ fn to_text(answer: &Answer) -> String {
         Answer::Disk(disk) => super::disk::to_text(disk),
         Answer::Bill(bill) => super::bill::to_text(bill),
         Answer::Snapshot(answer) => super::snapshot::to_text(answer),
+        Answer::Schedules(schedules) => super::schedule::to_text(schedules),
         Answer::Status(status) => super::status::to_text(status),
         Answer::Clock(clock) => clock.to_text(),
         Answer::Done => "done".to_owned(),

@@ -158,6 +158,7 @@ impl Administrator {
                 super::disk::show(&self.control, parsed(&id)?).await.map_err(refusal)
             }
             AdminCommand::Bill(request) => super::bill::obey(&self.control, request).await,
+            AdminCommand::ShowSchedules => super::schedule::show(&self.control).await,
             AdminCommand::ShowStatus => super::status::show(self).await,
             AdminCommand::Snapshot(order) => super::snapshot::obey(&self.control, order).await,
             AdminCommand::Clock(order) => {
@@ -184,8 +185,12 @@ impl Administrator {
                 let listed = self.control.list_instances(self.account).await.map_err(refusal)?;
                 Ok(Answer::Instances(listed.into_iter().map(|listing| record(listing.instance)).collect()))
             }
-            AdminCommand::RemoveInstance { id } => {
-                self.control.remove_instance(self.account, parsed(&id)?).await.map_err(refusal)?;
+            AdminCommand::RemoveInstance { id, with_disks } => {
+                let instance = parsed(&id)?;
+                if with_disks {
+                    self.control.empty_instance(self.account, instance).await.map_err(refusal)?;
+                }
+                self.control.remove_instance(self.account, instance).await.map_err(refusal)?;
                 Ok(Answer::Removed { instance_id: id })
             }
         }

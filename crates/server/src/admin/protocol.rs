@@ -7,6 +7,7 @@ use super::bill::{BillRecord, BillRequest};
 use super::clock::{ClockOrder, ClockRecord};
 use super::disk::DiskRecord;
 use super::money::{MoneyAnswer, MoneyCommand};
+use super::schedule::ScheduleRecord;
 use super::snapshot::{SnapshotAnswer, SnapshotOrder};
 use super::space::PoolSpace;
 use super::status::StatusRecord;
@@ -67,6 +68,8 @@ pub(crate) enum AdminCommand {
     Bill(BillRequest),
     /// Second thoughts about snapshots.
     Snapshot(SnapshotOrder),
+    /// What scheduled snapshot policies have coming.
+    ShowSchedules,
     /// How the server fares.
     ShowStatus,
     /// The clock of the rules.
@@ -86,10 +89,12 @@ pub(crate) enum AdminCommand {
     ShowSpace,
     /// Exchange the master key of encrypted disks.
     RotateMasterKey,
-    /// Remove an instance that has no disks.
+    /// Remove an instance.
     RemoveInstance {
         /// The instance.
         id: String,
+        /// Whether its disks are taken out of it, or deleted where they go with it.
+        with_disks: bool,
     },
 }
 
@@ -109,6 +114,8 @@ pub(crate) enum Answer {
     Bill(BillRecord),
     /// Second thoughts about snapshots.
     Snapshot(SnapshotAnswer),
+    /// What scheduled snapshot policies have coming.
+    Schedules(Vec<ScheduleRecord>),
     /// How the server fares.
     Status(StatusRecord),
     /// The clock of the rules.

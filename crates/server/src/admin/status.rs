@@ -68,6 +68,30 @@ pub(crate) async fn show(administrator: &Administrator) -> Result<Answer, String
     Ok(Answer::Status(StatusRecord { reconcilers: reconcilers.collect(), health }))
 }
 
+/// For Prometheus: the pools, then the reconcilers.
+pub(crate) fn to_metrics(status: &StatusRecord) -> String {
+    type Figure = (&'static str, &'static str, &'static str, fn(&ReconcilerRecord) -> u64);
+    let figures: [Figure; 4] = [
+        ("ashlar_reconciler_runs_total", "counter", "Runs since the start.", |one| one.runs),
+        ("ashlar_reconciler_items_total", "counter", "Things brought on their way.", |one| one.items),
+        ("ashlar_reconciler_failures_total", "counter", "Things that could not be.", |one| one.failures),
+        ("ashlar_reconciler_last_duration_ms", "gauge", "How long the last run took.", |one| {
+            one.last_duration_ms
+        }),
+    ];
+    let mut lines = vec![super::health::to_metrics(&status.health).trim_end().to_owned()];
+    for (name, kind, help, figure) in figures {
+        lines.push(format!("# HELP {name} {help}\n# TYPE {name} {kind}"));
+        lines.extend(
+            status
+                .reconcilers
+                .iter()
+                .map(|one| format!("{name}{{reconciler=\"{}\"}} {}", one.name, figure(one))),
+        );
+    }
+    lines.join("\n")
+}
+
 /// For people: the pools, then a table.
 pub(crate) fn to_text(status: &StatusRecord) -> String {
     let width = status.reconcilers.iter().map(|one| one.name.len()).max().unwrap_or(0);

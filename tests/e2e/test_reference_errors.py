@@ -69,12 +69,12 @@ SYSTEM_DISK = "needs the system disk of a machine: test_cvm.py has one, and the 
 OTHER_CODE = "another listed code says the same: "
 RETRY = "clients repeat this for minutes, and no waiting mends it: ResourceUnavailable.NotSupported"
 IMAGE = "needs an image made of the snapshot: test_cvm.py has one"
-BACKUP = "a backup point is made at once: the rules' own tests stop that"
+BACKUP = "a backup point is made at once: not met by a test yet"
 ENCRYPTION = "encrypted disks have snapshots like others"
 NO_PARAMETER = "the action has no such parameter"
 CLOCK = "needs a paid month to pass: the rules' own tests move the clock"
 RETURNS = "disks can be given back without limit, and a second time when they are isolated"
-ALL_STATES = "only a copy from another region has no disk: the rules' own tests have it"
+ALL_STATES = "only a copy from another region has no disk: not met by a test yet"
 
 UNREACHABLE = {
     "CreateDisks": {

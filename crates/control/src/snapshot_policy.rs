@@ -132,6 +132,7 @@ impl Control {
         let resource = Tagged::SnapshotPolicy(policy.id);
         self.log_operation(&mut tx, caller, resource, "CreateAutoSnapshotPolicy", None).await?;
         tx.commit().await?;
+        self.wake_reconcilers();
         Ok(NewSnapshotPolicy { id: Some(policy.id), next_trigger: self.next_trigger_of(&policy) })
     }
 
@@ -165,7 +166,9 @@ impl Control {
         tx.snapshot_policies().save(&policy).await?;
         let resource = Tagged::SnapshotPolicy(id);
         self.log_operation(&mut tx, caller, resource, "ModifyAutoSnapshotPolicyAttribute", None).await?;
-        Ok(tx.commit().await?)
+        tx.commit().await?;
+        self.wake_reconcilers();
+        Ok(())
     }
 
     /// Deletes policies: all of them, or none. Their snapshots stay.

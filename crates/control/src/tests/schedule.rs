@@ -193,6 +193,14 @@ async fn the_calendar_thins_out_while_nothing_is_taken() {
 }
 
 #[tokio::test]
+async fn a_new_policy_asks_for_a_look() {
+    let world = World::new().await;
+    policy(&world, daily()).await;
+    // Without the signal this would wait for the timer: an hour.
+    world.control.reconcile_wanted(std::time::Duration::from_secs(3600)).await;
+}
+
+#[tokio::test]
 async fn a_clock_that_was_wrong_does_not_silence_a_policy() {
     let world = World::new().await;
     let instance = world.instance("ap-guangzhou-3").await;

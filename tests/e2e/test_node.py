@@ -2,23 +2,12 @@
 
 import json
 import os
-from pathlib import Path
 
 import pytest
 
+from harness.sdk import HERE, node_modules
 from harness.server import REGION, ZONE
 from harness.tools import need, run
-
-HERE = Path(__file__).parent
-
-
-def module_path():
-    """Where the Node SDK is installed: `$NODE_PATH`, else beside this file."""
-    places = [*os.environ.get("NODE_PATH", "").split(os.pathsep), str(HERE / "node_modules")]
-    for place in filter(None, places):
-        if (Path(place) / "tencentcloud-sdk-nodejs").is_dir():
-            return place
-    pytest.skip("tencentcloud-sdk-nodejs: not installed (npm ci in tests/e2e)")
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
@@ -35,7 +24,7 @@ def module_path():
 )
 def test_a_disk_by_node(server, cloud, instance, signature, method, host):
     need("node")
-    modules = module_path()
+    modules = node_modules()
     keys = server.admin_environment()
     settings = {
         "endpoint": f"{host}:{server.port}",

@@ -1,0 +1,3 @@
+module ashlar.test/lines
+
+go 1.19

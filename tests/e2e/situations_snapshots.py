@@ -14,7 +14,7 @@ LIMITS = "shares_per_snapshot = 1\n"
 
 BALANCE = "snapshots are paid by use, not in advance"
 BROKEN = "needs storage that fails: the engine's and the rules' own tests have it"
-IMAGE = "there are no images"
+IMAGE = "needs an image made of the snapshot: test_snapshot_kin.py has one"
 OTHER_CODE = "another listed code says the same: "
 PASSING = "the state passes at once; the rules' own tests meet that of copies only"
 OFFLINE = "a setting turns the action off: test_snapshot_kin.py has it"

@@ -10,6 +10,7 @@ from harness.accounts import admin, new_key
 from harness.cloud import Cloud
 from harness.nbd_client import NbdClient
 from harness.server import ZONE
+from harness.siblings import Sibling
 from harness.waiting import wait_until
 
 ELSEWHERE = "ap-beijing"
@@ -189,6 +190,39 @@ def test_groups_are_of_one_moment(cloud, server):
     assert [read(server, disk, 0, 6) for disk in disks] == [b"before", b"before"]
     cloud.call("DeleteSnapshotGroup", SnapshotGroupId=group)
     assert cloud.snapshot(members[0]) is None
+
+
+def test_a_group_goes_with_its_images_if_it_may(cloud, server):
+    instance = admin(server, "instance", "add", "--zone", ZONE, "--system-disk", "20")["instance_id"]
+    cvm = Sibling(server, "cvm")
+    root = cvm.call("DescribeInstances", InstanceIds=[instance])["InstanceSet"][0]["SystemDisk"]["DiskId"]
+    disks = [root, cloud.create_disk()]
+    cloud.attach(instance, disks[1])
+    group = cloud.call("CreateSnapshotGroup", DiskIds=disks)["SnapshotGroupId"]
+    named = {"Filters": [{"Name": "snapshot-group-id", "Values": [group]}]}
+    (shown,) = cloud.call("DescribeSnapshotGroups", **named)["SnapshotGroupSet"]
+    members = shown["SnapshotIdSet"]
+    assert (shown["ContainRootSnapshot"], shown["Images"], shown["ImageCount"]) == (True, [], 0)
+    # One image of both snapshots is shown once.
+    image = cvm.call("CreateImage", ImageName="of a group", SnapshotIds=members)["ImageId"]
+    (shown,) = cloud.call("DescribeSnapshotGroups", **named)["SnapshotGroupSet"]
+    assert (shown["Images"], shown["ImageCount"]) == ([{"ImageId": image, "ImageName": "of a group"}], 1)
+    for wanted in ({}, {"DeleteBindImages": False}):
+        with cloud.refused("UnsupportedOperation.SnapshotHasBindedImage", image):
+            cloud.call("DeleteSnapshotGroup", SnapshotGroupId=group, **wanted)
+    cloud.call("DeleteSnapshotGroup", SnapshotGroupId=group, DeleteBindImages=True)
+    assert cloud.call("DescribeSnapshotGroups", **named)["SnapshotGroupSet"] == []
+    assert cvm.call("DescribeImages", ImageIds=[image])["TotalCount"] == 0
+
+    # A locked snapshot does not go with its group either.
+    group = cloud.call("CreateSnapshotGroup", DiskIds=disks)["SnapshotGroupId"]
+    named = {"Filters": [{"Name": "snapshot-group-id", "Values": [group]}]}
+    locked = cloud.call("DescribeSnapshotGroups", **named)["SnapshotGroupSet"][0]["SnapshotIdSet"][1]
+    admin(server, "snapshot", "lock", locked, "--until", "2099-01-01T00:00:00+08:00")
+    with cloud.refused("UnsupportedOperation.StateError", group, locked):
+        cloud.call("DeleteSnapshotGroup", SnapshotGroupId=group)
+    assert cloud.snapshot(locked)["SnapshotState"] == "NORMAL"
+    cloud.detach(disks[1])
 
 
 def test_overviews_agree(cloud, disk):

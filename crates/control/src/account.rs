@@ -75,7 +75,7 @@ impl fmt::Display for AccountError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotFound { noun, name } => write!(f, "there is no {noun} `{name}`"),
-            Self::Exists { noun, name } => write!(f, "there is a {noun} `{name}` already"),
+            Self::Exists { noun, name } => write!(f, "the {noun} `{name}` exists already"),
             Self::TooManyKeys => {
                 write!(f, "there are {KEYS_MAX} keys already: remove one first")
             }

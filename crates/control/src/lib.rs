@@ -88,8 +88,8 @@ pub use snapshot::{
 };
 pub use snapshot_copy::{CopyError, CopyResult, CopySnapshotCrossRegions};
 pub use snapshot_group::{
-    ApplySnapshotGroup, CreateSnapshotGroup, DescribeSnapshotGroups, SnapshotGroupError, SnapshotGroupView,
-    merged_group_ids,
+    ApplySnapshotGroup, CreateSnapshotGroup, DeleteSnapshotGroups, DescribeSnapshotGroups,
+    SnapshotGroupError, SnapshotGroupView, merged_group_ids,
 };
 pub use snapshot_policy::{
     BoundBy, CreateSnapshotPolicy, DescribeSnapshotPolicies, ModifySnapshotPolicy, NewRule,

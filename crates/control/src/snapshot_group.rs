@@ -1,13 +1,13 @@
 //! Groups of snapshots: several disks of one instance, frozen at one moment.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 
 use ashlar_db::{
     Disk, Lifecycle, Listed, Snapshot, SnapshotGroup, SnapshotGroupQuery, Tag, Tagged, Transaction,
 };
 use ashlar_types::{
-    DiskId, DiskState, DiskUsage, InstanceId, SnapshotGroupId, SnapshotGroupState, SnapshotId,
+    DiskId, DiskState, DiskUsage, ImageId, InstanceId, SnapshotGroupId, SnapshotGroupState, SnapshotId,
 };
 
 use crate::caller::Caller;
@@ -15,6 +15,7 @@ use crate::control::Control;
 use crate::disk::{self, named, state, told_apart};
 use crate::error::{ControlError, DiskError, ParameterError};
 use crate::filter::{Filter, check_ids, check_name, check_tags, invalid, page, snapshot_group_filters};
+use crate::image::check_not_bound;
 use crate::instance;
 use crate::job::{GroupMember, JobHold, Work};
 use crate::snapshot;
@@ -112,6 +113,15 @@ pub struct ApplySnapshotGroup {
     pub auto_start_instance: Option<bool>,
 }
 
+/// What DeleteSnapshotGroup asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeleteSnapshotGroups {
+    /// The groups.
+    pub groups: Vec<SnapshotGroupId>,
+    /// Whether images that are made of their snapshots go too. Default: such images are in the way.
+    pub with_images: Option<bool>,
+}
+
 /// A group as DescribeSnapshotGroups shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SnapshotGroupView {
@@ -119,6 +129,8 @@ pub struct SnapshotGroupView {
     pub group: SnapshotGroup,
     /// Its snapshots, in the order of the disks in the call that took it.
     pub snapshots: Vec<Snapshot>,
+    /// The images that are made of any of its snapshots, each once, with its name.
+    pub images: Vec<(ImageId, String)>,
 }
 
 impl Control {
@@ -206,7 +218,9 @@ impl Control {
         let mut items = Vec::with_capacity(listed.items.len());
         for group in listed.items {
             let snapshots = tx.snapshots().of_group(group.id).await?;
-            items.push(SnapshotGroupView { group, snapshots });
+            let members: Vec<SnapshotId> = snapshots.iter().map(|snapshot| snapshot.id).collect();
+            let images = each_once(tx.images().of_snapshots(&members).await?, &members);
+            items.push(SnapshotGroupView { group, snapshots, images });
         }
         Ok(Listed { total_count: listed.total_count, items })
     }
@@ -296,31 +310,33 @@ impl Control {
         self.log_operation(tx, caller, resource, operation, Some(job)).await
     }
 
-    /// Deletes groups with all their snapshots: all of them, or none. There are no images that could be bound to
-    /// them, so `DeleteBindImages` makes no difference.
+    /// Deletes groups with all their snapshots: all of them, or none. One that an image is made of is refused,
+    /// unless the images are to go too.
     pub async fn delete_snapshot_groups(
         &self,
         caller: &Caller,
-        ids: Vec<SnapshotGroupId>,
+        wanted: DeleteSnapshotGroups,
     ) -> Result<(), ControlError> {
-        check_ids("SnapshotGroupIds", &ids, self.limits_of(caller.account).ids_per_call)?;
+        check_ids("SnapshotGroupIds", &wanted.groups, self.limits_of(caller.account).ids_per_call)?;
         let mut tx = self.db.write().await?;
-        let mut groups = Vec::with_capacity(ids.len());
+        let mut groups = Vec::with_capacity(wanted.groups.len());
         let mut members = Vec::new();
-        for id in ids {
+        for id in wanted.groups {
             let group = find_ready(&mut tx, caller, id).await?;
             for snapshot in tx.snapshots().of_group(id).await? {
-                state::snapshot_ready(&snapshot).map_err(|error| in_group(id, &error.into()))?;
-                check_not_needed(&mut tx, snapshot.id).await.map_err(|error| in_group(id, &error))?;
-                snapshot::check_not_shared(&mut tx, &snapshot).await.map_err(|error| in_group(id, &error))?;
+                self.check_member_may_go(&mut tx, &snapshot).await.map_err(|error| in_group(id, &error))?;
+                if wanted.with_images != Some(true) {
+                    check_not_bound(&mut tx, snapshot.id).await?;
+                }
                 members.push(snapshot);
             }
             groups.push(group);
         }
-        let work = Work::DeleteSnapshots {
-            snapshots: members.iter().map(|snapshot| snapshot.id).collect(),
-            recycle: self.recycles_snapshots(),
-        };
+        let ids: Vec<SnapshotId> = members.iter().map(|snapshot| snapshot.id).collect();
+        for (image, _) in each_once(tx.images().of_snapshots(&ids).await?, &ids) {
+            self.forget_image(&mut tx, caller, image, "DeleteSnapshotGroup").await?;
+        }
+        let work = Work::DeleteSnapshots { snapshots: ids, recycle: self.recycles_snapshots() };
         let job = self.write_job(&mut tx, &caller.region, &work).await?;
         for snapshot in members {
             let resource = Tagged::Snapshot(snapshot.id);
@@ -336,6 +352,27 @@ impl Control {
         tx.commit().await?;
         self.await_job(job).await
     }
+
+    async fn check_member_may_go(
+        &self,
+        tx: &mut Transaction,
+        snapshot: &Snapshot,
+    ) -> Result<(), ControlError> {
+        state::snapshot_ready(snapshot)?;
+        self.check_not_locked(snapshot)?;
+        check_not_needed(tx, snapshot.id).await?;
+        snapshot::check_not_shared(tx, snapshot).await
+    }
+}
+
+/// The images of snapshots, in the order of these; an image that is made of several comes once.
+fn each_once(
+    mut images: HashMap<SnapshotId, Vec<(ImageId, String)>>,
+    snapshots: &[SnapshotId],
+) -> Vec<(ImageId, String)> {
+    let mut seen = BTreeSet::new();
+    let in_order = snapshots.iter().filter_map(|snapshot| images.remove(snapshot)).flatten();
+    in_order.filter(|(image, _)| seen.insert(*image)).collect()
 }
 
 impl SnapshotGroupView {

@@ -204,7 +204,10 @@ impl Scene {
                 };
                 control.apply_snapshot_group(&caller(), wanted).await
             }
-            Call::DeleteGroup => control.delete_snapshot_groups(&caller(), vec![self.group]).await,
+            Call::DeleteGroup => {
+                let wanted = DeleteSnapshotGroups { groups: vec![self.group], with_images: None };
+                control.delete_snapshot_groups(&caller(), wanted).await
+            }
         }
     }
 

@@ -18,6 +18,10 @@ fn of(disks: &[DiskId]) -> CreateSnapshotGroup {
     CreateSnapshotGroup { disks: disks.to_vec(), ..CreateSnapshotGroup::default() }
 }
 
+fn deleted(groups: &[ashlar_types::SnapshotGroupId]) -> DeleteSnapshotGroups {
+    DeleteSnapshotGroups { groups: groups.to_vec(), with_images: None }
+}
+
 fn applied(view: &SnapshotGroupView) -> ApplySnapshotGroup {
     let target = |snapshot: &Snapshot| (snapshot.id, snapshot.disk.unwrap());
     ApplySnapshotGroup {
@@ -57,7 +61,7 @@ async fn a_group_is_taken_rolled_back_and_deleted_as_one() {
     let refused = world.control.delete_snapshots(&caller(), vec![member]).await.unwrap_err();
     assert!(matches!(refused, ControlError::SnapshotGroup(SnapshotGroupError::Member { .. })), "{refused:?}");
     world.check_rest().await;
-    world.control.delete_snapshot_groups(&caller(), vec![group]).await.unwrap();
+    world.control.delete_snapshot_groups(&caller(), deleted(&[group])).await.unwrap();
     assert_eq!((world.groups().await.total_count, world.snapshots().await.total_count), (0, 0));
     world.check_rest().await;
 }
@@ -94,7 +98,8 @@ async fn wrong_groups_are_refused_and_change_nothing() {
     let foreign = ApplySnapshotGroup { targets: vec![(single, here[0])], ..applied(&view) };
     assert!(world.control.apply_snapshot_group(&caller(), foreign).await.is_err());
     let missing = "csnap-zzzzzzzz".parse().unwrap();
-    let refused = world.control.delete_snapshot_groups(&caller(), vec![group, missing]).await.unwrap_err();
+    let refused =
+        world.control.delete_snapshot_groups(&caller(), deleted(&[group, missing])).await.unwrap_err();
     assert!(matches!(refused, ControlError::SnapshotGroup(SnapshotGroupError::NotFound(_))));
     world.detach(here[1]).await.unwrap();
     let instance = world.instance("ap-guangzhou-3").await;

@@ -82,7 +82,7 @@ fn shown(view: SnapshotView) -> Snapshot {
     }
 }
 
-fn image_shown((image, name): (ashlar_types::ImageId, String)) -> Image {
+pub(super) fn image_shown((image, name): (ashlar_types::ImageId, String)) -> Image {
     Image { image_id: image.to_string(), image_name: name }
 }
 

@@ -9,6 +9,7 @@ use ashlar_api::{IsoDateTime, UtcOffset};
 use ashlar_control::{Caller, Control, SnapshotGroupView};
 use ashlar_types::UnixMillis;
 
+use super::snapshot::image_shown;
 use crate::service::{Handled, pack};
 
 pub(super) async fn create_snapshot_group(
@@ -43,7 +44,8 @@ pub(super) async fn describe_snapshot_groups(
 fn shown(view: SnapshotGroupView) -> SnapshotGroup {
     let iso = |time: UnixMillis| IsoDateTime { time, offset: UtcOffset::UTC };
     let contain_root_snapshot = view.contains_root();
-    let SnapshotGroupView { group, snapshots } = view;
+    let SnapshotGroupView { group, snapshots, images } = view;
+    let image_count = images.len() as u64;
     SnapshotGroup {
         snapshot_group_id: group.id,
         snapshot_group_type: "NORMAL".to_owned(),
@@ -53,9 +55,9 @@ fn shown(view: SnapshotGroupView) -> SnapshotGroup {
         percent: group.percent,
         create_time: iso(group.created),
         modify_time: iso(group.modified),
-        images: Vec::new(),
+        images: images.into_iter().map(image_shown).collect(),
         snapshot_group_name: group.name,
-        image_count: 0,
+        image_count,
         // No call gives a group a deadline, and its snapshots take none while they are in it.
         is_permanent: true,
         deadline_time: None,
@@ -78,13 +80,13 @@ pub(super) async fn apply_snapshot_group(
     Ok(ApplySnapshotGroupResponse {})
 }
 
-/// There are no images yet, so `DeleteBindImages` finds none to delete.
 pub(super) async fn delete_snapshot_group(
     control: &Control,
     caller: &Caller,
     request: DeleteSnapshotGroup,
 ) -> Handled<DeleteSnapshotGroupResponse> {
-    let ids = ashlar_control::merged_group_ids(request.snapshot_group_id, request.snapshot_group_ids)?;
-    control.delete_snapshot_groups(caller, ids).await?;
+    let groups = ashlar_control::merged_group_ids(request.snapshot_group_id, request.snapshot_group_ids)?;
+    let wanted = ashlar_control::DeleteSnapshotGroups { groups, with_images: request.delete_bind_images };
+    control.delete_snapshot_groups(caller, wanted).await?;
     Ok(DeleteSnapshotGroupResponse {})
 }

@@ -2,8 +2,8 @@
 //!
 //! Left side: `api.json` of each product in the installed `tccli` package. Right side: the schema that `ashlar-api`
 //! prints. Everything that the left has and the right lacks is a gap: of the block storage every action, of the
-//! other products what the actions lack that exist here. `docs/coverage-gaps.json` is the list of known gaps: it
-//! may only shrink. `docs/coverage.md` is the same for people.
+//! other products what the actions lack that exist here. `docs/coverage-gaps.json` is the list of known gaps, each
+//! with its reason: it may only shrink. `docs/coverage.md` is the same for people.
 
 mod description;
 mod gaps;
@@ -12,7 +12,7 @@ mod report;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
@@ -38,14 +38,18 @@ struct Product {
     ours: Description,
 }
 
+/// Known gaps, each with the reason for it.
+type Reasons = BTreeMap<String, String>;
+
 /// What to do with the outcome of the comparison.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Mode {
     /// Write both files; a new gap is an error.
     Write,
-    /// Write both files, new gaps included: for a newer description by the vendor.
+    /// Write both files, new gaps included, for a newer description by the vendor; somebody has to write their
+    /// reasons then.
     Accept,
-    /// Write nothing; a new gap, a closed one still listed, or a stale report is an error.
+    /// Write nothing; a new gap, a closed one still listed, one without a reason, or a stale report is an error.
     Check,
 }
 
@@ -63,17 +67,18 @@ pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<()> {
     };
     let products = products(workspace)?;
     let gaps: BTreeSet<Gap> = products.iter().flat_map(Product::gaps).collect();
-    let report = report::markdown(&products);
     let listed = listed_gaps(workspace)?;
     compare(&gaps, listed.as_ref(), mode)?;
+    let reasons = with_reasons(&gaps, &listed.unwrap_or_default());
+    let report = report::markdown(&products, &reasons);
     if mode == Mode::Check {
         return check_report(workspace, &report);
     }
     write(workspace, REPORT, &report)?;
-    write(workspace, KNOWN_GAPS, &gaps_text(&gaps)?)?;
+    write(workspace, KNOWN_GAPS, &gaps_text(&reasons)?)?;
     let count: usize = products.iter().map(|product| product.ours.actions.len()).sum();
     println!("coverage: {count} actions of {} products, {} gaps", products.len(), gaps.len());
-    Ok(())
+    check_reasons(&reasons)
 }
 
 impl Product {
@@ -120,42 +125,59 @@ fn our_json(workspace: &Workspace) -> Result<Value> {
     serde_json::from_str(&text).context(ErrorKind::Format, || "the schema that ashlar-api prints".to_owned())
 }
 
-/// The list of known gaps, none when it was never written.
-fn listed_gaps(workspace: &Workspace) -> Result<Option<BTreeSet<String>>> {
+/// The list of known gaps with their reasons, none when it was never written.
+fn listed_gaps(workspace: &Workspace) -> Result<Option<Reasons>> {
     let path = workspace.root().join(KNOWN_GAPS);
     if !path.exists() {
         return Ok(None);
     }
     let text = std::fs::read_to_string(&path).context(ErrorKind::Io, || KNOWN_GAPS.to_owned())?;
-    let value: Value = serde_json::from_str(&text).context(ErrorKind::Format, || KNOWN_GAPS.to_owned())?;
-    let not_a_list = || XtaskError::new(ErrorKind::Format, format!("{KNOWN_GAPS} is not a list of texts"));
-    let entries = value.as_array().ok_or_else(not_a_list)?;
-    let texts = entries.iter().map(|entry| entry.as_str().map(str::to_owned).ok_or_else(not_a_list));
-    texts.collect::<Result<_>>().map(Some)
+    read_gaps(&text).map(Some)
 }
 
-fn gaps_text(gaps: &BTreeSet<Gap>) -> Result<String> {
-    let names: Vec<String> = gaps.iter().map(ToString::to_string).collect();
-    let text = serde_json::to_string_pretty(&names).context(ErrorKind::Format, || KNOWN_GAPS.to_owned())?;
+fn read_gaps(text: &str) -> Result<Reasons> {
+    serde_json::from_str(text)
+        .context(ErrorKind::Format, || format!("{KNOWN_GAPS} is not an object of gaps and their reasons"))
+}
+
+/// The reason of each gap, empty when nobody has written it yet.
+fn with_reasons(gaps: &BTreeSet<Gap>, listed: &Reasons) -> Reasons {
+    let names = gaps.iter().map(ToString::to_string);
+    names.map(|name| (name.clone(), listed.get(&name).cloned().unwrap_or_default())).collect()
+}
+
+fn gaps_text(reasons: &Reasons) -> Result<String> {
+    let text = serde_json::to_string_pretty(reasons).context(ErrorKind::Format, || KNOWN_GAPS.to_owned())?;
     Ok(text + "\n")
 }
 
+/// Refuses a gap that nobody gave a reason for.
+fn check_reasons(reasons: &Reasons) -> Result<()> {
+    let without = reasons.iter().filter(|(_, reason)| reason.trim().is_empty());
+    let without: Vec<&str> = without.map(|(gap, _)| gap.as_str()).collect();
+    if without.is_empty() {
+        return Ok(());
+    }
+    Err(failed(format!("write the reason into {KNOWN_GAPS}, or close the gap: {}", without.join("; "))))
+}
+
 /// Holds the gaps found against the list.
-fn compare(gaps: &BTreeSet<Gap>, listed: Option<&BTreeSet<String>>, mode: Mode) -> Result<()> {
+fn compare(gaps: &BTreeSet<Gap>, listed: Option<&Reasons>, mode: Mode) -> Result<()> {
     let Some(listed) = listed else {
         return if mode == Mode::Check { Err(failed(format!("{KNOWN_GAPS} is missing"))) } else { Ok(()) };
     };
     let found: BTreeSet<String> = gaps.iter().map(ToString::to_string).collect();
-    let grown: Vec<&str> = found.difference(listed).map(String::as_str).collect();
+    let grown: Vec<&str> =
+        found.iter().map(String::as_str).filter(|gap| !listed.contains_key(*gap)).collect();
     if mode != Mode::Accept && !grown.is_empty() {
         return Err(failed(format!("the API has new gaps: {}", grown.join("; "))));
     }
-    let closed: Vec<&str> = listed.difference(&found).map(String::as_str).collect();
+    let closed: Vec<&str> = listed.keys().map(String::as_str).filter(|gap| !found.contains(*gap)).collect();
     if mode == Mode::Check && !closed.is_empty() {
         let closed = closed.join("; ");
         return Err(failed(format!("no gaps any more: {closed}: run `cargo xtask coverage` and commit")));
     }
-    Ok(())
+    if mode == Mode::Check { check_reasons(listed) } else { Ok(()) }
 }
 
 fn check_report(workspace: &Workspace, report: &str) -> Result<()> {

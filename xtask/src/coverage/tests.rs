@@ -24,6 +24,10 @@ fn names(vendor: &Description, ours: &Description) -> Vec<String> {
     gaps::find("cbs", vendor, ours).iter().map(ToString::to_string).collect()
 }
 
+fn reasons(entries: &[(&str, &str)]) -> Reasons {
+    entries.iter().map(|(gap, reason)| ((*gap).to_owned(), (*reason).to_owned())).collect()
+}
+
 #[test]
 fn each_kind_of_difference_is_a_gap() {
     let vendor = description(
@@ -81,8 +85,8 @@ fn the_list_of_gaps_only_shrinks() {
     let found = |names: &[&str]| {
         names.iter().map(|name| Gap::Action { product: "cbs".to_owned(), name: (*name).to_owned() }).collect()
     };
-    let listed: BTreeSet<String> = ["cbs A".to_owned(), "cbs B".to_owned()].into();
-    let answer = |names: &[&str], listed: Option<&BTreeSet<String>>, mode| {
+    let listed = reasons(&[("cbs A", "no use"), ("cbs B", "too new")]);
+    let answer = |names: &[&str], listed: Option<&Reasons>, mode| {
         compare(&found(names), listed, mode).map_err(|error| error.to_string())
     };
     for mode in [Mode::Write, Mode::Check] {
@@ -97,6 +101,23 @@ fn the_list_of_gaps_only_shrinks() {
 }
 
 #[test]
+fn every_gap_has_a_reason() {
+    let gaps: BTreeSet<Gap> =
+        ["A", "C"].map(|name| Gap::Action { product: "cbs".to_owned(), name: name.to_owned() }).into();
+    let kept = with_reasons(&gaps, &reasons(&[("cbs A", "no use"), ("cbs B", "too new")]));
+    assert_eq!(kept, reasons(&[("cbs A", "no use"), ("cbs C", "")]));
+    assert_eq!(read_gaps(&gaps_text(&kept).unwrap()).unwrap(), kept);
+    for refused in [check_reasons(&kept), compare(&gaps, Some(&kept), Mode::Check)] {
+        let message = refused.unwrap_err().to_string();
+        assert!(message.contains("cbs C") && !message.contains("cbs A"), "{message}");
+    }
+    assert!(compare(&gaps, Some(&kept), Mode::Write).is_ok());
+    let blank = reasons(&[("cbs A", "no use"), ("cbs C", " ")]);
+    assert!(compare(&gaps, Some(&blank), Mode::Check).is_err());
+    assert!(read_gaps(r#"["cbs A"]"#).is_err());
+}
+
+#[test]
 fn the_report_names_actions_and_differences() {
     let product = |name: &str| Product {
         name: name.to_owned(),
@@ -104,7 +125,8 @@ fn the_report_names_actions_and_differences() {
         vendor: description(&json!([member("Name", "string", "string", false)]), &["Break"]),
         ours: description(&json!([]), &["Own"]),
     };
-    let report = report::markdown(&[product("aaa"), product("cbs")]);
+    let reasons = reasons(&[("cbs Break", "nothing breaks"), ("cbs Make request Name: missing", "no names")]);
+    let report = report::markdown(&[product("aaa"), product("cbs")], &reasons);
     let (whole, other) = report.split_once("## `aaa` 2000-01-01").unwrap();
     for line in [
         "## `cbs` 2000-01-01",
@@ -112,11 +134,12 @@ fn the_report_names_actions_and_differences() {
         "| Break | not yet |  |",
         "| Make | yes | 1 |",
         "| Own | not in the description |  |",
-        "- cbs Make request Name: missing",
+        "- cbs Break: nothing breaks",
+        "- cbs Make request Name: missing: no names",
     ] {
         assert!(whole.lines().any(|given| given == line), "{line}\n{report}");
     }
-    assert!(other.lines().any(|line| line == "- aaa Make request Name: missing"), "{report}");
+    assert!(other.lines().any(|line| line == "- aaa Make request Name: missing: "), "{report}");
     assert!(!other.contains("Break"), "{report}");
 }
 

@@ -1,65 +1,11 @@
 """Scheduled snapshot policies: their records. Nothing fires yet."""
 
-import json
 from datetime import datetime, timedelta, timezone
 
 import pytest
-from test_reference_examples import Example, differences, send
 
 from harness.cloud import Cloud
 from harness.server import OTHER_ZONE
-from harness.signing import RawHttp
-
-EXAMPLES = {
-    "CreateAutoSnapshotPolicy": Example(
-        "CreateAutoSnapshotPolicy",
-        '{"AutoSnapshotPolicyName": "backup_data_friday", "Policy": [{"DayOfWeek": [4], "Hour": [0]}]}',
-        '{"AutoSnapshotPolicyId": "asp-1lebc9r3", "NextTriggerTime": "2018-08-08 16:00:00"}',
-    ),
-    "ModifyAutoSnapshotPolicyAttribute 1": Example(
-        "ModifyAutoSnapshotPolicyAttribute",
-        """{"AutoSnapshotPolicyId": "asp-nqu08k21", "AutoSnapshotPolicyName": "data_disk_auto_snapshot",
-            "IsPermanent": "TRUE"}""",
-        "{}",
-    ),
-    "ModifyAutoSnapshotPolicyAttribute 2": Example(
-        "ModifyAutoSnapshotPolicyAttribute", '{"AutoSnapshotPolicyId": "asp-01928374", "IsActivated": "true"}', "{}"
-    ),
-    "BindAutoSnapshotPolicy": Example(
-        "BindAutoSnapshotPolicy", "AutoSnapshotPolicyId=asp-mrsrn243&DiskIds.0=disk-dw0bbzws", "{}"
-    ),
-    "UnbindAutoSnapshotPolicy": Example(
-        "UnbindAutoSnapshotPolicy", "AutoSnapshotPolicyId=asp-mrsrn243&DiskIds.0=disk-dw0bbzws", "{}"
-    ),
-    "DeleteAutoSnapshotPolicies": Example(
-        "DeleteAutoSnapshotPolicies", "AutoSnapshotPolicyIds.0=asp-mrsrn243&AutoSnapshotPolicyIds.1=asp-3lp17ev3", "{}"
-    ),
-    "DescribeAutoSnapshotPolicies": Example(
-        "DescribeAutoSnapshotPolicies",
-        '{"Filters": [{"Name": "auto-snapshot-policy-state", "Values": ["NORMAL"]}]}',
-        """{"AutoSnapshotPolicySet": [{
-            "DiskIdSet": [], "IsActivated": true, "AdvancedRetentionPolicy": null, "IsCopyToRemote": 0,
-            "IsPermanent": false, "AutoSnapshotPolicyState": "NORMAL", "Tags": [],
-            "NextTriggerTime": "2023-03-03 07:00:00", "AutoSnapshotPolicyName": "default-policy",
-            "AutoSnapshotPolicyId": "asp-3stvwfxx", "CopyFromAccountUin": null, "InstanceIdSet": [],
-            "RetentionAmount": 0, "RetentionDays": 15, "Policy": [{"DayOfWeek": [6, 5], "Hour": [7]}],
-            "RetentionMonths": 0, "CreateTime": "2022-05-16 14:00:48", "CopyToAccountUin": null
-        }], "TotalCount": 1}""",
-    ),
-    "DescribeDiskAssociatedAutoSnapshotPolicy": Example(
-        "DescribeDiskAssociatedAutoSnapshotPolicy",
-        "DiskId=disk-dw0bbzws",
-        """{"AutoSnapshotPolicySet": [{
-            "DiskIdSet": [], "IsActivated": true, "AdvancedRetentionPolicy": null, "IsCopyToRemote": 0,
-            "IsPermanent": false, "AutoSnapshotPolicyState": "NORMAL", "NextTriggerTime": "2023-02-24 23:00:00",
-            "AutoSnapshotPolicyName": "Orch-data-1h-3d", "AutoSnapshotPolicyId": "asp-3droadm1k",
-            "CopyFromAccountUin": null, "InstanceIdSet": [], "RetentionAmount": 0, "RetentionDays": 3,
-            "Policy": [{"DayOfWeek": [0, 1], "Hour": [0]}], "RetentionMonths": 0,
-            "CreateTime": "2023-02-15 16:56:04", "CopyToAccountUin": null
-        }], "TotalCount": 1}""",
-    ),
-}
-
 
 @pytest.fixture(scope="module")
 def server(module_servers):
@@ -89,55 +35,6 @@ def shown(cloud, policy):
     answer = cloud.call("DescribeAutoSnapshotPolicies", AutoSnapshotPolicyIds=[policy])
     assert answer["TotalCount"] == len(answer["AutoSnapshotPolicySet"]) <= 1
     return answer["AutoSnapshotPolicySet"][0] if answer["AutoSnapshotPolicySet"] else None
-
-
-@pytest.mark.parametrize("written", ["as on the page", "in the other encoding"])
-@pytest.mark.parametrize("name", EXAMPLES)
-def test_an_example_of_the_reference_is_answered_as_documented(server, cloud, make, name, written):
-    example, raw = EXAMPLES[name], RawHttp(server)
-    ids, disk = {}, cloud.create_disk()
-    for documented in ("asp-nqu08k21", "asp-01928374", "asp-mrsrn243", "asp-3lp17ev3"):
-        if documented in example.given:
-            ids[documented] = make(IsActivated=documented != "asp-01928374")
-    if "disk-dw0bbzws" in example.given:
-        ids["disk-dw0bbzws"] = disk
-    bound = ids.get("asp-mrsrn243") or make(RetentionDays=3)
-    if name.startswith(("Unbind", "DescribeDisk")):
-        cloud.call("BindAutoSnapshotPolicy", AutoSnapshotPolicyId=bound, DiskIds=[disk])
-    is_json = example.given.startswith("{")
-    encodings = {"as on the page": ("query", "json"), "in the other encoding": ("json", "form")}
-    answer = send(raw, example, ids, encodings[written][is_json])
-    documented = json.loads(example.answer)
-    wrong = list(differences(documented, answer))
-    assert not wrong, "\n".join(wrong)
-    assert set(answer) == {*documented, "RequestId"}
-    check_effect(cloud, name, ids, answer, disk)
-
-
-def check_effect(cloud, name, ids, answer, disk):
-    """What the example's page says that the call does."""
-    real = list(ids.values())
-    if name == "CreateAutoSnapshotPolicy":
-        found = shown(cloud, answer["AutoSnapshotPolicyId"])
-        assert (found["AutoSnapshotPolicyName"], found["RetentionDays"]) == ("backup_data_friday", 7)
-        assert found["Policy"] == [{"DayOfWeek": [4], "Hour": [0]}]
-        assert found["NextTriggerTime"] == answer["NextTriggerTime"]
-        cloud.call("DeleteAutoSnapshotPolicies", AutoSnapshotPolicyIds=[answer["AutoSnapshotPolicyId"]])
-    elif name == "ModifyAutoSnapshotPolicyAttribute 1":
-        found = shown(cloud, *real)
-        assert (found["AutoSnapshotPolicyName"], found["IsPermanent"]) == ("data_disk_auto_snapshot", True)
-    elif name == "ModifyAutoSnapshotPolicyAttribute 2":
-        assert shown(cloud, *real)["IsActivated"] is True
-    elif name == "BindAutoSnapshotPolicy":
-        assert shown(cloud, ids["asp-mrsrn243"])["DiskIdSet"] == [disk]
-    elif name == "UnbindAutoSnapshotPolicy":
-        assert shown(cloud, ids["asp-mrsrn243"])["DiskIdSet"] == []
-    elif name == "DeleteAutoSnapshotPolicies":
-        assert [shown(cloud, policy) for policy in real] == [None, None]
-    elif name == "DescribeAutoSnapshotPolicies":
-        assert {policy["AutoSnapshotPolicyState"] for policy in answer["AutoSnapshotPolicySet"]} == {"NORMAL"}
-    else:
-        assert [policy["RetentionDays"] for policy in answer["AutoSnapshotPolicySet"]] == [3]
 
 
 def now():

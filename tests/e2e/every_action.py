@@ -32,6 +32,8 @@ class Place:
     server: Server
     machine: str  # with a system disk of 20 GiB
     node: str
+    lighthouse: str  # a machine of Lighthouse
+    fixed: dict  # what `ashlar fix-snapshot` took of the machine
     partner: str  # another account's number
     partner_secret: tuple
     role: str  # the name of a role that may read disks
@@ -434,6 +436,48 @@ def temporary_keys(tell):
     tell.cbs("TerminateDisks", DiskIds=[disk])
 
 
+def machines_of_lighthouse(tell):
+    """A machine that goes back to a snapshot of the disk that it boots from."""
+    machine = tell.place.lighthouse
+    of_machine = [{"Name": "instance-id", "Values": ["ins-" + machine.split("-")[1]]}]
+    (disk,) = [one["DiskId"] for one in tell.cbs("DescribeDisks", Filters=of_machine)["DiskSet"]]
+    tell.write(disk, b"a" * 4 * KIB)
+    tags = [{"Key": "story", "Value": "lighthouse"}]
+    wanted = {"InstanceId": machine, "SnapshotName": "before", "Tags": tags}
+    taken = tell.call("lighthouse", "CreateInstanceSnapshot", **wanted)["SnapshotId"]
+    tell.write(disk, b"b" * 4 * KIB)
+
+    def shown():
+        wanted = {"Filters": [{"Name": "snapshot-id", "Values": [taken]}], "Offset": 0, "Limit": 10}
+        answer = tell.call("lighthouse", "DescribeSnapshots", **wanted)
+        assert answer["TotalCount"] == len(answer["SnapshotSet"]) <= 1
+        return answer["SnapshotSet"][0] if answer["SnapshotSet"] else None
+
+    def finished(operation):
+        found = shown()
+        return (found["LatestOperation"], found["LatestOperationState"]) == (operation, "SUCCESS")
+
+    wait_until(lambda: finished("CreateInstanceSnapshot"), "the snapshot is taken")
+    tell.call("lighthouse", "ApplyInstanceSnapshot", InstanceId=machine, SnapshotId=taken)
+    wait_until(lambda: finished("RollbackInstanceSnapshot"), "the machine went back")
+    assert tell.read(disk, 4 * KIB) == b"a" * 4 * KIB
+    tell.call("lighthouse", "ModifySnapshotAttribute", SnapshotId=taken, SnapshotName="after")
+    assert (shown()["SnapshotName"], shown()["Percent"]) == ("after", 100)
+    tell.call("lighthouse", "DeleteSnapshots", SnapshotIds=[taken])
+    wait_until(lambda: shown() is None, "the snapshot is gone")
+
+
+def before_a_fix(tell):
+    """What was taken of a machine before it was fixed."""
+    (machine,) = tell.call("cvm", "DescribeInstances", InstanceIds=[tell.place.machine])["InstanceSet"]
+    wanted = {"Quuids": [machine["Uuid"]], "Type": 1, "Limit": 10, "Offset": 0}
+    answer = tell.call("cwp", "DescribeMachineSnapshot", **wanted)
+    (shown,) = answer["List"]
+    assert (answer["TotalCount"], answer["SnapshotCheck"], shown["SnapshotName"]) == (1, True, "story")
+    assert shown["SnapshotId"] == tell.place.fixed["snapshots"][0]["snapshot_id"]
+    assert (shown["InstanceId"], shown["DiskId"]) == (tell.place.machine, machine["SystemDisk"]["DiskId"])
+
+
 PARTS = (
     where_disks_can_be,
     a_disk,
@@ -445,6 +489,8 @@ PARTS = (
     shares_and_copies,
     policies,
     money,
+    machines_of_lighthouse,
+    before_a_fix,
     temporary_keys,
 )
 

@@ -55,10 +55,14 @@ def place(server, tmp_path_factory):
     attach_policy(server, directory, "read", statement("allow", "cbs:DescribeDisks"), holder=("--role", "reader"))
     partner = str(admin(server, "account", "add", "partner")["uin"])
     machine = admin(server, "instance", "add", "--zone", every_action.ZONE, "--system-disk", "20")
+    product = ("--product", "lighthouse", "--system-disk", "10")
+    lighthouse = admin(server, "instance", "add", "--zone", every_action.ZONE, *product)
     return Place(
         server=server,
         machine=machine["instance_id"],
         node=server.add_instance(),
+        lighthouse=lighthouse["instance_id"],
+        fixed=admin(server, "fix-snapshot", "--instance", machine["instance_id"], "--name", "story"),
         partner=partner,
         partner_secret=new_key(server, "--account", partner),
         role="reader",

@@ -13,7 +13,7 @@ use crate::error_code::ErrorCode;
 use crate::resource::Resource;
 use crate::schema::{ActionSchema, Rules};
 use crate::value::Value;
-use crate::{cbs, cvm, sts, tag};
+use crate::{cbs, cvm, cwp, lighthouse, sts, tag};
 
 /// What the tables say about an action.
 #[derive(Debug, Clone, Copy)]
@@ -227,6 +227,8 @@ macro_rules! products {
 products! {
     Cbs(cbs::CbsAction, CbsApi);
     Cvm(cvm::CvmAction, CvmApi);
+    Cwp(cwp::CwpAction, CwpApi);
+    Lighthouse(lighthouse::LighthouseAction, LighthouseApi);
     Sts(sts::StsAction, StsApi);
     Tag(tag::TagAction, TagApi);
 }

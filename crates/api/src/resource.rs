@@ -24,6 +24,8 @@ pub enum ResourceKind {
     LighthouseInstance,
     /// `qcs::lighthouse:REGION:uin/UIN:snapshot/lhsnap-xxxxxxxx`.
     LighthouseSnapshot,
+    /// `qcs::cwp:REGION:uin/UIN:machine/QUUID`.
+    Machine,
     /// `qcs::cam::uin/UIN:roleName/NAME`; the parameter holds the whole of it.
     Role,
     /// The parameter holds a whole six-part name, of whatever kind.
@@ -44,6 +46,7 @@ impl ResourceKind {
             Self::Image => Some(("cvm", "image")),
             Self::LighthouseInstance => Some(("lighthouse", "instance")),
             Self::LighthouseSnapshot => Some(("lighthouse", "snapshot")),
+            Self::Machine => Some(("cwp", "machine")),
             Self::Role | Self::Any => None,
         }
     }

@@ -37,6 +37,7 @@ pub fn missing_name(kind: ResourceKind) -> &'static str {
         ResourceKind::Image => "img-00000000",
         ResourceKind::LighthouseInstance => "lhins-00000000",
         ResourceKind::LighthouseSnapshot => "lhsnap-00000000",
+        ResourceKind::Machine => "00000000-0000-0000-0000-000000000000",
         ResourceKind::Role => "qcs::cam::uin/100000000001:roleName/none",
         ResourceKind::Any => "qcs::cvm:ap-guangzhou:uin/100000000001:instance/ins-00000000",
     }

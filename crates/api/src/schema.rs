@@ -51,6 +51,8 @@ pub struct Rules {
     pub range: Option<(i64, i64)>,
     /// The only values that an integer may have.
     pub one_of: Option<&'static [i64]>,
+    /// The code where an integer is not in its range, if the document has one of its own for that.
+    pub range_code: Option<crate::ErrorCode>,
     /// The most members of a list, and the code where there are more.
     pub count_max: Option<(usize, crate::ErrorCode)>,
     /// False for what real clients send, or recorded answers hold, though no document lists it.
@@ -64,6 +66,7 @@ impl Rules {
         ascii_only: false,
         range: None,
         one_of: None,
+        range_code: None,
         count_max: None,
         documented: true,
     };
@@ -87,6 +90,12 @@ impl Rules {
     #[must_use]
     pub const fn range(self, min: i64, max: i64) -> Self {
         Self { range: Some((min, max)), ..self }
+    }
+
+    /// An integer of `min` to `max`; others are refused with `code`.
+    #[must_use]
+    pub const fn range_or(self, min: i64, max: i64, code: crate::ErrorCode) -> Self {
+        Self { range: Some((min, max)), range_code: Some(code), ..self }
     }
 
     /// An integer out of `values`.

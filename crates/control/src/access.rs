@@ -32,6 +32,7 @@ pub(crate) use second_factor::SecondFactor;
 
 use crate::control::Control;
 use crate::error::ControlError;
+use crate::tag::read_id;
 use policy::Verdict;
 
 /// Why a call may not be made.
@@ -146,12 +147,17 @@ impl Control {
         principal: &Principal,
         resources: &[ResourceName],
     ) -> Result<HashMap<String, Vec<String>>, ControlError> {
-        let named: Vec<Tagged> = resources.iter().filter_map(|name| name.id().parse().ok()).collect();
+        let read = |name: &ResourceName| Some((name.id().to_owned(), read_id(&name.service, name.id())?));
+        let named: Vec<(String, Tagged)> = resources.iter().filter_map(read).collect();
+        let ids: Vec<Tagged> = named.iter().map(|(_, resource)| *resource).collect();
         let mut tx = self.db.read().await?;
-        let own: Vec<Tagged> = tx.tags().owned(principal.account, &named).await?.into_keys().collect();
-        let tags = tx.tags().of(&own).await?.into_iter();
-        let written = |tags: Vec<Tag>| tags.iter().map(|tag| format!("{}&{}", tag.key, tag.value)).collect();
-        Ok(tags.map(|(resource, tags)| (resource.to_string(), written(tags))).collect())
+        let own: Vec<Tagged> = tx.tags().owned(principal.account, &ids).await?.into_keys().collect();
+        let tags = tx.tags().of(&own).await?;
+        let written = |tags: &Vec<Tag>| tags.iter().map(|tag| format!("{}&{}", tag.key, tag.value)).collect();
+        Ok(named
+            .into_iter()
+            .filter_map(|(name, resource)| Some((name, written(tags.get(&resource)?))))
+            .collect())
     }
 
     /// A code that came is looked at whatever the action is: a wrong one is never overlooked, and a good one

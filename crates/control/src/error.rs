@@ -5,15 +5,15 @@
 //! decided in one table of the server.
 
 mod image;
+mod lighthouse;
+mod parameter;
 mod snapshot_policy;
 mod tag;
 
 use std::fmt;
 
 use ashlar_db::DbError;
-use ashlar_types::{
-    DiskId, DiskState, DiskType, InstanceId, Money, ProjectId, SnapshotId, SnapshotState, Zone,
-};
+use ashlar_types::{DiskId, DiskState, DiskType, InstanceId, Money, SnapshotId, SnapshotState, Zone};
 
 use crate::access::AccessError;
 use crate::account::AccountError;
@@ -25,6 +25,8 @@ use crate::snapshot_group::SnapshotGroupError;
 use crate::snapshot_share::ShareError;
 
 pub use image::ImageError;
+pub use lighthouse::{DiskWork, LighthouseError};
+pub use parameter::{FilterIdKind, ParameterError};
 pub use snapshot_policy::SnapshotPolicyError;
 pub use tag::TagError;
 
@@ -45,6 +47,8 @@ pub enum ControlError {
     Tag(TagError),
     /// An instance forbids it.
     Instance(InstanceError),
+    /// A machine of Lighthouse, or what belongs to it, forbids it.
+    Lighthouse(LighthouseError),
     /// A quota forbids it.
     Quota(QuotaError),
     /// The caller may not do it.
@@ -69,73 +73,6 @@ pub enum ControlError {
     Job(JobError),
     /// The control database failed; the client learns no more than that.
     Db(DbError),
-}
-
-/// The request itself is wrong.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ParameterError {
-    /// A parameter that these others make necessary is missing.
-    Missing {
-        /// The parameter.
-        parameter: &'static str,
-        /// What makes it necessary.
-        why: &'static str,
-    },
-    /// A value is outside what the parameter allows.
-    Invalid {
-        /// The parameter.
-        parameter: &'static str,
-        /// What was given.
-        value: String,
-        /// What would be right.
-        expected: String,
-    },
-    /// A text is not of the parameter's form at all.
-    Malformed {
-        /// The parameter.
-        parameter: &'static str,
-        /// What was given.
-        value: String,
-        /// What would be right.
-        expected: &'static str,
-    },
-    /// A list has too many members, or a text or number is over a documented limit.
-    LimitExceeded {
-        /// The parameter.
-        parameter: &'static str,
-        /// How many there are.
-        given: u64,
-        /// How many there may be.
-        at_most: u64,
-    },
-    /// Two parameters exclude each other.
-    Excludes {
-        /// The one.
-        parameter: &'static str,
-        /// The other.
-        other: &'static str,
-    },
-    /// There is no filter of this name.
-    UnknownFilter {
-        /// The name that was given.
-        name: String,
-    },
-    /// The parameter asks for something that this service does not do.
-    NotOffered {
-        /// The parameter.
-        parameter: &'static str,
-        /// What was given.
-        value: String,
-        /// Why, and what to do instead.
-        why: &'static str,
-    },
-    /// The client token was used with other parameters.
-    ClientTokenReused {
-        /// The token.
-        token: String,
-    },
-    /// The account has no such project.
-    ProjectNotFound(ProjectId),
 }
 
 /// A disk forbids it.
@@ -260,6 +197,10 @@ pub enum InstanceError {
     },
     /// The id is taken.
     Exists(InstanceId),
+    /// It has no disks, so there is nothing to take a snapshot of.
+    NoDisks(InstanceId),
+    /// Its disks were changed meanwhile. Trying again helps.
+    Changing(InstanceId),
 }
 
 /// A quota forbids it.
@@ -343,42 +284,6 @@ pub struct JobError {
     pub detail: String,
 }
 
-impl fmt::Display for ParameterError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Missing { parameter, why } => write!(f, "The parameter `{parameter}` is missing: {why}."),
-            Self::Invalid { parameter, value, expected } => {
-                write!(
-                    f,
-                    "The value `{value}` of the parameter `{parameter}` is not valid: expected {expected}."
-                )
-            }
-            Self::Malformed { parameter, value, expected } => {
-                write!(
-                    f,
-                    "The value `{value}` of the parameter `{parameter}` is not valid: expected {expected}."
-                )
-            }
-            Self::LimitExceeded { parameter, given, at_most } => {
-                write!(f, "The parameter `{parameter}` has {given}, over the limit of {at_most}.")
-            }
-            Self::Excludes { parameter, other } => {
-                write!(f, "The parameters `{parameter}` and `{other}` exclude each other: give one of them.")
-            }
-            Self::UnknownFilter { name } => write!(f, "The filter `{name}` is not supported."),
-            Self::NotOffered { parameter, value, why } => {
-                write!(f, "The value `{value}` of the parameter `{parameter}` is not supported: {why}.")
-            }
-            Self::ClientTokenReused { token } => {
-                write!(f, "The ClientToken `{token}` was used with other parameters: choose another one.")
-            }
-            Self::ProjectNotFound(project) => {
-                write!(f, "The project `{project}` of the parameter `ProjectId` does not exist.")
-            }
-        }
-    }
-}
-
 impl fmt::Display for DiskError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -453,6 +358,12 @@ impl fmt::Display for InstanceError {
                 write!(f, "The instance `{instance}` has {disk_count} attached disks: detach them first.")
             }
             Self::Exists(instance) => write!(f, "The instance `{instance}` exists already."),
+            Self::NoDisks(instance) => {
+                write!(f, "The instance `{instance}` has no disks: there is nothing to take a snapshot of.")
+            }
+            Self::Changing(instance) => {
+                write!(f, "The disks of the instance `{instance}` are being changed: try again.")
+            }
         }
     }
 }
@@ -522,6 +433,7 @@ impl fmt::Display for ControlError {
             Self::Image(error) => error.fmt(f),
             Self::Tag(error) => error.fmt(f),
             Self::Instance(error) => error.fmt(f),
+            Self::Lighthouse(error) => error.fmt(f),
             Self::Quota(error) => error.fmt(f),
             Self::Access(error) => error.fmt(f),
             Self::Account(error) => error.fmt(f),
@@ -549,6 +461,7 @@ impl std::error::Error for ControlError {
             | Self::Image(_)
             | Self::Tag(_)
             | Self::Instance(_)
+            | Self::Lighthouse(_)
             | Self::Quota(_)
             | Self::Access(_)
             | Self::Account(_)
@@ -582,6 +495,7 @@ family! {
     Image(ImageError),
     Tag(TagError),
     Instance(InstanceError),
+    Lighthouse(LighthouseError),
     Quota(QuotaError),
     Access(AccessError),
     Account(AccountError),

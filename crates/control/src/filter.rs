@@ -7,9 +7,9 @@ use ashlar_db::{
     DiskBackupFilter, DiskFilter, DiskOrderField, ImageFilter, InstanceFilter, Order, Page, SnapshotFilter,
     SnapshotGroupFilter, SnapshotPolicyFilter, Tag,
 };
-use ashlar_types::{DiskState, ProjectId};
+use ashlar_types::{DiskState, LighthouseDiskId, LighthouseInstanceId, LighthouseSnapshotId, ProjectId};
 
-use crate::error::{ControlError, ParameterError, QuotaError};
+use crate::error::{ControlError, FilterIdKind, ParameterError, QuotaError};
 use crate::settings::Limits;
 
 /// A filter as a request names it. Its values are alternatives.
@@ -73,13 +73,30 @@ pub(crate) fn check_ids<T: PartialEq + Display>(
     }
     at_most(parameter, ids.len(), limit)?;
     let twice = ids.iter().enumerate().find(|(at, id)| ids[..*at].contains(id));
-    twice.map_or(Ok(()), |(_, id)| Err(invalid(parameter, id, "each id once")))
+    let duplicated = |value: &T| ParameterError::Duplicated { parameter, value: value.to_string() };
+    twice.map_or(Ok(()), |(_, id)| Err(duplicated(id)))
 }
 
 /// Refuses names over the limit. Characters are free; the limit counts bytes.
 pub(crate) fn check_name(parameter: &'static str, name: &str, limits: &Limits) -> Result<(), ParameterError> {
     if name.len() as u64 > limits.name_bytes {
         return Err(invalid(parameter, name, format!("at most {} bytes", limits.name_bytes)));
+    }
+    if name.chars().any(char::is_control) {
+        return Err(invalid(parameter, name.escape_default(), "no control characters"));
+    }
+    Ok(())
+}
+
+/// The same where the limit counts characters.
+pub(crate) fn check_name_chars(
+    parameter: &'static str,
+    name: &str,
+    limits: &Limits,
+) -> Result<(), ParameterError> {
+    if name.chars().count() as u64 > limits.name_bytes {
+        let at_most = limits.name_bytes;
+        return Err(ParameterError::NameTooLong { parameter, value: name.to_owned(), at_most });
     }
     if name.chars().any(char::is_control) {
         return Err(invalid(parameter, name.escape_default(), "no control characters"));
@@ -258,6 +275,44 @@ fn snapshot_filter(filter: &Filter) -> Result<SnapshotFilter, ParameterError> {
             None => return Err(unknown(filter)),
         },
     })
+}
+
+/// The conditions of a DescribeSnapshots call of Lighthouse, in whose ids its values are.
+pub(crate) fn lighthouse_filters(
+    filters: &[Filter],
+    limits: &Limits,
+) -> Result<Vec<SnapshotFilter>, ParameterError> {
+    check_filters(filters, limits)?;
+    let condition = |filter: &Filter| {
+        Ok(match filter.name.as_str() {
+            "snapshot-id" => {
+                SnapshotFilter::Id(ids::<LighthouseSnapshotId, _>(filter, FilterIdKind::Snapshot)?)
+            }
+            "disk-id" => SnapshotFilter::Disk(ids::<LighthouseDiskId, _>(filter, FilterIdKind::Disk)?),
+            "instance-id" => SnapshotFilter::LighthouseInstance(ids::<LighthouseInstanceId, _>(
+                filter,
+                FilterIdKind::Instance,
+            )?),
+            "snapshot-name" => {
+                let mut names = filter.values.iter();
+                names.try_for_each(|name| check_name_chars("Filters", name, limits))?;
+                SnapshotFilter::Name(filter.values.clone())
+            }
+            "tag-key" => SnapshotFilter::TagKey(filter.values.clone()),
+            "tag-value" => SnapshotFilter::TagValue(filter.values.clone()),
+            name => match tag_key(name) {
+                Some(key) => SnapshotFilter::Tag { key: key.to_owned(), values: filter.values.clone() },
+                None => return Err(unknown(filter)),
+            },
+        })
+    };
+    filters.iter().map(condition).collect()
+}
+
+/// The values of a filter as ids of one product, in the names that they have inside.
+fn ids<I: FromStr, T: From<I>>(filter: &Filter, kind: FilterIdKind) -> Result<Vec<T>, ParameterError> {
+    let refused = |text: &String| ParameterError::FilterId { kind, value: text.clone() };
+    filter.values.iter().map(|text| text.parse::<I>().map(T::from).map_err(|_| refused(text))).collect()
 }
 
 /// The conditions of a DescribeAutoSnapshotPolicies call.

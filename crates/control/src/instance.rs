@@ -95,7 +95,7 @@ impl Control {
         let mut tx = self.db.read().await?;
         let found = tx.instances().find(account, id).await?.ok_or(InstanceError::NotFound(id))?;
         let operator = operator(&found.instance);
-        let inside = tx.disks().list(&list::disks_in(&operator, vec![id])).await?.items;
+        let inside = tx.disks().list(&disks_in(&operator, vec![id])).await?.items;
         drop(tx);
         if let [only] = inside.as_slice()
             && is_system(&only.disk)
@@ -121,7 +121,7 @@ impl Control {
         let mut tx = self.db.read().await?;
         let found = tx.instances().find(account, id).await?.ok_or(InstanceError::NotFound(id))?;
         let caller = operator(&found.instance);
-        let inside = tx.disks().list(&list::disks_in(&caller, vec![id])).await?.items;
+        let inside = tx.disks().list(&disks_in(&caller, vec![id])).await?.items;
         drop(tx);
         for listing in inside.into_iter().filter(|listing| !is_system(&listing.disk)) {
             let disks = vec![listing.disk.id];
@@ -157,6 +157,7 @@ impl Control {
     }
 }
 
+pub(crate) use list::disks_in;
 pub use list::{DescribeInstances, InstanceView, instance_uuid};
 
 /// The operator, who acts for the owner of an instance.

@@ -139,6 +139,15 @@ pub(crate) enum Work {
     ApplySnapshotGroup {
         members: Vec<GroupMember>,
     },
+    /// Rolls a disk back that stays in its machine, which is cut off it meanwhile.
+    ApplyInstanceSnapshot {
+        #[serde(with = "text")]
+        disk: DiskId,
+        #[serde(with = "text")]
+        snapshot: SnapshotId,
+        #[serde(with = "text")]
+        instance: InstanceId,
+    },
 }
 
 /// A disk and the snapshot of it that belongs to a group.
@@ -261,6 +270,7 @@ impl Work {
             Work::CopySnapshot { .. } => "copy_snapshot",
             Work::CreateSnapshotGroup { .. } => "create_snapshot_group",
             Work::ApplySnapshotGroup { .. } => "apply_snapshot_group",
+            Work::ApplyInstanceSnapshot { .. } => "apply_instance_snapshot",
         }
     }
 
@@ -283,6 +293,9 @@ impl Work {
             Work::ApplySnapshot { .. } | Work::ApplyDiskBackup { .. } | Work::ApplySnapshotGroup { .. } => {
                 &[Step::RollBackVolume, Step::Settle]
             }
+            Work::ApplyInstanceSnapshot { .. } => {
+                &[Step::WithdrawExports, Step::RollBackVolume, Step::PublishExports, Step::Settle]
+            }
             // Nobody opens a backup point, so it has no export.
             Work::CreateDiskBackup { .. } => &[Step::TakeSnapshot, Step::Settle],
             Work::DeleteDiskBackups { .. } => &[Step::DeleteSnapshots, Step::Settle],
@@ -304,7 +317,9 @@ impl Work {
         match self {
             Work::CreateDisks { .. } => &[Step::DeleteVolumes, Step::GiveBack],
             Work::AttachDisks { .. } => &[Step::WithdrawExports, Step::GiveBack],
-            Work::DetachDisks { .. } => &[Step::PublishExports, Step::GiveBack],
+            Work::DetachDisks { .. } | Work::ApplyInstanceSnapshot { .. } => {
+                &[Step::PublishExports, Step::GiveBack]
+            }
             // What was deleted stays deleted; what is left is shown again.
             Work::TerminateDisks { .. } | Work::DeleteSnapshots { .. } => {
                 &[Step::PublishSnapshots, Step::GiveBack]
@@ -348,6 +363,7 @@ impl Work {
             | Work::ChangeDiskType { disk, .. }
             | Work::CreateSnapshot { disk, .. }
             | Work::ApplySnapshot { disk, .. }
+            | Work::ApplyInstanceSnapshot { disk, .. }
             | Work::CreateDiskBackup { disk, .. }
             | Work::ApplyDiskBackup { disk, .. }
             | Work::ConvertDiskBackup { disk, .. } => vec![*disk],
@@ -377,6 +393,7 @@ impl Work {
             | Work::InitializeDisks { .. }
             | Work::ChangeDiskType { .. }
             | Work::ApplySnapshot { .. }
+            | Work::ApplyInstanceSnapshot { .. }
             | Work::CreateDiskBackup { .. }
             | Work::ApplyDiskBackup { .. }
             | Work::DeleteDiskBackups { .. }
@@ -401,6 +418,7 @@ impl Work {
             | Work::ApplyDiskBackup { .. }
             | Work::CopySnapshot { .. }
             | Work::CreateSnapshotGroup { .. }
+            | Work::ApplyInstanceSnapshot { .. }
             | Work::ApplySnapshotGroup { .. } => Vec::new(),
         }
     }

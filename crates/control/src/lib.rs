@@ -15,10 +15,12 @@ mod disk_backup;
 mod error;
 mod expectation;
 mod filter;
+mod fix_snapshot;
 mod image;
 mod instance;
 mod job;
 mod leader;
+mod lighthouse;
 mod limit;
 mod money;
 mod old_records;
@@ -60,14 +62,16 @@ pub use disk::{
 };
 pub use disk_backup::{ApplyDiskBackup, DescribeDiskBackups, DiskBackupError};
 pub use error::{
-    ControlError, DiskError, ImageError, InstanceError, JobError, JobErrorKind, MoneyError, ParameterError,
-    QuotaError, SnapshotError, SnapshotPolicyError, TagError,
+    ControlError, DiskError, DiskWork, FilterIdKind, ImageError, InstanceError, JobError, JobErrorKind,
+    LighthouseError, MoneyError, ParameterError, QuotaError, SnapshotError, SnapshotPolicyError, TagError,
 };
 pub use expectation::{PoolExpectation, pool_expectation};
 pub use filter::Filter;
+pub use fix_snapshot::{DescribeMachineSnapshot, MachineSnapshots, TakenBeforeFix};
 pub use image::{CreateImage, DeleteImages, DescribeImages, ImageView};
 pub use instance::{AttachDetail, DescribeInstances, InstanceView, NewInstance, instance_uuid};
 pub use leader::Leadership;
+pub use lighthouse::{CreateInstanceSnapshot, DescribeInstanceSnapshots, InstanceSnapshotView};
 pub use limit::AccountLimit;
 pub use operation_log::{ActionOffline, DescribeOperationLogs, OperationLog};
 pub use price::{
@@ -99,15 +103,15 @@ pub use snapshot_recycle::RecycledSnapshot;
 pub use snapshot_share::{ModifySnapshotsSharePermission, ShareError, SharePermission};
 pub use tag::{
     DescribeProjects, DescribeResourceTags, GetResources, ModifyResourceTags, ProjectView, ResourceTags,
-    TaggedResources,
+    TaggedResources, resource_id,
 };
 pub use user::{NewRole, PolicyHolder};
 pub use wire_time::{parse_iso, wire_time, wire_time_iso};
 
 // The rows that calls hand out are those of the database.
 pub use ashlar_db::{
-    Account, ApiKey, AttachedPolicy, AutoMount, BillBy, BillLine, Disk, DiskBackup, EncryptType,
-    ImageSnapshot, Instance, InstanceListing, LatestOperation, LedgerEntry, LedgerKind, Listed, MfaDevice,
-    NetworkEffect, OperationState, Role, ScheduleState, Snapshot, SnapshotGroup, SnapshotPolicy,
+    Account, ApiKey, AttachedPolicy, AutoMount, BillBy, BillLine, DbErrorKind, Disk, DiskBackup, EncryptType,
+    FixSnapshot, ImageSnapshot, Instance, InstanceListing, LatestOperation, LedgerEntry, LedgerKind, Listed,
+    MfaDevice, NetworkEffect, OperationState, Role, ScheduleState, Snapshot, SnapshotGroup, SnapshotPolicy,
     SnapshotShare, Tag, TagCondition, Tagged, User,
 };

@@ -370,10 +370,11 @@ impl Control {
         for id in &ids {
             let snapshot = find(&mut tx, caller, *id).await?;
             state::snapshot_ready(&snapshot)?;
-            self.check_not_locked(&snapshot)?;
-            check_may_go(&mut tx, &snapshot).await?;
-            if !with_images {
-                check_not_bound(&mut tx, *id).await?;
+            if with_images {
+                self.check_not_locked(&snapshot)?;
+                check_may_go(&mut tx, &snapshot).await?;
+            } else {
+                self.check_may_be_deleted(&mut tx, &snapshot).await?;
             }
             snapshots.push(snapshot);
         }
@@ -390,6 +391,17 @@ impl Control {
         }
         tx.commit().await?;
         self.await_job(job).await
+    }
+
+    /// Refuses what is locked, what others need, and what images are made of.
+    pub(crate) async fn check_may_be_deleted(
+        &self,
+        tx: &mut Transaction,
+        snapshot: &Snapshot,
+    ) -> Result<(), ControlError> {
+        self.check_not_locked(snapshot)?;
+        check_may_go(tx, snapshot).await?;
+        check_not_bound(tx, snapshot.id).await
     }
 
     /// Sums up the caller's snapshots of a region.

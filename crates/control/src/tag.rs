@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 
 use ashlar_db::{Listed, Page, Tag, TagCondition, Tagged};
-use ashlar_types::{AccountUin, ProjectId, Region, UnixMillis};
+use ashlar_types::{
+    AccountUin, LighthouseDiskId, LighthouseInstanceId, LighthouseSnapshotId, ProjectId, Region, UnixMillis,
+};
 
 use crate::caller::Caller;
 use crate::control::Control;
@@ -106,6 +108,54 @@ pub struct DescribeProjects {
 struct ResourceName {
     region: Region,
     resource: Tagged,
+    /// Whether it is named as one of Lighthouse.
+    is_lighthouse: bool,
+}
+
+/// The service whose machines, disks and snapshots have ids of their own.
+const LIGHTHOUSE: &str = "lighthouse";
+
+/// What an id stands for in the names of a service.
+pub(crate) fn read_id(service: &str, id: &str) -> Option<Tagged> {
+    if service != LIGHTHOUSE {
+        return id.parse().ok();
+    }
+    let snapshot = id.parse::<LighthouseSnapshotId>().map(|id| Tagged::Snapshot(id.into()));
+    let disk = || id.parse::<LighthouseDiskId>().map(|id| Tagged::Disk(id.into()));
+    let instance = || id.parse::<LighthouseInstanceId>().map(|id| Tagged::Instance(id.into()));
+    snapshot.or_else(|_| disk()).or_else(|_| instance()).ok()
+}
+
+/// The id of a resource in the names of a service.
+#[must_use]
+pub fn resource_id(service: &str, resource: Tagged) -> String {
+    match resource {
+        Tagged::Snapshot(id) if service == LIGHTHOUSE => LighthouseSnapshotId::from(id).to_string(),
+        Tagged::Disk(id) if service == LIGHTHOUSE => LighthouseDiskId::from(id).to_string(),
+        Tagged::Instance(id) if service == LIGHTHOUSE => LighthouseInstanceId::from(id).to_string(),
+        other => other.to_string(),
+    }
+}
+
+/// Whether a service has this word for resources of this kind.
+fn is_spelled(service: &str, prefix: &str, resource: Tagged) -> bool {
+    if service == LIGHTHOUSE {
+        return lighthouse_prefix(resource) == Some(prefix);
+    }
+    let (services, prefixes) = spellings(resource);
+    services.contains(&service) && prefixes.contains(&prefix)
+}
+
+/// The word that Lighthouse has for a kind of resource.
+const fn lighthouse_prefix(resource: Tagged) -> Option<&'static str> {
+    match resource {
+        Tagged::Snapshot(_) => Some("snapshot"),
+        Tagged::Disk(_) => Some("disk"),
+        Tagged::Instance(_) => Some("instance"),
+        Tagged::SnapshotPolicy(_) | Tagged::SnapshotGroup(_) | Tagged::DiskBackup(_) | Tagged::Image(_) => {
+            None
+        }
+    }
 }
 
 /// The services and words under which clients name a kind of resource, the usual one first.
@@ -124,13 +174,17 @@ fn spellings(resource: Tagged) -> (&'static [&'static str], &'static [&'static s
 }
 
 /// Services whose resources are here.
-const SERVICES: [&str; 2] = ["cvm", "cbs"];
+const SERVICES: [&str; 3] = ["cvm", "cbs", LIGHTHOUSE];
 
 /// Words before the slash that name a kind of resource here.
-const PREFIXES: [&str; 7] =
-    ["volume", "snapshot", "snapshotgroup", "instance", "image", "autosnapshotpolicy", "asp"];
+const PREFIXES: [&str; 8] =
+    ["volume", "disk", "snapshot", "snapshotgroup", "instance", "image", "autosnapshotpolicy", "asp"];
 
-fn name_of(account: AccountUin, region: &Region, resource: Tagged) -> String {
+fn name_of(account: AccountUin, region: &Region, resource: Tagged, is_lighthouse: bool) -> String {
+    if let Some(prefix) = lighthouse_prefix(resource).filter(|_| is_lighthouse) {
+        let id = resource_id(LIGHTHOUSE, resource);
+        return format!("qcs::{LIGHTHOUSE}:{region}:uin/{account}:{prefix}/{id}");
+    }
     let (services, prefixes) = spellings(resource);
     let (service, prefix) = (services.first().unwrap_or(&""), prefixes.first().unwrap_or(&""));
     format!("qcs::{service}:{region}:uin/{account}:{prefix}/{resource}")
@@ -150,10 +204,10 @@ fn read_name(caller: &Caller, text: &str) -> Result<Option<ResourceName>, TagErr
         return Err(refuse());
     }
     let is_own = uin.is_empty() || uin == caller.account.to_string();
-    let (Ok(region), Ok(resource)) = (region.parse(), id.parse()) else { return Ok(None) };
-    let (services, prefixes) = spellings(resource);
-    let is_spelled = services.contains(service) && prefixes.contains(&prefix);
-    Ok((is_own && is_spelled).then_some(ResourceName { region, resource }))
+    let (Ok(region), Some(resource)) = (region.parse(), read_id(service, id)) else { return Ok(None) };
+    let is_spelled = is_spelled(service, prefix, resource);
+    let is_lighthouse = *service == LIGHTHOUSE;
+    Ok((is_own && is_spelled).then_some(ResourceName { region, resource, is_lighthouse }))
 }
 
 impl Control {
@@ -176,9 +230,11 @@ impl Control {
             return Err(TagError::Region { given: wanted.region }.into());
         }
         let owned = tx.tags().owned(caller.account, &resources).await?;
+        let of_lighthouse = tx.tags().of_lighthouse(&resources).await?;
         let here = |resource: &Tagged| wanted.custom && owned.get(resource) == region;
-        let shown: Vec<Tagged> =
-            resources.into_iter().filter(|resource| owned.contains_key(resource)).filter(here).collect();
+        let fits = |resource: &Tagged| wanted.service != LIGHTHOUSE || of_lighthouse.contains(resource);
+        let is_owned = |resource: &Tagged| owned.contains_key(resource);
+        let shown: Vec<Tagged> = resources.into_iter().filter(is_owned).filter(here).filter(fits).collect();
         let tags = tx.tags().page(&shown, Page { offset, limit }).await?;
         Ok(ResourceTags { tags, page: (offset, limit) })
     }
@@ -194,7 +250,8 @@ impl Control {
         let name = read_name(caller, &wanted.resource)?.ok_or_else(absent)?;
         let mut tx = self.db.write().await?;
         let owned = tx.tags().owned(caller.account, &[name.resource]).await?;
-        if owned.get(&name.resource) != Some(&name.region) {
+        let is_of_lighthouse = tx.tags().of_lighthouse(&[name.resource]).await?.contains(&name.resource);
+        if owned.get(&name.resource) != Some(&name.region) || name.is_lighthouse && !is_of_lighthouse {
             return Err(absent().into());
         }
         tx.tags().unbind(name.resource, &wanted.unbind).await?;
@@ -234,9 +291,11 @@ impl Control {
         let mut tx = self.db.read().await?;
         let owned = tx.tags().owned(caller.account, &ids).await?;
         let tags = tx.tags().of(&ids).await?;
+        let of_lighthouse = tx.tags().of_lighthouse(&ids).await?;
         let shown = named.into_iter().filter_map(|(text, name)| {
             let tags = tags.get(&name.resource)?;
-            let is_here = owned.get(&name.resource) == Some(&name.region);
+            let fits = !name.is_lighthouse || of_lighthouse.contains(&name.resource);
+            let is_here = owned.get(&name.resource) == Some(&name.region) && fits;
             (is_here && meets(tags, &wanted.conditions)).then(|| (text, tags.clone()))
         });
         Ok(TaggedResources { resources: shown.collect(), token: String::new() })
@@ -261,10 +320,12 @@ impl Control {
         found.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
         let token = found.last().filter(|_| has_more).map(ToString::to_string).unwrap_or_default();
         let owned = tx.tags().owned(caller.account, &found).await?;
+        let of_lighthouse = tx.tags().of_lighthouse(&found).await?;
         let mut tags: HashMap<Tagged, Vec<Tag>> = tx.tags().of(&found).await?;
         let resources = found.into_iter().filter_map(|resource| {
             let region = owned.get(&resource)?;
-            Some((name_of(caller.account, region, resource), tags.remove(&resource)?))
+            let is_lighthouse = of_lighthouse.contains(&resource);
+            Some((name_of(caller.account, region, resource, is_lighthouse), tags.remove(&resource)?))
         });
         Ok(TaggedResources { resources: resources.collect(), token })
     }
@@ -301,11 +362,8 @@ fn resources_of(wanted: &DescribeResourceTags) -> Result<Vec<Tagged>, ControlErr
     if !PREFIXES.contains(&wanted.prefix.as_str()) {
         return Err(TagError::Prefix { given: wanted.prefix.clone() }.into());
     }
-    let is_spelled = |resource: &Tagged| {
-        let (services, prefixes) = spellings(*resource);
-        services.contains(&wanted.service.as_str()) && prefixes.contains(&wanted.prefix.as_str())
-    };
-    Ok(wanted.ids.iter().filter_map(|id| id.parse().ok()).filter(is_spelled).collect())
+    let named = wanted.ids.iter().filter_map(|id| read_id(&wanted.service, id));
+    Ok(named.filter(|resource| is_spelled(&wanted.service, &wanted.prefix, *resource)).collect())
 }
 
 fn check_change(wanted: &ModifyResourceTags, limits: &Limits) -> Result<(), ControlError> {

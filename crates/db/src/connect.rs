@@ -8,9 +8,9 @@ use sqlx::sqlite::{
 };
 
 use crate::{
-    Access, Accounts, AutoMounts, ClientTokens, DbError, DiskBackups, Disks, Images, Instances, Jobs, Leases,
-    Ledger, LimitOverrides, Operations, Places, Schedules, SnapshotCopies, SnapshotGroups, SnapshotPolicies,
-    SnapshotShares, Snapshots, Tags, Usage, Users,
+    Access, Accounts, AutoMounts, ClientTokens, DbError, DiskBackups, Disks, FixSnapshots, Images, Instances,
+    Jobs, Leases, Ledger, LimitOverrides, Operations, Places, Schedules, SnapshotCopies, SnapshotGroups,
+    SnapshotPolicies, SnapshotShares, Snapshots, Tags, Usage, Users,
 };
 
 /// The one place that names the database in use.
@@ -139,6 +139,11 @@ impl Transaction {
     /// Regions and zones.
     pub fn places(&mut self) -> Places<'_> {
         Places(&mut self.0)
+    }
+
+    /// Snapshots that fixes took.
+    pub fn fix_snapshots(&mut self) -> FixSnapshots<'_> {
+        FixSnapshots(&mut self.0)
     }
 
     /// Images.

@@ -126,6 +126,14 @@ impl Instances<'_> {
         row.as_ref().map(listing_of).transpose()
     }
 
+    /// The instance with this id, whoever has it.
+    pub async fn find_any(&mut self, id: InstanceId) -> Result<Option<Instance>, DbError> {
+        let sql = sql_of(SELECT, "WHERE i.instance_id = $1");
+        let row =
+            sqlx::query(sqlx::AssertSqlSafe(sql)).bind(id.to_string()).fetch_optional(&mut *self.0).await?;
+        Ok(row.as_ref().map(listing_of).transpose()?.map(|listing| listing.instance))
+    }
+
     /// All instances of an account, newest first.
     pub async fn list(&mut self, account: AccountUin) -> Result<Vec<InstanceListing>, DbError> {
         let sql = sql_of(SELECT, "WHERE i.uin = $1 ORDER BY i.created_ms DESC, i.sequence DESC");

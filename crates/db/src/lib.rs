@@ -17,6 +17,7 @@ mod disk_backup;
 mod disk_facet;
 mod disk_list;
 mod error;
+mod fix_snapshot;
 mod image;
 mod instance;
 mod job;
@@ -49,6 +50,7 @@ pub use disk::{
 };
 pub use disk_backup::{DiskBackup, DiskBackupFilter, DiskBackupQuery, DiskBackups};
 pub use error::{DbError, DbErrorKind};
+pub use fix_snapshot::{FixSnapshot, FixSnapshotQuery, FixSnapshots};
 pub use image::{Image, ImageFilter, ImageSnapshot, Images};
 pub use instance::{Instance, InstanceFilter, InstanceListing, InstanceQuery, Instances};
 pub use job::{JobId, JobPhase, JobRecord, Jobs, NewJob};

@@ -90,6 +90,10 @@ pub struct OperationQuery {
     pub page: Page,
 }
 
+/// The operations that take a snapshot or roll a disk back to it, as a list in SQL.
+const CONTENT_OPERATIONS: &str =
+    "'CreateSnapshot', 'CreateSnapshotGroup', 'ApplySnapshot', 'ApplySnapshotGroup'";
+
 /// Queries on the log of operations.
 #[derive(Debug)]
 pub struct Operations<'t>(pub(crate) &'t mut Connection);
@@ -136,22 +140,26 @@ impl Operations<'_> {
     }
 
     /// Forgets ended entries from before this time, at most so many, and tells how many. The newest one of a disk
-    /// or a snapshot that exists stays.
+    /// or a snapshot that exists stays, and so does the newest one that tells how a snapshot was taken or rolled back.
     pub async fn forget(&mut self, before: UnixMillis, at_most: u64) -> Result<u64, DbError> {
-        let done = sqlx::query(
+        let mut query = Builder::new(
             "DELETE FROM operations WHERE sequence IN (
-                SELECT o.sequence FROM operations o WHERE o.started_ms < $1 AND o.ended_ms IS NOT NULL AND (
+                SELECT o.sequence FROM operations o WHERE o.started_ms < ",
+        );
+        query.push_bind(before.0).push(
+            " AND o.ended_ms IS NOT NULL AND (
                     EXISTS (SELECT 1 FROM operations n
-                        WHERE n.resource_id = o.resource_id AND n.sequence > o.sequence)
+                        WHERE n.resource_id = o.resource_id AND n.sequence > o.sequence
+                            AND (o.resource_id NOT LIKE 'snap-%' OR o.operation NOT IN (",
+        );
+        query.push(CONTENT_OPERATIONS).push(") OR n.operation IN (").push(CONTENT_OPERATIONS).push(
+            ")))
                     OR NOT EXISTS (SELECT 1 FROM disks d WHERE d.disk_id = o.resource_id
                         UNION ALL SELECT 1 FROM snapshots s WHERE s.snapshot_id = o.resource_id))
-                ORDER BY o.started_ms LIMIT $2)",
-        )
-        .bind(before.0)
-        .bind(signed(at_most))
-        .execute(&mut *self.0)
-        .await?;
-        Ok(done.rows_affected())
+                ORDER BY o.started_ms LIMIT ",
+        );
+        query.push_bind(signed(at_most)).push(")");
+        Ok(query.build().execute(&mut *self.0).await?.rows_affected())
     }
 
     /// The page of the log that a query asks for.
@@ -186,12 +194,32 @@ impl Operations<'_> {
         &mut self,
         resources: &[Tagged],
     ) -> Result<HashMap<Tagged, LatestOperation>, DbError> {
+        self.newest(resources, None).await
+    }
+
+    /// The newest entry of each of these resources that tells how a snapshot was taken or rolled back.
+    pub async fn latest_of_content(
+        &mut self,
+        resources: &[Tagged],
+    ) -> Result<HashMap<Tagged, LatestOperation>, DbError> {
+        self.newest(resources, Some(CONTENT_OPERATIONS)).await
+    }
+
+    async fn newest(
+        &mut self,
+        resources: &[Tagged],
+        operations: Option<&'static str>,
+    ) -> Result<HashMap<Tagged, LatestOperation>, DbError> {
         let names: HashMap<String, Tagged> =
             resources.iter().map(|resource| (resource.to_string(), *resource)).collect();
         let mut query = Builder::new(
             "SELECT resource_id, operation, state, request_id FROM operations o
-             WHERE o.sequence = (SELECT MAX(n.sequence) FROM operations n WHERE n.resource_id = o.resource_id)",
+             WHERE o.sequence = (SELECT MAX(n.sequence) FROM operations n WHERE n.resource_id = o.resource_id",
         );
+        if let Some(operations) = operations {
+            query.push(" AND n.operation IN (").push(operations).push(")");
+        }
+        query.push(")");
         push_in(&mut query, "o.resource_id", resources, ToString::to_string);
         let rows = query.build().fetch_all(&mut *self.0).await?;
 

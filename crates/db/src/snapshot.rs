@@ -1,8 +1,8 @@
 //! Snapshots: their rows, and every way to list them.
 
 use ashlar_types::{
-    AccountUin, DiskId, DiskUsage, ProjectId, Region, SnapshotGroupId, SnapshotId, SnapshotPolicyId,
-    SnapshotPromise, SnapshotState, SnapshotType, UnixMillis, Zone,
+    AccountUin, DiskId, DiskUsage, InstanceId, ProjectId, Region, SnapshotGroupId, SnapshotId,
+    SnapshotPolicyId, SnapshotPromise, SnapshotState, SnapshotType, UnixMillis, Zone,
 };
 use sqlx::Row as _;
 
@@ -111,6 +111,10 @@ pub enum SnapshotFilter {
     Encrypt(Vec<bool>),
     /// `snapshot-type`: the account's own, or shared with it.
     Type(Vec<SnapshotType>),
+    /// The account's own, of disks of machines of Lighthouse.
+    Lighthouse,
+    /// `instance-id`: of the disks of these machines of Lighthouse.
+    LighthouseInstance(Vec<InstanceId>),
     /// `tag-key`: has a tag with one of these keys.
     TagKey(Vec<String>),
     /// `tag-value`: has a tag with one of these values.
@@ -153,14 +157,17 @@ pub struct SnapshotTotals {
 pub struct Snapshots<'t>(pub(crate) &'t mut Connection);
 
 impl Snapshots<'_> {
-    /// Adds a snapshot. `Conflict` if the id is taken.
+    /// Adds a snapshot. `Conflict` if the id is taken. One of a disk that is in a machine of Lighthouse is noted as such,
+    /// whatever takes it.
     pub async fn insert(&mut self, snapshot: &Snapshot) -> Result<(), DbError> {
         let sequence = next_sequence(self.0).await?;
         sqlx::query(
             "INSERT INTO snapshots (snapshot_id, sequence, uin, region, zone, disk_id, size_gib, disk_usage,
                 created_ms, snapshot_policy_id, encrypt_type, is_instant, snapshot_group_id, project_id, name,
-                lifecycle, state, percent, held_bytes, deadline_ms, job_id, modified_ms)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, 0, '', '', '', 0, 0, NULL, NULL, 0)",
+                lifecycle, state, percent, held_bytes, deadline_ms, job_id, modified_ms, lighthouse_instance_id)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, 0, '', '', '', 0, 0, NULL, NULL, 0,
+                (SELECT i.instance_id FROM disks d JOIN instances i ON i.instance_id = d.instance_id
+                    WHERE d.disk_id = $6 AND i.product = 'lighthouse'))",
         )
         .bind(snapshot.id.to_string())
         .bind(sequence)
@@ -233,6 +240,24 @@ impl Snapshots<'_> {
         id: SnapshotId,
     ) -> Result<Option<Snapshot>, DbError> {
         let sql = "SELECT * FROM snapshots WHERE snapshot_id = $1 AND uin = $2 AND region = $3 AND lifecycle = 'LIVE'";
+        let row = sqlx::query(sql)
+            .bind(id.to_string())
+            .bind(signed(account.0))
+            .bind(region.as_str())
+            .fetch_optional(&mut *self.0)
+            .await?;
+        row.as_ref().map(|row| snapshot_of(&Columns(row))).transpose()
+    }
+
+    /// The same, if its disk was in a machine of Lighthouse.
+    pub async fn find_of_lighthouse(
+        &mut self,
+        account: AccountUin,
+        region: &Region,
+        id: SnapshotId,
+    ) -> Result<Option<Snapshot>, DbError> {
+        let sql = "SELECT * FROM snapshots WHERE snapshot_id = $1 AND uin = $2 AND region = $3 AND lifecycle = 'LIVE'
+                AND lighthouse_instance_id IS NOT NULL";
         let row = sqlx::query(sql)
             .bind(id.to_string())
             .bind(signed(account.0))
@@ -472,6 +497,15 @@ fn push_filter(builder: &mut Builder, account: i64, filter: &SnapshotFilter) {
                 (false, true) => drop(builder.push(" AND s.uin <> ").push_bind(account)),
                 (false, false) => drop(builder.push(" AND 1 = 0")),
             }
+        }
+        SnapshotFilter::Lighthouse => {
+            builder
+                .push(" AND s.uin = ")
+                .push_bind(account)
+                .push(" AND s.lighthouse_instance_id IS NOT NULL");
+        }
+        SnapshotFilter::LighthouseInstance(values) => {
+            push_in(builder, "s.lighthouse_instance_id", values, ToString::to_string);
         }
         SnapshotFilter::TagKey(values) => push_tag(builder, account, None, "t.tag_key", values),
         SnapshotFilter::TagValue(values) => push_tag(builder, account, None, "t.tag_value", values),

@@ -1,6 +1,6 @@
 //! Tags of disks, snapshots, groups of snapshots and policies.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::str::FromStr;
 
 use ashlar_types::{
@@ -202,6 +202,18 @@ impl Tags<'_> {
             .collect()
     }
 
+    /// Those of these resources that are machines of Lighthouse, or disks or snapshots of such.
+    pub async fn of_lighthouse(&mut self, resources: &[Tagged]) -> Result<HashSet<Tagged>, DbError> {
+        let mut query = Builder::new("");
+        for (at, (id, rest)) in OF_LIGHTHOUSE.iter().enumerate() {
+            query.push(if at == 0 { "" } else { " UNION ALL " });
+            query.push("SELECT ").push(*id).push(" AS resource_id ").push(*rest);
+            push_in(&mut query, id, resources, ToString::to_string);
+        }
+        let rows = query.build().fetch_all(&mut *self.0).await?;
+        rows.iter().map(|row| Columns(row).word("resource_id")).collect()
+    }
+
     /// The resources of an account that have tags, all of these among them, by id and after `after`.
     pub async fn bearers(
         &mut self,
@@ -234,6 +246,16 @@ impl Tags<'_> {
         rows.iter().map(|row| Columns(row).word("resource_id")).collect()
     }
 }
+
+/// What belongs to Lighthouse, kind by kind: the id, and where it is found.
+const OF_LIGHTHOUSE: [(&str, &str); 3] = [
+    ("i.instance_id", "FROM instances i WHERE i.product = 'lighthouse'"),
+    (
+        "d.disk_id",
+        "FROM disks d JOIN instances m ON m.instance_id = d.instance_id WHERE m.product = 'lighthouse'",
+    ),
+    ("s.snapshot_id", "FROM snapshots s WHERE s.lighthouse_instance_id IS NOT NULL"),
+];
 
 /// Where the resources of one kind are kept.
 struct Kind {

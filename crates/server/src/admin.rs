@@ -8,6 +8,7 @@ pub(crate) mod bill;
 pub(crate) mod client;
 pub(crate) mod clock;
 pub(crate) mod disk;
+pub(crate) mod fix_snapshot;
 pub(crate) mod health;
 pub(crate) mod listener;
 pub(crate) mod money;

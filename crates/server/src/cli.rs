@@ -4,6 +4,7 @@ mod access;
 mod bill;
 mod clock;
 mod disk;
+mod fix_snapshot;
 mod money;
 mod scrub;
 mod snapshot;
@@ -20,6 +21,7 @@ pub(crate) use access::{
 pub(crate) use bill::BillFlags;
 pub(crate) use clock::ClockCommand;
 pub(crate) use disk::DiskCommand;
+pub(crate) use fix_snapshot::FixSnapshotFlags;
 pub(crate) use money::{BalanceCommand, LimitCommand};
 pub(crate) use scrub::{CheckFlags, ScrubFlags, StatusFlags};
 pub(crate) use snapshot::SnapshotCommand;
@@ -77,6 +79,11 @@ pub(crate) enum Command {
     /// Bring deleted snapshots back, and lock snapshots.
     #[command(subcommand)]
     Snapshot(SnapshotCommand),
+    /// Take a snapshot of every disk of a machine, all at one moment, before it is fixed or patched.
+    ///
+    /// Exit 0: all of them are ready. Anything else: there is none, and stderr has one line that says why; 1: the server
+    /// refused or failed (a disk that is busy says so: try again later), 2: no server runs, or the command line is wrong.
+    FixSnapshot(FixSnapshotFlags),
     /// Show who takes how much of the pools, and what deleting it would give back.
     Du(AdminFlags),
     /// Show and move the clock of a server that runs with --test-clock.
@@ -202,7 +209,7 @@ pub(crate) enum InstanceCommand {
 }
 
 /// An instance of either product.
-fn instance_id(text: &str) -> Result<InstanceId, IdError> {
+pub(super) fn instance_id(text: &str) -> Result<InstanceId, IdError> {
     text.parse::<LighthouseInstanceId>().map(InstanceId::from).or_else(|_| text.parse())
 }
 
@@ -283,6 +290,8 @@ mod tests {
             "ashlar clock set 2027-01-01T03:00:00+08:00",
             "ashlar check --data-dir d --json",
             "ashlar du --data-dir d --json",
+            "ashlar fix-snapshot --instance ins-00000001 --name OpenSSL --data-dir d --json",
+            "ashlar fix-snapshot --instance lhins-00000001 --name OpenSSL",
             "ashlar serve --master-key-file k",
             "ashlar key rotate-master --data-dir d --json",
             "ashlar check --repair",
@@ -300,6 +309,8 @@ mod tests {
             "ashlar instance remove",
             "ashlar policy list",
             "ashlar policy detach --user a",
+            "ashlar fix-snapshot --instance ins-00000001",
+            "ashlar fix-snapshot --name OpenSSL",
         ] {
             assert!(Cli::try_parse_from(line.split(' ')).is_err(), "{line}");
         }

@@ -11,11 +11,13 @@ mod cli;
 mod clock;
 mod config;
 mod cvm;
+mod cwp;
 mod data_dir;
 mod exports;
 mod failure;
 mod faults;
 mod http;
+mod lighthouse;
 mod logging;
 mod master_key;
 mod output;
@@ -86,6 +88,10 @@ fn run(command: Command) -> Result<(), Failure> {
         }
         Command::Snapshot(command) => {
             let (command, flags) = admin::snapshot::request(command);
+            admin::client::exchange(command, flags, &process_environment)
+        }
+        Command::FixSnapshot(flags) => {
+            let (command, flags) = admin::fix_snapshot::request(flags);
             admin::client::exchange(command, flags, &process_environment)
         }
         Command::Du(flags) => admin::client::exchange(AdminCommand::ShowSpace, flags, &process_environment),

@@ -1,13 +1,19 @@
 """The official Python SDK's clients of the products around block storage."""
 
 import importlib
+import json
+import os
+import sys
+from pathlib import Path
 
+import pytest
 from tencentcloud.common import credential
 from tencentcloud.common.profile.client_profile import ClientProfile
 from tencentcloud.common.profile.http_profile import HttpProfile
 
 from harness.cloud import Cloud
 from harness.server import REGION
+from harness.tools import run
 
 # The module and the class of each product's client.
 PRODUCTS = {
@@ -34,3 +40,25 @@ class Sibling(Cloud):
         client = getattr(importlib.import_module(module), name)
         profile = ClientProfile(httpProfile=http, language="en-US")
         self.client = client(credential.Credential(secret_id, secret_key), region, profile)
+
+
+def tccli_of(server, product, home):
+    """The official command line for a product: runs `tccli PRODUCT ACTION ...` and returns what it answers."""
+    program = Path(sys.executable).with_name("tccli")
+    if not program.exists():
+        pytest.skip("tccli: not installed beside this Python")
+    keys = server.admin_environment()
+    environment = {
+        "HOME": str(home),
+        "PATH": os.environ["PATH"],
+        "LANG": "C.UTF-8",
+        "TENCENTCLOUD_SECRET_ID": keys["TENCENTCLOUD_SECRET_ID"],
+        "TENCENTCLOUD_SECRET_KEY": keys["TENCENTCLOUD_SECRET_KEY"],
+        "TENCENTCLOUD_REGION": REGION,
+    }
+
+    def call(action, *arguments):
+        words = (product, action, *arguments, "--endpoint", server.endpoint)
+        return json.loads(run(program, *words, env=environment).stdout)
+
+    return call

@@ -3,8 +3,9 @@
 
 use ashlar_types::{
     DiskBackupId, DiskBackupState, DiskChargeType, DiskId, DiskState, DiskType, DiskUsage, ImageId,
-    InstanceId, LighthouseInstanceId, LighthouseSnapshotId, ProjectId, Region, RenewFlag, SnapshotGroupId,
-    SnapshotGroupState, SnapshotId, SnapshotPolicyId, SnapshotPolicyState, SnapshotState, SnapshotType, Zone,
+    InstanceId, LighthouseDiskId, LighthouseInstanceId, LighthouseSnapshotId, ProjectId, Region, RenewFlag,
+    SnapshotGroupId, SnapshotGroupState, SnapshotId, SnapshotPolicyId, SnapshotPolicyState, SnapshotState,
+    SnapshotType, Zone,
 };
 
 use super::{Decode, Location, bad_value, wrong_type};
@@ -60,7 +61,8 @@ pub(crate) fn boolean(value: &Value) -> Option<bool> {
 fn within_rules(integer: i128, at: &Location<'_>, rules: &Rules) -> Result<(), ApiError> {
     match (rules.range, rules.one_of) {
         (Some((min, max)), _) if !(i128::from(min)..=i128::from(max)).contains(&integer) => {
-            Err(bad_value(at, integer, format_args!("{min} to {max}")))
+            let refused = bad_value(at, integer, format_args!("{min} to {max}"));
+            Err(ApiError { code: rules.range_code.unwrap_or(refused.code), ..refused })
         }
         (_, Some(values)) if !values.iter().any(|value| i128::from(*value) == integer) => {
             Err(bad_value(at, integer, format_args!("one of {values:?}")))
@@ -180,6 +182,7 @@ parsed_text! {
     SnapshotGroupId => InvalidParameter,
     InstanceId => InvalidParameter,
     ImageId => InvalidParameter,
+    LighthouseDiskId => InvalidParameterValueInvalidDiskIdMalformed,
     LighthouseInstanceId => InvalidParameterValueInstanceIdMalformed,
     LighthouseSnapshotId => InvalidParameterValueSnapshotIdMalformed,
     SnapshotPolicyId => InvalidParameter,

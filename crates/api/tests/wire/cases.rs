@@ -186,8 +186,10 @@ fn values_reach_to_their_edges_and_not_beyond() {
             taken(bench, action, &at(json!(least)));
             taken(bench, action, &at(json!(most)));
             let beyond = [least.checked_sub(1), most.checked_add(1)];
+            let own = rules.range_code.map(|code| code.as_str());
+            let codes = own.as_ref().map_or(&WRONG[..], std::slice::from_ref);
             for value in beyond.into_iter().flatten() {
-                refused(bench, action, &at(json!(value)), &WRONG, &place.path());
+                refused(bench, action, &at(json!(value)), codes, &place.path());
             }
         }
         if let Some(values) = rules.one_of {

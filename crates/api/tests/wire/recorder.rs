@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use ashlar_api::{ApiError, Caller, OrEmpty, cbs, cvm, sts, tag};
+use ashlar_api::{ApiError, Caller, OrEmpty, cbs, cvm, cwp, lighthouse, sts, tag};
 use ashlar_types::AccountUin;
 
 /// What the API was called with: the caller's region, and the request as `Debug` shows it.
@@ -104,6 +104,24 @@ recorded! {
         },
         describe_regions: DescribeRegions -> DescribeRegionsResponse { total_count: 0, region_set: Vec::new() },
         describe_zones: DescribeZones -> DescribeZonesResponse { total_count: 0, zone_set: Vec::new() },
+    }
+}
+
+recorded! {
+    CwpApi of cwp {
+        describe_machine_snapshot: DescribeMachineSnapshot -> DescribeMachineSnapshotResponse {
+            list: Vec::new(), total_count: 0, snapshot_check: false
+        },
+    }
+}
+
+recorded! {
+    LighthouseApi of lighthouse {
+        apply_instance_snapshot: ApplyInstanceSnapshot -> ApplyInstanceSnapshotResponse {},
+        create_instance_snapshot: CreateInstanceSnapshot -> CreateInstanceSnapshotResponse { snapshot_id: "lhsnap-nv6aqcv6".parse().unwrap() },
+        delete_snapshots: DeleteSnapshots -> DeleteSnapshotsResponse {},
+        describe_snapshots: DescribeSnapshots -> DescribeSnapshotsResponse { total_count: 0, snapshot_set: Vec::new() },
+        modify_snapshot_attribute: ModifySnapshotAttribute -> ModifySnapshotAttributeResponse {},
     }
 }
 

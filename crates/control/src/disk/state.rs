@@ -154,6 +154,35 @@ pub(crate) fn begin_content_change(mut disk: Disk) -> Result<Disk, DiskError> {
 
 /// Rolls the disk back to a snapshot of its own.
 pub(crate) fn begin_roll_back(disk: Disk, mut snapshot: Snapshot) -> Result<(Disk, Snapshot), ControlError> {
+    fits(&disk, &snapshot)?;
+    let disk = begin_content_change(disk)?;
+    snapshot.state = SnapshotState::Rollbacking;
+    Ok((disk, snapshot))
+}
+
+/// The same for a disk that stays in its machine: the machine is cut off it meanwhile.
+pub(crate) fn begin_roll_back_inside(
+    mut disk: Disk,
+    mut snapshot: Snapshot,
+) -> Result<(Disk, Snapshot), ControlError> {
+    fits(&disk, &snapshot)?;
+    idle(&disk)?;
+    match disk.state {
+        DiskState::Attached => {}
+        DiskState::Unattached => return Err(unsupported(&disk, "it is not attached").into()),
+        DiskState::ToRecycle => return Err(unsupported(&disk, RECYCLED).into()),
+        DiskState::Attaching | DiskState::Detaching | DiskState::Expanding | DiskState::Rollbacking => {
+            return Err(DiskError::Busy { disk: disk.id, state: disk.state }.into());
+        }
+    }
+    disk.state = DiskState::Rollbacking;
+    disk.rollback_percent = 0;
+    snapshot.state = SnapshotState::Rollbacking;
+    Ok((disk, snapshot))
+}
+
+/// Refuses unless the snapshot is ready and can become the content of the disk.
+fn fits(disk: &Disk, snapshot: &Snapshot) -> Result<(), ControlError> {
     match snapshot.disk {
         Some(origin) if origin == disk.id => {}
         Some(origin) => {
@@ -164,7 +193,7 @@ pub(crate) fn begin_roll_back(disk: Disk, mut snapshot: Snapshot) -> Result<(Dis
             return Err(SnapshotError::NotSupported { snapshot: snapshot.id, why }.into());
         }
     }
-    snapshot_ready(&snapshot)?;
+    snapshot_ready(snapshot)?;
     if snapshot.size_gib > disk.size_gib {
         return Err(SnapshotError::SizeMismatch {
             snapshot: snapshot.id,
@@ -173,9 +202,7 @@ pub(crate) fn begin_roll_back(disk: Disk, mut snapshot: Snapshot) -> Result<(Dis
         }
         .into());
     }
-    let disk = begin_content_change(disk)?;
-    snapshot.state = SnapshotState::Rollbacking;
-    Ok((disk, snapshot))
+    Ok(())
 }
 
 /// Refuses unless the snapshot is complete and idle.

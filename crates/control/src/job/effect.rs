@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ashlar_db::JobPhase;
-use ashlar_types::{DiskBackupId, DiskId, GIB_BYTES, Region, SnapshotId};
+use ashlar_types::{DiskBackupId, DiskId, GIB_BYTES, InstanceId, Region, SnapshotId};
 use ashlar_volume::{ErrorKind, VolumeError, VolumeId, VolumeSnapshotId, VolumeStore};
 
 use super::{GroupMember, Step, Work, copy};
@@ -93,6 +93,7 @@ pub(crate) fn survey(
             | Work::ApplySnapshot { .. }
             | Work::CreateDiskBackup { .. }
             | Work::ApplyDiskBackup { .. }
+            | Work::ApplyInstanceSnapshot { .. }
             | Work::ApplySnapshotGroup { .. },
             _,
         ) => return Ok(survey),
@@ -157,7 +158,9 @@ fn reset_volumes(store: &dyn VolumeStore, work: &Work) -> Result<(), VolumeError
 
 fn roll_back_volume(store: &dyn VolumeStore, work: &Work) -> Result<(), VolumeError> {
     let targets = match work {
-        Work::ApplySnapshot { disk, snapshot } => vec![((*disk).into(), (*snapshot).into())],
+        Work::ApplySnapshot { disk, snapshot } | Work::ApplyInstanceSnapshot { disk, snapshot, .. } => {
+            vec![((*disk).into(), (*snapshot).into())]
+        }
         Work::ApplyDiskBackup { disk, backup } => vec![((*disk).into(), (*backup).into())],
         Work::ApplySnapshotGroup { members } => named(members),
         other => return Err(misplaced(other, Step::RollBackVolume)),
@@ -188,11 +191,11 @@ fn publish_exports(control: &Control, store: &Arc<dyn VolumeStore>, work: &Work)
         Work::AttachDisks { disks, instance } => {
             disks.iter().try_for_each(|disk| control.exports.publish(*disk, *instance, Arc::clone(store)))
         }
-        // The way back of a detach that sessions held up: a table takes a disk again only when they are gone.
-        Work::DetachDisks { disks, instance } => disks.iter().try_for_each(|disk| {
-            control.exports.withdraw(*disk, withdraw_wait(control))?;
-            control.exports.publish(*disk, *instance, Arc::clone(store))
-        }),
+        // A disk may be held up by sessions that did not let go in time: a table takes it again only when they have.
+        Work::DetachDisks { disks, instance } => {
+            disks.iter().try_for_each(|disk| publish_again(control, store, *disk, *instance))
+        }
+        Work::ApplyInstanceSnapshot { disk, instance, .. } => publish_again(control, store, *disk, *instance),
         Work::CreateDisks { .. }
         | Work::ResizeDisk { .. }
         | Work::TerminateDisks { .. }
@@ -209,6 +212,16 @@ fn publish_exports(control: &Control, store: &Arc<dyn VolumeStore>, work: &Work)
         | Work::CreateSnapshotGroup { .. }
         | Work::ApplySnapshotGroup { .. } => Err(misplaced(work, Step::PublishExports)),
     }
+}
+
+fn publish_again(
+    control: &Control,
+    store: &Arc<dyn VolumeStore>,
+    disk: DiskId,
+    instance: InstanceId,
+) -> Result<(), VolumeError> {
+    control.exports.withdraw(disk, withdraw_wait(control))?;
+    control.exports.publish(disk, instance, Arc::clone(store))
 }
 
 /// A disk that is shown as detached has its bytes at rest, whether its machine flushed them or not.

@@ -48,6 +48,7 @@ impl Ending<'_> {
                 | Work::ConvertDiskBackup { .. }
                 | Work::CopySnapshot { .. }
                 | Work::CreateSnapshotGroup { .. }
+                | Work::ApplyInstanceSnapshot { .. }
                 | Work::ApplySnapshotGroup { .. } => tx.snapshots().save(&self.ready(snapshot)).await?,
                 Work::CreateDisks { .. }
                 | Work::InitializeDisks { .. }
@@ -133,9 +134,10 @@ impl Ending<'_> {
             Work::DetachDisks { .. } => Some(state::leave_instance(disk)),
             Work::ResizeDisk { size_gib, .. } => Some(state::finish_resize(disk, *size_gib)),
             Work::ChangeDiskType { disk_type, .. } => Some(state::finish_change_type(disk, *disk_type)),
-            Work::ApplySnapshot { .. } | Work::ApplyDiskBackup { .. } | Work::ApplySnapshotGroup { .. } => {
-                Some(state::finish_roll_back(disk))
-            }
+            Work::ApplySnapshot { .. }
+            | Work::ApplyInstanceSnapshot { .. }
+            | Work::ApplyDiskBackup { .. }
+            | Work::ApplySnapshotGroup { .. } => Some(state::finish_roll_back(disk)),
             Work::InitializeDisks { .. }
             | Work::CreateSnapshot { .. }
             | Work::DeleteSnapshots { .. }
@@ -167,6 +169,7 @@ impl Ending<'_> {
             | Work::ConvertDiskBackup { .. }
             | Work::CopySnapshot { .. }
             | Work::CreateSnapshotGroup { .. }
+            | Work::ApplyInstanceSnapshot { .. }
             | Work::ApplySnapshotGroup { .. } => true,
         }
     }
@@ -190,6 +193,7 @@ impl Ending<'_> {
             | Work::CreateDiskBackup { .. }
             | Work::ApplyDiskBackup { .. }
             | Work::DeleteDiskBackups { .. }
+            | Work::ApplyInstanceSnapshot { .. }
             | Work::ApplySnapshotGroup { .. } => true,
         }
     }

@@ -377,7 +377,11 @@ impl Control {
             Err(error)
         };
         tx.commit().await?;
-        if matches!(work, Work::ResizeDisk { .. } | Work::ChangeDiskType { .. }) {
+        let is_told = matches!(
+            work,
+            Work::ResizeDisk { .. } | Work::ChangeDiskType { .. } | Work::ApplyInstanceSnapshot { .. }
+        );
+        if is_told {
             self.tell_recorded_performance(&work.disks()).await?;
         }
         if fault == Fault::HaltAfter {

@@ -4,7 +4,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use ashlar_types::{
-    DiskBackupId, DiskId, DiskState, DiskType, InstanceId, Region, SnapshotGroupId, SnapshotId, SnapshotState,
+    DiskBackupId, DiskId, DiskState, DiskType, InstanceId, LighthouseSnapshotId, Region, SnapshotGroupId,
+    SnapshotId, SnapshotState,
 };
 use ashlar_volume::VolumeStore as _;
 use parking_lot::Mutex;
@@ -52,6 +53,7 @@ enum Call {
     ChangeType,
     CreateSnapshot,
     Apply,
+    ApplyInside,
     DeleteSnapshots,
     CreateBackup,
     ApplyBackup,
@@ -63,7 +65,7 @@ enum Call {
     DeleteGroup,
 }
 
-const CALLS: [Call; 18] = [
+const CALLS: [Call; 19] = [
     Call::Create,
     Call::Attach,
     Call::Detach,
@@ -73,6 +75,7 @@ const CALLS: [Call; 18] = [
     Call::ChangeType,
     Call::CreateSnapshot,
     Call::Apply,
+    Call::ApplyInside,
     Call::DeleteSnapshots,
     Call::CreateBackup,
     Call::ApplyBackup,
@@ -84,8 +87,8 @@ const CALLS: [Call; 18] = [
     Call::DeleteGroup,
 ];
 
-/// A lying disk with two snapshots, one of them with a deadline, and a backup point; an attached disk; and a
-/// disk with a snapshot that belongs to a group.
+/// A lying disk with two snapshots, one of them with a deadline, and a backup point; an attached disk; a disk with a
+/// snapshot that belongs to a group; and a machine that boots from a disk with a snapshot.
 struct Scene {
     world: World,
     script: Arc<Script>,
@@ -98,6 +101,9 @@ struct Scene {
     grouped: DiskId,
     group: SnapshotGroupId,
     member: SnapshotId,
+    machine: InstanceId,
+    booted: DiskId,
+    boot: LighthouseSnapshotId,
 }
 
 impl Scene {
@@ -123,7 +129,26 @@ impl Scene {
         world.detach(grouped).await.unwrap();
         world.write(grouped, 5);
         let attached = world.attached_disk(instance).await;
-        Self { world, script, instance, idle, attached, kept, mortal, backup, grouped, group, member }
+        let (machine, booted) = world.lighthouse().await;
+        world.write(booted, 6);
+        let boot = world.instance_snapshot(machine).await;
+        world.write(booted, 7);
+        Self {
+            world,
+            script,
+            instance,
+            idle,
+            attached,
+            kept,
+            mortal,
+            backup,
+            grouped,
+            group,
+            member,
+            machine,
+            booted,
+            boot,
+        }
     }
 
     async fn call(&self, call: Call) -> Result<(), ControlError> {
@@ -160,6 +185,9 @@ impl Scene {
                 control.create_snapshot(&caller(), wanted).await.map(drop)
             }
             Call::Apply => self.world.apply(self.kept, self.idle).await,
+            Call::ApplyInside => {
+                control.apply_instance_snapshot(&caller(), self.machine.into(), self.boot).await
+            }
             Call::DeleteSnapshots => control.delete_snapshots(&caller(), vec![self.kept, self.mortal]).await,
             Call::CreateBackup => control.create_disk_backup(&caller(), self.idle, None).await.map(drop),
             Call::ApplyBackup => {
@@ -220,12 +248,13 @@ impl Scene {
             Call::Detach => after.attached_state == Some(DiskState::Unattached),
             Call::Resize => after.attached_gib == Some(20),
             Call::Terminate => {
-                after.idle_state.is_none() && after.snapshot_count == 2 && after.backup_count == 0
+                after.idle_state.is_none() && after.snapshot_count == 3 && after.backup_count == 0
             }
             Call::Initialize => after.first_byte == Some(0),
             Call::ChangeType => after.attached_type == Some(DiskType::CloudBasic),
             Call::CreateSnapshot => after.snapshot_count == before.snapshot_count + 1,
             Call::Apply => after.first_byte == Some(1),
+            Call::ApplyInside => after.booted_byte == 6,
             Call::DeleteSnapshots => after.snapshot_count == before.snapshot_count - 2,
             Call::CreateBackup => after.backup_count == before.backup_count + 1,
             Call::ApplyBackup => after.first_byte == Some(2),
@@ -245,6 +274,7 @@ impl Scene {
             idle: self.idle,
             attached: self.attached,
             grouped: self.grouped,
+            booted: self.booted,
             disk_count: 0,
             snapshot_count: 0,
             idle_state: None,
@@ -253,6 +283,7 @@ impl Scene {
             attached_type: None,
             first_byte: None,
             grouped_byte: 0,
+            booted_byte: 0,
             backup_count: 0,
             group_count: 0,
             copies: Vec::new(),
@@ -267,6 +298,7 @@ struct Scenery {
     idle: DiskId,
     attached: DiskId,
     grouped: DiskId,
+    booted: DiskId,
     disk_count: u64,
     snapshot_count: u64,
     idle_state: Option<DiskState>,
@@ -275,6 +307,7 @@ struct Scenery {
     attached_type: Option<DiskType>,
     first_byte: Option<u8>,
     grouped_byte: u8,
+    booted_byte: u8,
     backup_count: u64,
     group_count: u64,
     /// The snapshots elsewhere and what each begins with.
@@ -282,7 +315,7 @@ struct Scenery {
 }
 
 impl Scenery {
-    async fn of(world: &World, &Scenery { idle, attached, grouped, .. }: &Scenery) -> Self {
+    async fn of(world: &World, &Scenery { idle, attached, grouped, booted, .. }: &Scenery) -> Self {
         let there = Caller { region: elsewhere(), ..caller() };
         let copies = world.control.describe_snapshots(&there, DescribeSnapshots::default()).await.unwrap();
         let copy = |view: SnapshotView| (view.snapshot.state, first_byte_there(world, view.snapshot.id));
@@ -293,6 +326,7 @@ impl Scenery {
             idle,
             attached,
             grouped,
+            booted,
             disk_count: disks.total_count,
             snapshot_count: world.snapshots().await.total_count,
             first_byte: lying.is_some().then(|| world.read(idle)),
@@ -301,6 +335,7 @@ impl Scenery {
             attached_gib: used.as_ref().map(|disk| disk.size_gib),
             attached_type: used.map(|disk| disk.disk_type),
             grouped_byte: world.read(grouped),
+            booted_byte: world.read(booted),
             backup_count: world.backups().await.total_count,
             group_count: world.groups().await.total_count,
             copies: copies.items.into_iter().map(copy).collect(),
@@ -340,6 +375,7 @@ fn steps(call: Call) -> (Vec<Step>, Vec<Step>) {
         Call::ChangeType => Work::ChangeDiskType { disk, disk_type: DiskType::CloudSsd },
         Call::CreateSnapshot => Work::CreateSnapshot { disk, snapshot },
         Call::Apply => Work::ApplySnapshot { disk, snapshot },
+        Call::ApplyInside => Work::ApplyInstanceSnapshot { disk, snapshot, instance },
         Call::DeleteSnapshots | Call::DeleteGroup => {
             Work::DeleteSnapshots { snapshots: vec![], recycle: false }
         }
@@ -437,7 +473,8 @@ async fn check_given_back(world: &World, call: Call, step: Step, fault: Fault, b
             step,
             Step::DeleteSnapshots | Step::DeleteVolumes | Step::ResetVolumes | Step::RollBackVolume
         );
-    let further = call == Call::Terminate && step == Step::DeleteVolumes;
+    let further = call == Call::Terminate && step == Step::DeleteVolumes
+        || call == Call::ApplyInside && step == Step::PublishExports;
     let resized = fault == Fault::FailAfter && step == Step::ResizeVolume;
     if resized {
         // The store grew; the record did not. The next resize brings them together.
@@ -487,7 +524,7 @@ async fn a_create_call_that_failed_may_be_sent_again_with_its_token() {
     let failed = run(&scene, Call::Create, &[(Step::MakeVolumes, Fault::FailAfter)]).await.unwrap();
     assert!(failed.is_err());
     scene.call(Call::Create).await.unwrap();
-    assert_eq!(scene.world.disks().await.total_count, 5);
+    assert_eq!(scene.world.disks().await.total_count, 6);
     scene.world.check_rest().await;
 }
 

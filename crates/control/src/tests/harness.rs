@@ -8,7 +8,8 @@ use ashlar_attach::{ExportName, ExportTable};
 use ashlar_db::{Db, Lifecycle, Listed};
 use ashlar_types::{
     AccountUin, AppId, Clock as _, DiskBackupState, DiskChargeType, DiskId, DiskState, DiskType, InstanceId,
-    ManualClock, ProjectId, Region, SeededRandom, SnapshotGroupState, SnapshotId, SnapshotState, UnixMillis,
+    LighthouseSnapshotId, ManualClock, ProjectId, Region, SeededRandom, SnapshotGroupState, SnapshotId,
+    SnapshotState, UnixMillis,
 };
 use ashlar_volume::limit::Pace;
 use ashlar_volume::model::ModelStore;
@@ -143,6 +144,27 @@ impl World {
             system_disk_gib: None,
         };
         self.control.add_instance(FIRST_ACCOUNT, wanted).await.unwrap().id
+    }
+
+    /// A machine of Lighthouse and the disk of 20 GiB that it boots from.
+    pub(crate) async fn lighthouse(&self) -> (InstanceId, DiskId) {
+        let wanted = NewInstance {
+            zone: "ap-guangzhou-3".parse().unwrap(),
+            name: None,
+            id: None,
+            ip_address: None,
+            product: ashlar_types::InstanceProduct::Lighthouse,
+            system_disk_gib: Some(20),
+        };
+        let machine = self.control.add_instance(FIRST_ACCOUNT, wanted).await.unwrap().id;
+        let disks = self.disks().await.items;
+        let booted = disks.iter().find(|view| view.disk.instance == Some(machine)).unwrap().disk.id;
+        (machine, booted)
+    }
+
+    pub(crate) async fn instance_snapshot(&self, machine: InstanceId) -> LighthouseSnapshotId {
+        let wanted = CreateInstanceSnapshot { instance: machine.into(), name: None, tags: vec![] };
+        self.control.create_instance_snapshot(&caller(), wanted).await.unwrap()
     }
 
     pub(crate) async fn disk(&self) -> DiskId {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 use std::time::Duration;
 
-use ashlar_types::DiskState;
+use ashlar_types::{DiskState, SnapshotState};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
@@ -102,6 +102,71 @@ async fn a_snapshot_is_seen_while_it_is_taken_and_keeps_its_disk_busy() {
     assert!(matches!(refused, ControlError::Snapshot(SnapshotError::Creating(_))), "{refused:?}");
     gate.open();
     world.control.runner.idle().await;
+    world.check_rest().await;
+}
+
+#[tokio::test]
+async fn lighthouse_says_what_keeps_a_disk_or_a_snapshot_busy() {
+    let (world, gate) = slow_world(500).await;
+    let (machine, disk) = world.lighthouse().await;
+    let ready = world.instance_snapshot(machine).await;
+    let control = &world.control;
+    let wanted = || CreateInstanceSnapshot { instance: machine.into(), name: None, tags: vec![] };
+    let refusals = async |snapshot| {
+        let create = control.create_instance_snapshot(&caller(), wanted()).await.unwrap_err();
+        let apply = control.apply_instance_snapshot(&caller(), machine.into(), snapshot).await.unwrap_err();
+        let delete = control.delete_instance_snapshots(&caller(), vec![snapshot]).await;
+        let told = |error: ControlError| match error {
+            ControlError::Lighthouse(error) => error,
+            other => panic!("{other:?}"),
+        };
+        (told(create), told(apply), delete.err().map(told))
+    };
+    let snapshot_busy = |snapshot, state| LighthouseError::SnapshotBusy { snapshot, state };
+    let disk_busy = |doing| LighthouseError::DiskBusy { disk: disk.into(), doing };
+
+    gate.arm(&world, Step::TakeSnapshot);
+    let creating = world.instance_snapshot(machine).await;
+    let (create, apply, delete) = refusals(creating).await;
+    let (_, apply_ready, _) = refusals(ready).await;
+    gate.open();
+    control.runner.idle().await;
+    let taking = DiskWork::Snapshot("creating an instance snapshot");
+    assert_eq!(create, disk_busy(taking));
+    assert_eq!(apply, snapshot_busy(creating, SnapshotState::Creating));
+    assert_eq!(delete, Some(snapshot_busy(creating, SnapshotState::Creating)));
+    assert_eq!(apply_ready, disk_busy(taking));
+
+    let ready = world.instance_snapshot(machine).await;
+    gate.arm(&world, Step::RollBackVolume);
+    control.apply_instance_snapshot(&caller(), machine.into(), ready).await.unwrap();
+    let shown = control.describe_instance_snapshots(&caller(), DescribeInstanceSnapshots::default()).await;
+    let shown = shown.unwrap().items.remove(0);
+    let (create, apply, delete) = refusals(ready).await;
+    gate.open();
+    control.runner.idle().await;
+    assert_eq!((shown.snapshot.state, shown.percent), (SnapshotState::Rollbacking, 0));
+    assert_eq!(shown.latest_operation.unwrap().state, OperationState::Processing);
+    assert_eq!(create, disk_busy(DiskWork::Snapshot("rolling back an instance snapshot")));
+    assert_eq!(apply, snapshot_busy(ready, SnapshotState::Rollbacking));
+    assert_eq!(delete, Some(snapshot_busy(ready, SnapshotState::Rollbacking)));
+
+    control.modify_disk_backup_quota(&caller(), disk, 1).await.unwrap();
+    gate.arm(&world, Step::TakeSnapshot);
+    control.create_disk_backup(&caller(), disk, None).await.unwrap();
+    let create = control.create_instance_snapshot(&caller(), wanted()).await.unwrap_err();
+    gate.open();
+    control.runner.idle().await;
+    assert_eq!(create.to_string(), disk_busy(DiskWork::Other(DiskState::Attached)).to_string());
+
+    gate.arm(&world, Step::PublishExports);
+    let (young, _) = world.lighthouse().await;
+    let wanted = CreateInstanceSnapshot { instance: young.into(), name: None, tags: vec![] };
+    let refused = control.create_instance_snapshot(&caller(), wanted).await.unwrap_err();
+    gate.open();
+    control.runner.idle().await;
+    let being_made = LighthouseError::InstanceState { instance: young.into(), doing: "being made" };
+    assert_eq!(refused.to_string(), being_made.to_string());
     world.check_rest().await;
 }
 

@@ -97,7 +97,20 @@ impl World {
             product: ashlar_types::InstanceProduct::Cvm,
             system_disk_gib: None,
         };
-        let instance = self.control.add_instance(FIRST_ACCOUNT, wanted).await.unwrap().id.to_string();
+        let lighthouse = NewInstance {
+            product: ashlar_types::InstanceProduct::Lighthouse,
+            system_disk_gib: Some(10),
+            ..wanted.clone()
+        };
+        let machine = self.control.add_instance(FIRST_ACCOUNT, lighthouse).await.unwrap();
+        let machine = crate::admin::shown_id(&machine);
+        self.names.insert(ResourceKind::LighthouseInstance, machine.clone());
+        let wanted_snapshot = json!({"InstanceId": machine});
+        let kind = ResourceKind::LighthouseSnapshot;
+        self.make(kind, "CreateInstanceSnapshot", wanted_snapshot, "/SnapshotId").await;
+        let instance = self.control.add_instance(FIRST_ACCOUNT, wanted).await.unwrap().id;
+        self.names.insert(ResourceKind::Machine, ashlar_control::instance_uuid(instance));
+        let instance = instance.to_string();
         let any = format!("qcs::cvm:ap-guangzhou:uin/{FIRST_ACCOUNT}:instance/{instance}");
         self.names.insert(ResourceKind::Instance, instance);
         self.names.insert(ResourceKind::Any, any);
@@ -234,7 +247,7 @@ impl World {
         for name in
             ["DescribeDisks", "DescribeSnapshots", "DescribeAutoSnapshotPolicies", "DescribeDiskBackups"]
         {
-            if let Some(action) = Action::all().find(|action| action.spec().name == name) {
+            for action in Action::all().filter(|action| action.spec().name == name) {
                 all.push(self.masked(&self.call(&self.owner, action, &json!({})).await));
             }
         }

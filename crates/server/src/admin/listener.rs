@@ -157,6 +157,9 @@ impl Administrator {
             AdminCommand::ShowDisk { id } => {
                 super::disk::show(&self.control, parsed(&id)?).await.map_err(refusal)
             }
+            AdminCommand::TakeBeforeFix { instance, name } => {
+                super::fix_snapshot::take(&self.control, parsed(&instance)?, name).await.map_err(refusal)
+            }
             AdminCommand::Bill(request) => super::bill::obey(&self.control, request).await,
             AdminCommand::ShowSchedules => super::schedule::show(&self.control).await,
             AdminCommand::ShowStatus => super::status::show(self).await,

@@ -6,6 +6,7 @@ use super::access::{AccessAnswer, AccessCommand};
 use super::bill::{BillRecord, BillRequest};
 use super::clock::{ClockOrder, ClockRecord};
 use super::disk::DiskRecord;
+use super::fix_snapshot::FixRecord;
 use super::money::{MoneyAnswer, MoneyCommand};
 use super::schedule::ScheduleRecord;
 use super::snapshot::{SnapshotAnswer, SnapshotOrder};
@@ -64,6 +65,13 @@ pub(crate) enum AdminCommand {
         /// The disk.
         id: String,
     },
+    /// Take a snapshot of every disk of a machine before it is fixed.
+    TakeBeforeFix {
+        /// The machine.
+        instance: String,
+        /// What is going to be fixed.
+        name: String,
+    },
     /// What accounts were charged.
     Bill(BillRequest),
     /// Second thoughts about snapshots.
@@ -110,6 +118,8 @@ pub(crate) enum Answer {
     Money(MoneyAnswer),
     /// A disk.
     Disk(Box<DiskRecord>),
+    /// What was taken before a fix.
+    TakenBeforeFix(FixRecord),
     /// What accounts were charged.
     Bill(BillRecord),
     /// Second thoughts about snapshots.

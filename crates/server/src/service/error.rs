@@ -9,11 +9,11 @@
 use ashlar_api::ErrorCode::{self, *};
 use ashlar_api::{Action, ApiError};
 use ashlar_control::{
-    AccessError, ControlError, CopyError, DiskBackupError, DiskError, ImageError, InstanceError,
-    JobErrorKind, MoneyError, ParameterError, QuotaError, SessionError, ShareError, SnapshotError,
-    SnapshotGroupError, SnapshotPolicyError, TagError,
+    AccessError, ControlError, CopyError, DbErrorKind, DiskBackupError, DiskError, DiskWork, FilterIdKind,
+    ImageError, InstanceError, JobErrorKind, LighthouseError, MoneyError, ParameterError, QuotaError,
+    SessionError, ShareError, SnapshotError, SnapshotGroupError, SnapshotPolicyError, TagError,
 };
-use ashlar_types::DiskState;
+use ashlar_types::{DiskState, SnapshotState};
 
 /// The answer to a refused or failed call. The text is the rules' own; the cause stays with the operator.
 pub(crate) fn answer(action: Action, error: ControlError) -> ApiError {
@@ -37,6 +37,7 @@ const fn codes(error: &ControlError) -> &'static [ErrorCode] {
         ControlError::Image(error) => image(error),
         ControlError::Tag(error) => tag(error),
         ControlError::Instance(error) => instance(error),
+        ControlError::Lighthouse(error) => lighthouse(error),
         ControlError::Quota(error) => quota(error),
         ControlError::Access(error) => access(error),
         ControlError::Session(error) => session(error),
@@ -49,17 +50,39 @@ const fn codes(error: &ControlError) -> &'static [ErrorCode] {
         ControlError::SnapshotGroup(error) => snapshot_group(error),
         ControlError::Offline(_) => &[ActionOffline],
         ControlError::Job(error) => job(error.kind),
-        ControlError::Db(_) => &[InternalError],
+        ControlError::Db(error) => match error.kind() {
+            // A new snapshot is counted while the database is held: who waits for that too long has no quota.
+            DbErrorKind::Busy => {
+                &[InternalErrorGetSnapshotAllocQuotaLockError, InternalErrorMainDBFail, InternalError]
+            }
+            _ => &[InternalErrorMainDBFail, InternalError],
+        },
     }
 }
 
 const fn parameter(error: &ParameterError) -> &'static [ErrorCode] {
     match error {
         ParameterError::Missing { .. } => &[MissingParameter],
-        ParameterError::Invalid { .. } | ParameterError::Excludes { .. } => &[InvalidParameterValue],
+        ParameterError::Invalid { .. } => &[InvalidParameterValue],
+        ParameterError::Excludes { .. } => &[InvalidParameterParameterConflict, InvalidParameterValue],
+        ParameterError::Duplicated { .. } => &[InvalidParameterValueDuplicated, InvalidParameterValue],
+        ParameterError::NameTooLong { .. } => {
+            &[InvalidParameterValueSnapshotNameTooLong, InvalidParameterValue]
+        }
+        ParameterError::FilterId { kind: FilterIdKind::Instance, .. } => {
+            &[InvalidParameterValueInstanceIdMalformed]
+        }
+        ParameterError::FilterId { kind: FilterIdKind::Disk, .. } => {
+            &[InvalidParameterValueInvalidDiskIdMalformed]
+        }
+        ParameterError::FilterId { kind: FilterIdKind::Snapshot, .. } => {
+            &[InvalidParameterValueSnapshotIdMalformed]
+        }
         ParameterError::Malformed { .. } => &[InvalidParameter],
         ParameterError::LimitExceeded { .. } => &[InvalidParameterValueLimitExceeded, InvalidParameterValue],
-        ParameterError::UnknownFilter { .. } => &[InvalidFilter],
+        ParameterError::UnknownFilter { .. } => {
+            &[InvalidFilter, InvalidParameterInvalidFilterNotSupportedName]
+        }
         ParameterError::NotOffered { .. } => &[UnsupportedOperation],
         ParameterError::ClientTokenReused { .. } => &[InvalidParameterInvalidClientToken],
         ParameterError::ProjectNotFound(_) => {
@@ -193,8 +216,30 @@ const fn instance(error: &InstanceError) -> &'static [ErrorCode] {
         InstanceError::ZoneMismatch { .. } => &[ResourceUnavailableNotSupported],
         InstanceError::DiskLimit { .. } => &[LimitExceededInstanceAttachedDisk],
         InstanceError::PowerNotSupported(_) => &[InvalidInstanceNotSupported, UnsupportedOperation],
-        // The administrative commands alone meet these two.
-        InstanceError::HasDisks { .. } | InstanceError::Exists(_) => &[UnsupportedOperation],
+        // The administrative commands alone meet these.
+        InstanceError::HasDisks { .. }
+        | InstanceError::Exists(_)
+        | InstanceError::NoDisks(_)
+        | InstanceError::Changing(_) => &[UnsupportedOperation],
+    }
+}
+
+const fn lighthouse(error: &LighthouseError) -> &'static [ErrorCode] {
+    match error {
+        LighthouseError::InstanceNotFound(_) => &[ResourceNotFoundInstanceIdNotFound],
+        LighthouseError::NoSystemDisk(_) => &[ResourceNotFoundDiskNotFound],
+        LighthouseError::SnapshotNotFound(_) => &[ResourceNotFoundSnapshotIdNotFound],
+        LighthouseError::InstanceState { .. } => &[UnsupportedOperationInvalidInstanceState],
+        LighthouseError::DiskBusy { doing: DiskWork::Snapshot(_), .. } => {
+            &[UnsupportedOperationDiskLatestOperationUnfinished]
+        }
+        LighthouseError::DiskBusy { doing: DiskWork::Other(_), .. } => &[UnsupportedOperationDiskBusy],
+        LighthouseError::SnapshotBusy { state: SnapshotState::Normal, .. } => {
+            &[UnsupportedOperationSnapshotBusy]
+        }
+        LighthouseError::SnapshotBusy { .. } => &[UnsupportedOperationInvalidSnapshotState],
+        LighthouseError::SnapshotHeld { .. } => &[FailedOperationSnapshotOperationFailed],
+        LighthouseError::Quota { .. } => &[LimitExceededSnapshotQuotaLimitExceeded],
     }
 }
 
@@ -244,10 +289,19 @@ const fn session(error: &SessionError) -> &'static [ErrorCode] {
 const fn job(kind: JobErrorKind) -> &'static [ErrorCode] {
     match kind {
         JobErrorKind::NoSpace => &[ResourceInsufficient],
-        JobErrorKind::InUse | JobErrorKind::TimedOut => &[ResourceBusy, InvalidDiskBusy, ResourceInUse],
-        JobErrorKind::StoreFailed => {
-            &[InternalErrorResourceOpFailed, InternalErrorComponentError, InternalError]
-        }
+        JobErrorKind::InUse | JobErrorKind::TimedOut => &[
+            ResourceBusy,
+            InvalidDiskBusy,
+            UnsupportedOperationDiskBusy,
+            UnsupportedOperationSnapshotBusy,
+            ResourceInUse,
+        ],
+        JobErrorKind::StoreFailed => &[
+            InternalErrorResourceOpFailed,
+            InternalErrorComponentError,
+            FailedOperationSnapshotOperationFailed,
+            InternalError,
+        ],
         JobErrorKind::Stopping => &[ServiceUnavailable],
     }
 }
@@ -341,6 +395,90 @@ mod tests {
             let text = error.to_string();
             assert_eq!(answer(action.into(), error).code, code, "{action:?}: {text}");
         }
+    }
+
+    #[test]
+    fn lighthouse_answers_with_codes_of_its_own() {
+        use ashlar_api::lighthouse::LighthouseAction::{self, ApplyInstanceSnapshot, CreateInstanceSnapshot};
+        let instance = "lhins-00000001".parse().unwrap();
+        let snapshot = "lhsnap-00000001".parse().unwrap();
+        let disk = "lhdisk-00000001".parse().unwrap();
+        let busy = |state| LighthouseError::SnapshotBusy { snapshot, state };
+        let disk_busy = |doing| LighthouseError::DiskBusy { disk, doing };
+        let job = |kind| ControlError::from(JobError { kind, detail: String::new() });
+        let table: [(LighthouseAction, ControlError, ErrorCode); 16] = [
+            (
+                CreateInstanceSnapshot,
+                LighthouseError::NoSystemDisk(instance).into(),
+                ResourceNotFoundDiskNotFound,
+            ),
+            (
+                ApplyInstanceSnapshot,
+                LighthouseError::InstanceState { instance, doing: "being made" }.into(),
+                UnsupportedOperationInvalidInstanceState,
+            ),
+            (
+                ApplyInstanceSnapshot,
+                disk_busy(DiskWork::Snapshot("")).into(),
+                UnsupportedOperationDiskLatestOperationUnfinished,
+            ),
+            (
+                CreateInstanceSnapshot,
+                disk_busy(DiskWork::Other(DiskState::Expanding)).into(),
+                UnsupportedOperationDiskBusy,
+            ),
+            (
+                ApplyInstanceSnapshot,
+                busy(SnapshotState::Creating).into(),
+                UnsupportedOperationInvalidSnapshotState,
+            ),
+            (
+                LighthouseAction::DeleteSnapshots,
+                busy(SnapshotState::Rollbacking).into(),
+                UnsupportedOperationInvalidSnapshotState,
+            ),
+            (
+                LighthouseAction::DeleteSnapshots,
+                busy(SnapshotState::Normal).into(),
+                UnsupportedOperationSnapshotBusy,
+            ),
+            (
+                LighthouseAction::DeleteSnapshots,
+                LighthouseError::SnapshotHeld { snapshot, why: String::new() }.into(),
+                FailedOperationSnapshotOperationFailed,
+            ),
+            (
+                CreateInstanceSnapshot,
+                LighthouseError::Quota { instance, at_most: 1 }.into(),
+                LimitExceededSnapshotQuotaLimitExceeded,
+            ),
+            (ApplyInstanceSnapshot, job(JobErrorKind::InUse), UnsupportedOperationDiskBusy),
+            (ApplyInstanceSnapshot, job(JobErrorKind::StoreFailed), FailedOperationSnapshotOperationFailed),
+            (LighthouseAction::DeleteSnapshots, job(JobErrorKind::InUse), UnsupportedOperationSnapshotBusy),
+            (
+                LighthouseAction::DeleteSnapshots,
+                job(JobErrorKind::StoreFailed),
+                FailedOperationSnapshotOperationFailed,
+            ),
+            (CreateInstanceSnapshot, job(JobErrorKind::StoreFailed), InternalError),
+            (
+                CreateInstanceSnapshot,
+                database(DbErrorKind::Busy),
+                InternalErrorGetSnapshotAllocQuotaLockError,
+            ),
+            (ApplyInstanceSnapshot, database(DbErrorKind::Busy), InternalError),
+        ];
+        for (action, error, code) in table {
+            let text = error.to_string();
+            assert_eq!(answer(action.into(), error).code, code, "{action:?}: {text}");
+        }
+        let cwp = ashlar_api::cwp::CwpAction::DescribeMachineSnapshot;
+        assert_eq!(answer(cwp.into(), database(DbErrorKind::Io)).code, InternalErrorMainDBFail);
+        assert_eq!(answer(CbsAction::CreateDisks.into(), database(DbErrorKind::Io)).code, InternalError);
+    }
+
+    fn database(kind: DbErrorKind) -> ControlError {
+        ashlar_db::DbError::new(kind, "playing").into()
     }
 
     #[test]

@@ -32,7 +32,7 @@ pub(super) async fn describe_resource_tags_by_resource_ids(
         tag_value_md5: md5_hex(&tag.value),
         tag_key: tag.key,
         tag_value: tag.value,
-        resource_id: resource.to_string(),
+        resource_id: ashlar_control::resource_id(&service_type, resource),
         service_type: service_type.clone(),
         category: Category::Custom,
     };

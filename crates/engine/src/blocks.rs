@@ -177,12 +177,13 @@ impl Core {
         span: Span,
         into: &mut [u8],
     ) -> Result<bool, BlockError> {
-        if !self.data.try_read_at(span.offset_bytes, into).map_err(BlockError::Read)? {
-            return Ok(false);
-        }
         for (part, range) in page_parts(span, into.len()) {
+            // Before the data: what could not be verified would be read in vain.
             let Some(page) = self.try_page(part.page()) else { return Ok(false) };
-            if first_mismatch(&page, part, &into[range]).is_some() {
+            let into = &mut into[range];
+            if !self.data.try_read_at(part.offset_bytes, into).map_err(BlockError::Read)?
+                || first_mismatch(&page, part, into).is_some()
+            {
                 return Ok(false);
             }
         }

@@ -308,12 +308,21 @@ impl Core {
         held(slot, slot.page.try_read()?)
     }
 
-    /// Puts checksums of blocks that were just mapped into their page, if it is in memory. Call it after they are in
-    /// the pending delta: whoever loads the page later finds them there.
+    /// Puts checksums of blocks that were just mapped into their page. Call it after they are in the pending delta: whoever
+    /// loads the page later finds them there.
+    ///
+    /// A page that is not in memory is loaded, so that what was just written can be read without waiting. Where that fails
+    /// or would take long, the first reader does it and hears why.
     pub(crate) fn publish_checksums(&self, chunk: ChunkNumber, checksums: &ChunkChecksums) {
-        let slot = self.checksums.slot(ChecksumPage::of(chunk));
+        let page = ChecksumPage::of(chunk);
+        let slot = self.checksums.slot(page);
+        let publish = |page: &Page| checksums.iter().for_each(|(block, sum)| page.set(chunk, block, sum));
         if let Some(page) = slot.page.read().as_deref() {
-            checksums.iter().for_each(|(block, sum)| page.set(chunk, block, sum));
+            publish(page);
+        } else if slot.state() != PageState::Stale
+            && let Ok(held) = self.page(page)
+        {
+            publish(&held.page);
         }
     }
 

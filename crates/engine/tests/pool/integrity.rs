@@ -6,7 +6,7 @@ use ashlar_engine::simulated::{SimulatedDisk, Survival};
 use ashlar_engine::{Background, Directory, File, FileRole, Pool, PoolOptions, check_in};
 use ashlar_types::MIB_BYTES;
 use ashlar_volume::{
-    BLOCK_BYTES, BlockDevice, ErrorKind, VolumeError, VolumeId, VolumeSnapshotId, VolumeStore,
+    BLOCK_BYTES, BlockDevice, ErrorKind, ReadAttempt, VolumeError, VolumeId, VolumeSnapshotId, VolumeStore,
 };
 
 const BLOCK: usize = BLOCK_BYTES as usize;
@@ -70,6 +70,18 @@ fn flip_bit(file: &dyn File, offset_bytes: u64, bit: u8) {
     let mut byte = [0];
     file.read_at(offset_bytes, &mut byte).unwrap();
     file.write_at(offset_bytes, &[byte[0] ^ 1 << bit]).unwrap();
+}
+
+/// A session answers such a read itself; any other goes to a worker.
+#[test]
+fn what_was_just_written_is_verified_without_waiting() {
+    let disk = SimulatedDisk::new(1 << 40);
+    let (_pool, device) = filled(&disk);
+    for block in 0..BLOCKS {
+        let mut bytes = [0; BLOCK];
+        assert_eq!(device.try_read(block * BLOCK_BYTES, &mut bytes).unwrap(), ReadAttempt::Done);
+        assert_eq!(bytes, content(block, 1));
+    }
 }
 
 #[test]

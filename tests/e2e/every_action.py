@@ -9,7 +9,7 @@ import urllib.parse
 from dataclasses import dataclass, replace
 
 from harness.nbd_client import NbdClient
-from harness.sdk import Caller, Refused
+from harness.sdk import Refused
 from harness.server import REGION, ZONE, Server
 from harness.waiting import wait_until
 
@@ -493,9 +493,3 @@ PARTS = (
     before_a_fix,
     temporary_keys,
 )
-
-
-def caller(server, signature="TC3 POST"):
-    """The first account's own key."""
-    keys = server.admin_environment()
-    return Caller((keys["TENCENTCLOUD_SECRET_ID"], keys["TENCENTCLOUD_SECRET_KEY"]), REGION, signature)

@@ -13,7 +13,17 @@ from every_action import PARTS, Place, Teller
 from harness.accounts import admin, attach_policy, new_key, statement
 from harness.cloud import SIGNATURES
 from harness.coverage import ACTIONS, VERSIONS
-from harness.sdk import Caller, FirstOf, PythonSdk, Refused, descriptions, go_generic_sdk, go_typed_sdk, node_sdk
+from harness.sdk import (
+    Caller,
+    FirstOf,
+    PythonSdk,
+    Refused,
+    descriptions,
+    go_generic_sdk,
+    go_typed_sdk,
+    node_sdk,
+    own_caller,
+)
 from test_schema import faults
 
 OTHER_SIGNATURES = [name for name in SIGNATURES if name != "TC3 POST"]
@@ -80,7 +90,7 @@ def objects():
 def tell_everything(sdk, server, place, check=lambda product, action, answer: None, signature="TC3 POST"):
     """Tells the whole story; returns the actions that were answered."""
     answered = set()
-    teller = Teller(sdk, every_action.caller(server, signature), place, answered, check)
+    teller = Teller(sdk, own_caller(server, signature), place, answered, check)
     for part in PARTS:
         part(teller)
     return answered

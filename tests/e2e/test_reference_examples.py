@@ -18,7 +18,7 @@ import test_reference_examples_snapshots
 from harness.accounts import admin
 from harness.cloud import Cloud
 from harness.coverage import ACTIONS
-from harness.examples import ENCODINGS, ZONE, Example, Tenant, check_answer, differences, send, tree  # noqa: F401
+from harness.examples import ENCODINGS, ZONE, Example, Tenant, check_answer, differences, send
 from harness.server import RATE_LIMIT_OFF
 from harness.waiting import wait_until
 

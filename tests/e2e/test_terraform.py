@@ -6,13 +6,11 @@ not expect for an error. It reads tags from the tag service alone, and pages by 
 """
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 
 import pytest
 
-from every_action import caller as own_caller
 from harness.accounts import admin
-from harness.sdk import PythonSdk, Refused, go_generic_sdk
+from harness.sdk import PythonSdk, Tool, own_caller, sdk_of_a_go_program
 from harness.server import OTHER_ZONE, REGION, ZONE
 from harness.waiting import wait_until
 
@@ -54,27 +52,8 @@ SNAPSHOT_FIELDS = (
 )
 
 
-class Provider:
+class Provider(Tool):
     """The provider's own way to read, to wait and to write tags."""
-
-    def __init__(self, sdk, caller):
-        self._sdk, self._caller = sdk, caller
-
-    def call(self, action, product="cbs", /, **parameters):
-        """A call, to block storage unless told otherwise."""
-        return self._sdk.call(self._caller, product, action, parameters)
-
-    def at(self, region):
-        """The provider with another region in its requests."""
-        return Provider(self._sdk, replace(self._caller, region=region))
-
-    def code_of(self, action, **parameters):
-        """The code with which a call is refused; None if it is not."""
-        try:
-            self.call(action, **parameters)
-        except Refused as refused:
-            return refused.code
-        return None
 
     # Reading
 
@@ -200,10 +179,7 @@ class Provider:
 @pytest.fixture(scope="module", params=["Go", "Python"])
 def terraform(request, server, tmp_path_factory):
     """The provider's calls through each SDK."""
-    if request.param == "Go":
-        sdk = go_generic_sdk(server, tmp_path_factory.mktemp("programs"))
-    else:
-        sdk = PythonSdk(server)
+    sdk = sdk_of_a_go_program(server, tmp_path_factory.mktemp("programs"), request.param)
     yield Provider(sdk, own_caller(server))
     sdk.close()
 

@@ -5,7 +5,7 @@ import json
 import os
 import shutil
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +13,7 @@ from tencentcloud.common.exception.tencent_cloud_sdk_exception import TencentClo
 
 from harness.cloud import SIGNATURES, sdk_client
 from harness.coverage import VERSIONS
+from harness.server import REGION
 from harness.tools import need
 
 HERE = Path(__file__).resolve().parents[1]
@@ -133,7 +134,36 @@ class FirstOf:
             client.close()
 
 
+class Tool:
+    """A program that is written on an SDK: makes its calls as one caller."""
+
+    def __init__(self, sdk, caller):
+        self._sdk, self._caller = sdk, caller
+
+    def call(self, action, product="cbs", /, **parameters):
+        """A call, to block storage unless told otherwise."""
+        return self._sdk.call(self._caller, product, action, parameters)
+
+    def at(self, region):
+        """The same with another region in its requests."""
+        return type(self)(self._sdk, replace(self._caller, region=region))
+
+    def code_of(self, action, **parameters):
+        """The code with which a call is refused; None if it is not."""
+        try:
+            self.call(action, **parameters)
+        except Refused as refused:
+            return refused.code
+        return None
+
+
 # Where they are
+
+
+def own_caller(server, signature="TC3 POST"):
+    """The first account's own key."""
+    keys = server.admin_environment()
+    return Caller((keys["TENCENTCLOUD_SECRET_ID"], keys["TENCENTCLOUD_SECRET_KEY"]), REGION, signature)
 
 
 def node_modules():
@@ -187,3 +217,8 @@ def go_typed_sdk(server, directory):
 def go_generic_sdk(server, directory):
     """The Go SDK's newest generic client, with structures made of the newest description."""
     return ProgramSdk(server, go_program("generic", directory), descriptions())
+
+
+def sdk_of_a_go_program(server, directory, language):
+    """What a program in Go calls with: the Go SDK, or Python's where the test is told so."""
+    return go_generic_sdk(server, directory) if language == "Go" else PythonSdk(server)

@@ -1,6 +1,7 @@
 """Snapshots of machines before a fix: `ashlar fix-snapshot`, and what Cloud Workload Protection shows of it."""
 
 import json
+import threading
 import urllib.parse
 
 import pytest
@@ -119,6 +120,40 @@ def test_every_disk_is_taken_at_one_moment_and_found_again(server, cloud, cwp, c
         assert database.read(0, 4096) == b"\x02" * 4096
     cloud.delete_snapshots(*taken_ids(second))
     assert ids(describe(cwp, quuid, latest=True)) == taken_ids(first)
+
+
+def test_the_disks_are_of_one_moment_while_they_are_written(server, cloud):
+    machine = add(server)
+    disks = cloud.create_disks(count=2)
+    cloud.attach(machine, *disks)
+    stop, written = threading.Event(), []
+
+    def write():
+        with NbdClient(server.nbd_socket, disks[0]) as journal, NbdClient(server.nbd_socket, disks[1]) as data:
+            while not stop.is_set():
+                number = len(written) + 1
+                for disk in (journal, data):
+                    disk.write(0, number.to_bytes(8, "big") + bytes(504))
+                written.append(number)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        taken = [fix(server, machine, f"fix {number}") for number in range(5)]
+    finally:
+        stop.set()
+        writer.join()
+    last = 0
+    for one in taken:
+        numbers = {}
+        for snapshot in one["snapshots"]:
+            with NbdClient(server.nbd_socket, snapshot["snapshot_id"]) as nbd:
+                numbers[snapshot["disk_id"]] = int.from_bytes(nbd.read(0, 8), "big")
+        journal, data = (numbers[disk] for disk in disks)
+        assert journal - 1 <= data <= journal, "the second disk knows what the first one does not"
+        assert journal >= last
+        last = journal
+    assert last > 0, "nothing was written meanwhile"
 
 
 def test_a_machine_of_lighthouse_goes_back_to_before_its_fix(server, cwp):

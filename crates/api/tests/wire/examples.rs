@@ -329,8 +329,12 @@ const QUERY_EXAMPLES: &[QueryExample] = &[
     ),
 ];
 
-/// Of products that have actions of the same names as others: the action, its version, and as above.
-const SIBLING_EXAMPLES: &[(&str, &str, &[(&str, &str)], &[&str])] = &[
+/// An action, its version, its parameters, and parts that the decoded request must show.
+type SiblingExample =
+    (&'static str, &'static str, &'static [(&'static str, &'static str)], &'static [&'static str]);
+
+/// Of products that have actions of the same names as others.
+const SIBLING_EXAMPLES: &[SiblingExample] = &[
     (
         "CreateInstanceSnapshot",
         "2020-03-24",

@@ -186,3 +186,33 @@ async fn tags_of_lighthouse_have_its_names_in_the_tag_service() {
     assert_eq!(shown.tags.total_count, 2);
     assert!(shown.tags.items.iter().all(|(one, _)| *one == Tagged::Snapshot(snapshot.into())));
 }
+
+#[tokio::test]
+async fn how_it_was_taken_is_told_when_the_log_has_forgotten_the_rest() {
+    let world = World::new().await;
+    let (machine, _) = world.lighthouse().await;
+    let (one, two) = (take(&world, machine, "one").await, take(&world, machine, "two").await);
+    for id in [one, two] {
+        world.control.rename_instance_snapshot(&caller(), id, Some("later".to_owned())).await.unwrap();
+    }
+    world.control.apply_instance_snapshot(&caller(), machine.into(), two).await.unwrap();
+    world.clock.advance_ms(100 * 24 * 3_600_000);
+    let leader = world.control.lead().await.unwrap().unwrap();
+    let forgotten = world.control.run_reconciler(Reconciler::OldRecords, leader).await.unwrap().items;
+    assert!(forgotten > 0);
+    let operation = async |id| view(&world, id).await.latest_operation.unwrap().operation;
+    assert_eq!(
+        (operation(one).await.as_str(), operation(two).await.as_str()),
+        ("CreateSnapshot", "ApplySnapshot")
+    );
+    // Of the second one nothing is left but the rollback.
+    let wanted = DescribeOperationLogs {
+        filters: vec![Filter {
+            name: "snapshot-id".to_owned(),
+            values: vec![ashlar_types::SnapshotId::from(two).to_string()],
+        }],
+        ..DescribeOperationLogs::default()
+    };
+    let log = world.control.describe_snapshot_operation_logs(&caller(), wanted).await.unwrap();
+    assert_eq!(log.iter().map(|line| line.word).collect::<Vec<_>>(), ["SNAP_OPERATION_ROLLBACK"]);
+}

@@ -159,6 +159,21 @@ async fn lighthouse_says_what_keeps_a_disk_or_a_snapshot_busy() {
     control.runner.idle().await;
     assert_eq!(create.to_string(), disk_busy(DiskWork::Other(DiskState::Attached)).to_string());
 
+    // What was notified before is no news.
+    let _ = tokio::time::timeout(Duration::ZERO, gate.shut.notified()).await;
+    gate.arm(&world, Step::CopyBlocks);
+    let copy = CopySnapshotCrossRegions {
+        snapshot: Some(ready.into()),
+        destinations: vec!["ap-beijing".parse().unwrap()],
+        name: None,
+    };
+    control.copy_snapshot_cross_regions(&caller(), copy).await.unwrap();
+    gate.shut.notified().await;
+    let delete = control.delete_instance_snapshots(&caller(), vec![ready]).await.unwrap_err();
+    gate.open();
+    control.runner.idle().await;
+    assert_eq!(delete.to_string(), snapshot_busy(ready, SnapshotState::Normal).to_string());
+
     gate.arm(&world, Step::PublishExports);
     let (young, _) = world.lighthouse().await;
     let wanted = CreateInstanceSnapshot { instance: young.into(), name: None, tags: vec![] };

@@ -12,6 +12,7 @@ mod direct;
 mod fio;
 mod operations;
 mod options;
+mod peer;
 mod server;
 mod table;
 

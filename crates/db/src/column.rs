@@ -34,6 +34,18 @@ impl Columns<'_> {
         Ok(self.0.try_get(name)?)
     }
 
+    pub(crate) fn signed_if_any(&self, name: &str) -> Result<Option<i64>, DbError> {
+        Ok(self.0.try_get(name)?)
+    }
+
+    pub(crate) fn bytes(&self, name: &str) -> Result<Vec<u8>, DbError> {
+        Ok(self.0.try_get(name)?)
+    }
+
+    pub(crate) fn bytes_if_any(&self, name: &str) -> Result<Option<Vec<u8>>, DbError> {
+        Ok(self.0.try_get(name)?)
+    }
+
     pub(crate) fn number_if_any(&self, name: &str) -> Result<Option<u64>, DbError> {
         self.0.try_get::<Option<i64>, _>(name)?.map(|value| unsigned(name, value)).transpose()
     }

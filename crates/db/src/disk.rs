@@ -7,6 +7,8 @@ use ashlar_types::{
 
 use crate::column::{Columns, signed, stored_enum, text_if_any};
 use crate::connect::{Connection, Row, next_sequence};
+use crate::disk_terms;
+use crate::list_index::{self, Entry, ListOrder};
 use crate::{DbError, JobId, Listed, Order, Page};
 
 stored_enum! {
@@ -223,12 +225,19 @@ impl Disks<'_> {
         .bind(disk.encrypt_type.map(EncryptType::as_str))
         .execute(&mut *self.0)
         .await?;
-        // One list of the changeable columns, in `save`.
-        self.save(disk).await
+        // One list of the changeable columns, in `write`. Nobody has seen the row yet.
+        self.write(disk, None).await
     }
 
     /// Writes everything that can change in a disk's life. `NotFound`.
     pub async fn save(&mut self, disk: &Disk) -> Result<(), DbError> {
+        let id = disk.id.to_string();
+        let before = disk_terms::untagged(self.0, &id).await?;
+        self.write(disk, before).await
+    }
+
+    async fn write(&mut self, disk: &Disk, before: Option<Entry>) -> Result<(), DbError> {
+        let id = disk.id.to_string();
         let done = sqlx::query(
             "UPDATE disks SET project_id = $2, name = $3, disk_type = $4, charge_type = $5, renew_flag = $6,
                 period_months = $7, deadline_ms = $8, size_gib = $9, lifecycle = $10, state = $11,
@@ -239,7 +248,7 @@ impl Disks<'_> {
                 isolated_ms = CASE WHEN $11 = 'TORECYCLE' THEN isolated_ms END
              WHERE disk_id = $1",
         )
-        .bind(disk.id.to_string())
+        .bind(&id)
         .bind(signed(disk.project.0))
         .bind(&disk.name)
         .bind(disk.disk_type.as_str())
@@ -266,16 +275,15 @@ impl Disks<'_> {
         .execute(&mut *self.0)
         .await?;
         crate::one_row(done.rows_affected(), "disk", &disk.id)?;
-        crate::disk_facet::recount(self.0, disk).await
+        disk_terms::changed(self.0, before, &id).await
     }
 
     /// Removes a disk. Removing it again is a success.
     pub async fn delete(&mut self, id: DiskId) -> Result<(), DbError> {
-        crate::disk_facet::forget(self.0, &id.to_string()).await?;
-        sqlx::query("DELETE FROM disks WHERE disk_id = $1")
-            .bind(id.to_string())
-            .execute(&mut *self.0)
-            .await?;
+        let id = id.to_string();
+        let before = disk_terms::entry(self.0, &id).await?;
+        list_index::forget(self.0, &ListOrder::DISKS, before.as_ref()).await?;
+        sqlx::query("DELETE FROM disks WHERE disk_id = $1").bind(id).execute(&mut *self.0).await?;
         Ok(())
     }
 

@@ -4,11 +4,11 @@ use ashlar_types::{
     AccountUin, DiskId, DiskUsage, InstanceId, ProjectId, Region, SnapshotGroupId, SnapshotId,
     SnapshotPolicyId, SnapshotPromise, SnapshotState, SnapshotType, UnixMillis, Zone,
 };
-use sqlx::Row as _;
 
 use crate::column::{Columns, parsed, signed, text_if_any};
 use crate::connect::{Connection, Row, next_sequence};
-use crate::listing::{Builder, push_in, push_in_numbers, push_page};
+use crate::list_index::{self, Entry, ListOrder};
+use crate::snapshot_terms;
 use crate::{DbError, EncryptType, JobId, Lifecycle, Listed, Order, Page};
 
 /// A snapshot of a cloud disk. It outlives its disk.
@@ -184,19 +184,26 @@ impl Snapshots<'_> {
         .bind(text_if_any(snapshot.group.as_ref()))
         .execute(&mut *self.0)
         .await?;
-        // One list of the changeable columns, in `save`.
-        self.save(snapshot).await
+        // One list of the changeable columns, in `write`. Nobody has seen the row yet.
+        self.write(snapshot, None).await
     }
 
     /// Writes everything that can change in a snapshot's life. `NotFound`.
     pub async fn save(&mut self, snapshot: &Snapshot) -> Result<(), DbError> {
+        let id = snapshot.id.to_string();
+        let before = snapshot_terms::untagged(self.0, &id).await?;
+        self.write(snapshot, before).await
+    }
+
+    async fn write(&mut self, snapshot: &Snapshot, before: Option<Entry>) -> Result<(), DbError> {
+        let id = snapshot.id.to_string();
         let done = sqlx::query(
             "UPDATE snapshots SET project_id = $2, name = $3, lifecycle = $4, state = $5, percent = $6,
                 held_bytes = $7, deadline_ms = $8, job_id = $9, modified_ms = $10, promise = $11, locked_until_ms = $12,
                 recycled_ms = CASE WHEN $4 = 'RECYCLED' THEN recycled_ms END
              WHERE snapshot_id = $1",
         )
-        .bind(snapshot.id.to_string())
+        .bind(&id)
         .bind(signed(snapshot.project.0))
         .bind(&snapshot.name)
         .bind(snapshot.lifecycle.as_str())
@@ -210,7 +217,8 @@ impl Snapshots<'_> {
         .bind(snapshot.locked_until.map(|until| until.0))
         .execute(&mut *self.0)
         .await?;
-        crate::one_row(done.rows_affected(), "snapshot", &snapshot.id)
+        crate::one_row(done.rows_affected(), "snapshot", &snapshot.id)?;
+        snapshot_terms::changed(self.0, before, &id).await
     }
 
     /// Notes how many bytes a snapshot holds; nothing happens when it is gone.
@@ -225,10 +233,10 @@ impl Snapshots<'_> {
 
     /// Removes a snapshot. Removing it again is a success.
     pub async fn delete(&mut self, id: SnapshotId) -> Result<(), DbError> {
-        sqlx::query("DELETE FROM snapshots WHERE snapshot_id = $1")
-            .bind(id.to_string())
-            .execute(&mut *self.0)
-            .await?;
+        let id = id.to_string();
+        let before = snapshot_terms::entry(self.0, &id).await?;
+        list_index::forget(self.0, &ListOrder::SNAPSHOTS, before.as_ref()).await?;
+        sqlx::query("DELETE FROM snapshots WHERE snapshot_id = $1").bind(id).execute(&mut *self.0).await?;
         Ok(())
     }
 
@@ -419,111 +427,11 @@ impl Snapshots<'_> {
 
     /// The page of live snapshots that a query asks for: the account's own and those shared with it.
     pub async fn list(&mut self, query: &SnapshotQuery) -> Result<Listed<SnapshotListing>, DbError> {
-        // Without the alternative the index by create time serves the list; few accounts need it.
-        let has_shared = sqlx::query("SELECT 1 FROM snapshot_shares WHERE uin = $1 LIMIT 1")
-            .bind(signed(query.account.0))
-            .fetch_optional(&mut *self.0)
-            .await?
-            .is_some();
-        let mut count = Builder::new("SELECT COUNT(*) FROM snapshots s");
-        push_where(&mut count, query, has_shared);
-        let total: i64 = count.build().fetch_one(&mut *self.0).await?.try_get(0)?;
-
-        let mut list = Builder::new(
-            "SELECT s.*, p.name AS project_name,
-                (SELECT COUNT(*) FROM snapshot_shares h WHERE h.snapshot_id = s.snapshot_id) AS share_count,
-                (SELECT MIN(h.created_ms) FROM snapshot_shares h WHERE h.snapshot_id = s.snapshot_id
-                    AND (s.uin = ",
-        );
-        list.push_bind(signed(query.account.0)).push(" OR h.uin = ").push_bind(signed(query.account.0));
-        list.push(
-            ")) AS shared_since_ms,
-                EXISTS (SELECT 1 FROM snapshot_copies c WHERE c.snapshot_id = s.snapshot_id) AS is_copy
-             FROM snapshots s JOIN projects p ON p.uin = s.uin AND p.project_id = s.project_id",
-        );
-        push_where(&mut list, query, has_shared);
-        let direction = query.order.sql();
-        list.push(" ORDER BY s.created_ms").push(direction).push(", s.sequence").push(direction);
-        push_page(&mut list, query.page);
-        let rows = list.build().fetch_all(&mut *self.0).await?;
-        let items = rows.iter().map(listing_of).collect::<Result<_, _>>()?;
-        Ok(Listed { total_count: u64::try_from(total).unwrap_or(0), items })
+        crate::snapshot_list::list(self.0, query).await
     }
 }
 
-fn push_where(builder: &mut Builder, query: &SnapshotQuery, has_shared: bool) {
-    let account = signed(query.account.0);
-    builder.push(" WHERE (s.uin = ").push_bind(account);
-    if has_shared {
-        builder.push(" OR s.snapshot_id IN (SELECT h.snapshot_id FROM snapshot_shares h WHERE h.uin = ");
-        builder.push_bind(account).push(")");
-    }
-    builder.push(") AND s.region = ").push_bind(query.region.to_string());
-    builder.push(" AND s.lifecycle = 'LIVE'");
-    for filter in &query.filters {
-        push_filter(builder, account, filter);
-    }
-}
-
-fn push_filter(builder: &mut Builder, account: i64, filter: &SnapshotFilter) {
-    match filter {
-        SnapshotFilter::Id(values) => push_in(builder, "s.snapshot_id", values, ToString::to_string),
-        SnapshotFilter::Name(values) => push_in(builder, "s.name", values, Clone::clone),
-        SnapshotFilter::State(values) => push_in(builder, "s.state", values, ToString::to_string),
-        SnapshotFilter::Usage(values) => push_in(builder, "s.disk_usage", values, ToString::to_string),
-        SnapshotFilter::Project(values) => {
-            // Projects, like tags, are the owner's own affair: to others a snapshot is in the default project.
-            builder
-                .push(" AND CASE WHEN s.uin = ")
-                .push_bind(account)
-                .push(" THEN s.project_id ELSE 0 END IN (");
-            let mut list = builder.separated(", ");
-            for value in values {
-                list.push_bind(signed(value.0));
-            }
-            builder.push(")");
-        }
-        SnapshotFilter::Disk(values) => push_in(builder, "s.disk_id", values, ToString::to_string),
-        SnapshotFilter::Zone(values) => push_in(builder, "s.zone", values, ToString::to_string),
-        SnapshotFilter::Encrypt(values) => {
-            let truth = "CASE WHEN s.encrypt_type IS NULL THEN 0 ELSE 1 END";
-            push_in_numbers(builder, truth, values, |value| i64::from(*value));
-        }
-        SnapshotFilter::Type(values) => {
-            let own = values.contains(&SnapshotType::Private);
-            match (own, values.contains(&SnapshotType::Shared)) {
-                (true, true) => {}
-                (true, false) => drop(builder.push(" AND s.uin = ").push_bind(account)),
-                (false, true) => drop(builder.push(" AND s.uin <> ").push_bind(account)),
-                (false, false) => drop(builder.push(" AND 1 = 0")),
-            }
-        }
-        SnapshotFilter::Lighthouse => {
-            builder
-                .push(" AND s.uin = ")
-                .push_bind(account)
-                .push(" AND s.lighthouse_instance_id IS NOT NULL");
-        }
-        SnapshotFilter::LighthouseInstance(values) => {
-            push_in(builder, "s.lighthouse_instance_id", values, ToString::to_string);
-        }
-        SnapshotFilter::TagKey(values) => push_tag(builder, account, None, "t.tag_key", values),
-        SnapshotFilter::TagValue(values) => push_tag(builder, account, None, "t.tag_value", values),
-        SnapshotFilter::Tag { key, values } => push_tag(builder, account, Some(key), "t.tag_value", values),
-    }
-}
-
-fn push_tag(builder: &mut Builder, account: i64, key: Option<&String>, column: &str, values: &[String]) {
-    builder.push(" AND s.uin = ").push_bind(account);
-    builder.push(" AND s.snapshot_id IN (SELECT t.resource_id FROM tags t WHERE 1 = 1");
-    if let Some(key) = key {
-        builder.push(" AND t.tag_key = ").push_bind(key.clone());
-    }
-    push_in(builder, column, values, Clone::clone);
-    builder.push(")");
-}
-
-fn listing_of(row: &Row) -> Result<SnapshotListing, DbError> {
+pub(crate) fn listing_of(row: &Row) -> Result<SnapshotListing, DbError> {
     let columns = Columns(row);
     Ok(SnapshotListing {
         snapshot: snapshot_of(&columns)?,

@@ -11,7 +11,10 @@ use ashlar_types::{
 use crate::DbError;
 use crate::column::{Columns, signed};
 use crate::connect::Connection;
+use crate::disk_terms;
+use crate::list_index::{self, Entry, ListOrder};
 use crate::listing::{Builder, push_in, push_page};
+use crate::snapshot_terms;
 use crate::{Listed, Page};
 
 /// A key and a value bound to a resource. A resource has at most one tag of a key.
@@ -91,6 +94,7 @@ pub struct Tags<'t>(pub(crate) &'t mut Connection);
 impl Tags<'_> {
     /// Binds tags to a resource. `Conflict` if a key is bound already.
     pub async fn insert(&mut self, resource: Tagged, tags: &[Tag]) -> Result<(), DbError> {
+        let before = self.listed(resource).await?;
         for tag in tags {
             sqlx::query("INSERT INTO tags (resource_id, tag_key, tag_value) VALUES ($1, $2, $3)")
                 .bind(resource.to_string())
@@ -99,16 +103,45 @@ impl Tags<'_> {
                 .execute(&mut *self.0)
                 .await?;
         }
-        Ok(())
+        self.relist(resource, before).await
     }
 
     /// Unbinds all tags of a resource.
     pub async fn delete(&mut self, resource: Tagged) -> Result<(), DbError> {
+        let before = self.listed(resource).await?;
         sqlx::query("DELETE FROM tags WHERE resource_id = $1")
             .bind(resource.to_string())
             .execute(&mut *self.0)
             .await?;
-        Ok(())
+        self.relist(resource, before).await
+    }
+
+    /// What a resource is listed by, if it is listed by tags.
+    async fn listed(&mut self, resource: Tagged) -> Result<Option<Entry>, DbError> {
+        match resource {
+            Tagged::Disk(id) => disk_terms::entry(self.0, &id.to_string()).await,
+            Tagged::Snapshot(id) => snapshot_terms::entry(self.0, &id.to_string()).await,
+            Tagged::SnapshotPolicy(_)
+            | Tagged::Instance(_)
+            | Tagged::DiskBackup(_)
+            | Tagged::SnapshotGroup(_)
+            | Tagged::Image(_) => Ok(None),
+        }
+    }
+
+    /// Lists a resource by the tags that it has now.
+    async fn relist(&mut self, resource: Tagged, before: Option<Entry>) -> Result<(), DbError> {
+        let after = self.listed(resource).await?;
+        let (before, after) = (before.as_ref(), after.as_ref());
+        match resource {
+            Tagged::Disk(_) => list_index::change(self.0, &ListOrder::DISKS, before, after).await,
+            Tagged::Snapshot(_) => list_index::change(self.0, &ListOrder::SNAPSHOTS, before, after).await,
+            Tagged::SnapshotPolicy(_)
+            | Tagged::Instance(_)
+            | Tagged::DiskBackup(_)
+            | Tagged::SnapshotGroup(_)
+            | Tagged::Image(_) => Ok(()),
+        }
     }
 
     /// The tags of each of these resources, by key. Resources without tags are left out.
@@ -133,6 +166,7 @@ impl Tags<'_> {
 
     /// Binds tags, or gives those that are bound already another value.
     pub async fn replace(&mut self, resource: Tagged, tags: &[Tag]) -> Result<(), DbError> {
+        let before = self.listed(resource).await?;
         for tag in tags {
             sqlx::query(
                 "INSERT INTO tags (resource_id, tag_key, tag_value) VALUES ($1, $2, $3)
@@ -144,11 +178,12 @@ impl Tags<'_> {
             .execute(&mut *self.0)
             .await?;
         }
-        Ok(())
+        self.relist(resource, before).await
     }
 
     /// Unbinds the tags of these keys. Unbinding one that is not bound is a success.
     pub async fn unbind(&mut self, resource: Tagged, keys: &[String]) -> Result<(), DbError> {
+        let before = self.listed(resource).await?;
         for key in keys {
             sqlx::query("DELETE FROM tags WHERE resource_id = $1 AND tag_key = $2")
                 .bind(resource.to_string())
@@ -156,7 +191,7 @@ impl Tags<'_> {
                 .execute(&mut *self.0)
                 .await?;
         }
-        Ok(())
+        self.relist(resource, before).await
     }
 
     /// A page of the tags of these resources, by resource and key.

@@ -34,7 +34,7 @@ async fn database() -> (tempfile::TempDir, Db) {
     (directory, db)
 }
 
-fn disk(random: &SeededRandom) -> Disk {
+pub(crate) fn disk(random: &SeededRandom) -> Disk {
     let prepaid = random.below(2) == 0;
     Disk {
         id: DiskId::random(random),
@@ -72,7 +72,7 @@ fn disk(random: &SeededRandom) -> Disk {
 }
 
 /// Whether a disk meets a condition, told without SQL.
-fn meets(disk: &Disk, filter: &DiskFilter) -> bool {
+pub(crate) fn meets(disk: &Disk, filter: &DiskFilter) -> bool {
     match filter {
         DiskFilter::Id(values) => values.contains(&disk.id),
         DiskFilter::Usage(values) => values.contains(&disk.usage),
@@ -111,7 +111,7 @@ fn filter(random: &SeededRandom, disks: &[Disk]) -> DiskFilter {
 }
 
 /// The answer to a query, told without SQL. `disks` are in the order of creation.
-fn expected(disks: &[Disk], query: &DiskQuery) -> (u64, Vec<Disk>) {
+pub(crate) fn expected(disks: &[Disk], query: &DiskQuery) -> (u64, Vec<Disk>) {
     let mut found: Vec<(usize, &Disk)> = disks
         .iter()
         .enumerate()

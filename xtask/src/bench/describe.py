@@ -1,8 +1,8 @@
 """Load on one listing call: DescribeDisks here, DescribeVolumes of moto's server as the peer, taking turns.
 
-Arguments: the server's admin.env, a folder for scripts, how many disks there are, rounds, seconds of each run. The load
-is wrk's. Each request is signed beforehand with TC3-HMAC-SHA256 and asks for another page of twenty. Prints one JSON
-object.
+Arguments: the server's admin.env, a folder for scripts, how many disks there are, rounds, seconds of each run, the Python
+that has moto. The load is wrk's. Each request is signed beforehand with TC3-HMAC-SHA256 and asks for another page of
+twenty. At last disks are made one after the other, each until a list says that it can be used. Prints one JSON object.
 """
 
 import hashlib
@@ -22,6 +22,7 @@ from datetime import UTC, datetime
 PAGES = 100
 CONNECTIONS = 16
 PATIENT_CONNECTIONS = 50
+CREATED = 100
 
 
 def settings(path):
@@ -29,8 +30,8 @@ def settings(path):
     return {name: value.strip("'\"") for name, _, value in (line.partition("=") for line in lines) if value}
 
 
-def signed(env, host, body):
-    """The headers of a DescribeDisks call."""
+def signed(env, host, body, action="DescribeDisks"):
+    """The headers of a call."""
     stamp = int(time.time())
     date = datetime.fromtimestamp(stamp, UTC).strftime("%Y-%m-%d")
     digest = hashlib.sha256(body.encode()).hexdigest()
@@ -44,7 +45,7 @@ def signed(env, host, body):
     return {
         "Content-Type": "application/json",
         "Host": host,
-        "X-TC-Action": "DescribeDisks",
+        "X-TC-Action": action,
         "X-TC-Version": "2017-03-12",
         "X-TC-Timestamp": str(stamp),
         "X-TC-Region": env["TENCENTCLOUD_REGION"],
@@ -83,21 +84,50 @@ def load(url, lua, connections, seconds):
     return rate, float(amount) * {"us": 0.001, "ms": 1, "s": 1000}[unit]
 
 
+def call(connection, env, host, action, parameters):
+    body = json.dumps(parameters)
+    connection.request("POST", "/", body, signed(env, host, body, action))
+    answer = json.loads(connection.getresponse().read())["Response"]
+    assert "Error" not in answer, answer
+    return answer
+
+
+def usable(env, host):
+    """Milliseconds from asking for a disk until a list says that it can be attached."""
+    connection = http.client.HTTPConnection(host)
+    connection.connect()
+    start = time.perf_counter()
+    wanted = {
+        "Placement": {"Zone": env["TENCENTCLOUD_REGION"] + "-3"},
+        "DiskType": "CLOUD_PREMIUM",
+        "DiskChargeType": "POSTPAID_BY_HOUR",
+        "DiskSize": 20,
+    }
+    ids = call(connection, env, host, "CreateDisks", wanted)["DiskIdSet"]
+    states = []
+    while states != ["UNATTACHED"]:
+        found = call(connection, env, host, "DescribeDisks", {"DiskIds": ids})["DiskSet"]
+        states = [disk["DiskState"] for disk in found]
+    taken_ms = (time.perf_counter() - start) * 1000
+    connection.close()
+    return taken_ms
+
+
 class Moto:
     """moto's server with as many volumes."""
 
-    def __init__(self, count):
+    def __init__(self, python, count):
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
-        command = [sys.executable, "-c", "from moto.server import main; main()", "-H", "127.0.0.1"]
+        command = [python, "-c", "from moto.server import main; main()", "-H", "127.0.0.1"]
         self.process = subprocess.Popen(
             [*command, "-p", str(self.port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
         self.volumes = []
         while not self.volumes:
             if self.process.poll() is not None:
-                raise SystemExit("moto did not start: pip install 'moto[ec2,server]'")
+                raise SystemExit(f"moto's server did not start with {python}")
             try:
                 self._create(1)
             except ConnectionRefusedError:
@@ -143,7 +173,7 @@ def main():
     answer = json.loads(connection.getresponse().read())["Response"]
     assert answer["TotalCount"] == disks and len(answer["DiskSet"]) == 20, answer
 
-    moto = Moto(disks)
+    moto = Moto(sys.argv[6], disks)
     results = {"ashlar": [], "moto": [], "half": []}
     try:
         moto_lua = script(folder / "moto.lua", list(moto.requests()), None)
@@ -159,6 +189,7 @@ def main():
     finally:
         moto.process.terminate()
         moto.process.wait()
+    results["usable"] = sorted(usable(env, host) for _ in range(CREATED))
     print(json.dumps(results))
 
 

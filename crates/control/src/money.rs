@@ -158,8 +158,7 @@ impl Control {
         tx: &mut Transaction,
         account: AccountUin,
     ) -> Result<(), ControlError> {
-        let known = tx.accounts().list().await?;
-        if known.iter().any(|known| known.uin == account) {
+        if tx.accounts().exists(account).await? {
             return Ok(());
         }
         Err(crate::filter::invalid("account", account.0, "the number of an account").into())

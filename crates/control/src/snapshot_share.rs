@@ -89,15 +89,18 @@ impl Control {
         check_ids("SnapshotIds", &wanted.snapshots, self.limits_of(caller.account).ids_per_call)?;
         check_ids("AccountIds", &wanted.accounts, self.limits_of(caller.account).ids_per_call)?;
         let mut tx = self.db.write().await?;
-        let known = tx.accounts().list().await?;
         let mut accounts = Vec::with_capacity(wanted.accounts.len());
         for text in &wanted.accounts {
-            let found = known.iter().find(|account| account.uin.to_string() == *text);
-            let account = found.ok_or_else(|| ShareError::UnknownAccount(text.clone()))?;
-            if account.uin == caller.account {
-                return Err(ShareError::OwnAccount(account.uin).into());
+            // Only as numbers are written: not with a sign or zeros before it.
+            let number = text.parse().map(AccountUin).ok().filter(|number| number.to_string() == *text);
+            let account = match number {
+                Some(account) if tx.accounts().exists(account).await? => account,
+                Some(_) | None => return Err(ShareError::UnknownAccount(text.clone()).into()),
+            };
+            if account == caller.account {
+                return Err(ShareError::OwnAccount(account).into());
             }
-            accounts.push(account.uin);
+            accounts.push(account);
         }
         for id in &wanted.snapshots {
             let snapshot = snapshot::find(&mut tx, caller, *id).await?;

@@ -340,7 +340,7 @@ impl Control {
         let page = Page { offset: wanted.offset, limit: wanted.limit };
         let name = wanted.name.as_deref();
         let listed = tx.accounts().projects(caller.account, wanted.project, name, page).await?;
-        let account = tx.accounts().list().await?.into_iter().find(|account| account.uin == caller.account);
+        let account = tx.accounts().find(caller.account).await?;
         let created = account.map_or(UnixMillis(0), |account| account.created);
         let items = listed.items.into_iter().map(|(id, name)| ProjectView { id, name, created }).collect();
         Ok(Listed { total_count: listed.total_count, items })

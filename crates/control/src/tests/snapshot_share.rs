@@ -176,6 +176,8 @@ async fn wrong_shares_are_refused_as_a_whole() {
     for wrong in [
         change(&[snapshot], "7", SharePermission::Share),
         change(&[snapshot], "someone", SharePermission::Cancel),
+        change(&[snapshot], &format!("0{theirs}"), SharePermission::Share),
+        change(&[snapshot], &format!("+{theirs}"), SharePermission::Share),
         change(&[snapshot], &own, SharePermission::Share),
         change(&[snapshot, missing], &theirs, SharePermission::Share),
         change(&[], &theirs, SharePermission::Share),

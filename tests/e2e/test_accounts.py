@@ -8,7 +8,8 @@ from tencentcloud.common.exception.tencent_cloud_sdk_exception import TencentClo
 
 from harness.accounts import admin, attach_policy, new_key, statement, totp
 from harness.cloud import Cloud
-from harness.server import ZONE, run_ashlar
+from harness.server import RATE_LIMIT_OFF, ZONE, run_ashlar
+from harness.signing import RawHttp, error_code
 
 DENIED = "AuthFailure.UnauthorizedOperation"
 HOURLY = {
@@ -216,6 +217,24 @@ def test_networks_of_an_account(server):
     rules = admin(server, "network", "list", "--account", account)
     assert rules == [{"effect": "allow", "network": "10.0.0.0/8"}, {"effect": "allow", "network": "127.0.0.0/8"}]
     assert "network" in admin(server, "network", "deny", "10.0.0.1/8", "--account", account, status=1)
+
+
+def test_trusted_proxies_say_who_called(servers):
+    def answer(server, forwarded):
+        return error_code(RawHttp(server).tc3("DescribeDisks", headers={"X-Forwarded-For": forwarded}))
+
+    there, elsewhere = "203.0.113.9", "198.51.100.1"
+    behind = servers.start(RATE_LIMIT_OFF + 'trusted_proxies = ["127.0.0.0/8", "10.1.0.0/16"]\n')
+    account = str(admin(behind, "account", "list")[0]["uin"])
+    admin(behind, "network", "deny", "203.0.113.0/24", "--account", account)
+    assert answer(behind, there) == "IpInBlacklist"
+    assert answer(behind, f"{elsewhere}, {there}, 10.1.2.3") == "IpInBlacklist"
+    assert answer(behind, f"{there}, {elsewhere}") is None
+    assert answer(behind, None) is None
+    alone = servers.start()
+    account = str(admin(alone, "account", "list")[0]["uin"])
+    admin(alone, "network", "deny", "203.0.113.0/24", "--account", account)
+    assert answer(alone, there) is None, "anybody can write the header"
 
 
 def test_what_cannot_be_taken_back_asks_for_a_code(server, cloud, instance):

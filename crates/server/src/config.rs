@@ -12,6 +12,7 @@ mod tests;
 use std::path::{Path, PathBuf};
 
 use ashlar_api::RateLimits;
+use ashlar_control::NetworkError;
 use ashlar_engine::{DataCache, PoolOptions};
 use ashlar_types::Region;
 
@@ -22,6 +23,7 @@ pub(crate) use nbd_tls::{NbdPermissions, NbdTls};
 use crate::cli::ServeFlags;
 use crate::failure::Failure;
 use crate::faults::Faults;
+use crate::http::TrustedProxies;
 use crate::master_key::{KeyText, MasterKeySource};
 use crate::scrub::ScrubSettings;
 
@@ -60,6 +62,8 @@ pub(crate) struct Settings {
     pub(crate) nbd_tls: Option<NbdTls>,
     /// TLS for the API: the certificate with its chain, and its key.
     pub(crate) api_tls: Option<(PathBuf, PathBuf)>,
+    /// The proxies in front of the API, whose word about who called is taken.
+    pub(crate) trusted_proxies: TrustedProxies,
     /// Log lines in JSON instead of text.
     pub(crate) json_log: bool,
     /// Which log lines are written: `info`, or directives such as `info,ashlar=debug`.
@@ -151,6 +155,7 @@ impl Settings {
             nbd_listen: nbd_addresses(nbd_listen, &data_dir)?,
             nbd_tls,
             api_tls,
+            trusted_proxies: trusted_proxies(&file.trusted_proxies)?,
             data_dir,
             test_clock: flags.test_clock,
             master_key,
@@ -172,6 +177,13 @@ impl Settings {
     pub(crate) fn pool_options(&self) -> PoolOptions {
         PoolOptions { data_cache: self.data_cache, ..PoolOptions::with_cache_bytes(self.map_cache_mib << 20) }
     }
+}
+
+fn trusted_proxies(given: &[String]) -> Result<TrustedProxies, Failure> {
+    let network = |text: &String| {
+        text.parse().map_err(|error: NetworkError| Failure::setup(format!("trusted_proxies: {error}")))
+    };
+    given.iter().map(network).collect::<Result<_, _>>().map(TrustedProxies)
 }
 
 fn map_cache_mib(given: Option<usize>) -> Result<usize, Failure> {

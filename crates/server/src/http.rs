@@ -1,14 +1,15 @@
 //! The API over HTTP/1.1: a request goes in as bytes to the gateway, its answer comes out as bytes.
 //!
-//! The order of reading: `listener` and `slots` (connections), `refusal` (what is no request), `body` (bounded reading), then
-//! the glue below.
+//! The order of reading: `listener` and `slots` (connections), `refusal` (what is no request), `body` (bounded reading),
+//! `proxies` (who called), then the glue below.
 
 mod body;
 mod listener;
+mod proxies;
 mod refusal;
 mod slots;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,6 +27,8 @@ use tokio::net::TcpListener;
 
 use self::body::{BodyBudget, ReceivedBody};
 use self::listener::{ConnectionLost, Service};
+use self::proxies::FORWARDED_FOR;
+pub(crate) use self::proxies::TrustedProxies;
 use self::refusal::HeadError;
 use self::slots::Slot;
 use crate::clock::steady_now;
@@ -35,19 +38,21 @@ use crate::stop::Stop;
 pub(crate) async fn serve<A, K>(
     listener: TcpListener,
     tls: Option<SslAcceptor>,
+    proxies: TrustedProxies,
     gateway: Arc<Gateway<A, K>>,
     stop: Stop,
 ) where
     A: CloudApi + 'static,
     K: KeyStore + 'static,
 {
-    let service = Arc::new(ApiService { gateway, budget: BodyBudget::new() });
+    let service = Arc::new(ApiService { gateway, proxies, budget: BodyBudget::new() });
     listener::run(listener, tls, service, stop).await;
 }
 
 /// The gateway behind HTTP.
 struct ApiService<A, K> {
     gateway: Arc<Gateway<A, K>>,
+    proxies: TrustedProxies,
     budget: BodyBudget,
 }
 
@@ -72,7 +77,9 @@ where
         })?;
         slot.is_busy();
         let ReceivedBody { bytes, share } = received;
-        let raw = raw_request(&head, bytes, peer);
+        let said = head.headers.get_all(FORWARDED_FOR);
+        let address = self.proxies.caller(peer.ip(), said.iter().map(HeaderValue::as_bytes));
+        let raw = raw_request(&head, bytes, peer, address);
         let gateway = self.gateway.clone();
         // A task of its own: a client that hangs up must not stop a call halfway.
         let call = tokio::spawn(async move {
@@ -113,7 +120,7 @@ where
     }
 }
 
-fn raw_request(head: &Parts, body: Vec<u8>, peer: SocketAddr) -> RawRequest {
+fn raw_request(head: &Parts, body: Vec<u8>, peer: SocketAddr, address: IpAddr) -> RawRequest {
     let target = head.uri.path_and_query().map_or("/", PathAndQuery::as_str);
     let header = |(name, value): (&HeaderName, &HeaderValue)| (name.to_string(), value.as_bytes().to_vec());
     RawRequest {
@@ -121,8 +128,8 @@ fn raw_request(head: &Parts, body: Vec<u8>, peer: SocketAddr) -> RawRequest {
         target: target.to_owned(),
         headers: head.headers.iter().map(header).collect(),
         body,
-        peer: peer.to_string(),
-        address: Some(peer.ip()),
+        peer: if address == peer.ip() { peer.to_string() } else { format!("{address} through {peer}") },
+        address: Some(address),
     }
 }
 

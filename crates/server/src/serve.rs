@@ -205,7 +205,8 @@ impl Running {
             limits: limits.clone(),
         };
         let mut doors = JoinSet::new();
-        doors.spawn(http::serve(async_tcp(api)?, tls.api, gateway, stopped.clone()));
+        let proxies = settings.trusted_proxies;
+        doors.spawn(http::serve(async_tcp(api)?, tls.api, proxies, gateway, stopped.clone()));
         doors.spawn(admin::listener::run(async_unix(admin)?, administrator, stopped.clone()));
         doors.spawn(room::watch(Arc::clone(&pools), limits, stopped.clone()));
         doors.spawn(reconcilers.run(stopped));

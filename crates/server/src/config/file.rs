@@ -29,6 +29,9 @@ pub(super) struct ConfigFile {
     pub(super) api_tls_certificate: Option<PathBuf>,
     /// The private key of that certificate, in PEM.
     pub(super) api_tls_key: Option<PathBuf>,
+    /// Networks of the proxies in front of the API, which say who called.
+    #[serde(default)]
+    pub(super) trusted_proxies: Vec<String>,
     /// TLS for NBD.
     pub(super) nbd_tls: Option<NbdTlsSetting>,
     /// As `--json-log`.

@@ -91,6 +91,8 @@ fn refusals_name_the_setting_the_value_and_the_mend() {
     assert!(syntax.contains("line 1"), "{syntax}");
     let nonsense = refusal(ServeFlags::default(), &[], Some("[limits]\njobs_at_once = 0\n"));
     assert!(nonsense.contains("jobs_at_once"), "{nonsense}");
+    let proxy = refusal(ServeFlags::default(), &[], Some("trusted_proxies = ['10.0.0.1/8']\n"));
+    assert!(proxy.contains("trusted_proxies") && proxy.contains("10.0.0.1/8"), "{proxy}");
     for (name, value) in [
         ("ASHLAR_API_LISTEN", "9600"),
         ("ASHLAR_API_LISTEN", "127.0.0.1:99999"),

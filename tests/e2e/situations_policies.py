@@ -1,5 +1,7 @@
 """The documented error codes of scheduled snapshot policies: part of the tables of `test_reference_errors.py`."""
 
+from harness.accounts import new_key
+from harness.cloud import Cloud
 from harness.server import ZONE
 
 NO_POLICY, NO_DISK, NO_INSTANCE = "asp-00000000", "disk-00000000", "ins-00000000"
@@ -14,19 +16,16 @@ CHARGES = "policies cost nothing"
 BROKEN = "needs a database that fails"
 SIGNATURE = "every action answers it to a wrong signature: test_gateway.py has it"
 NO_BUSY = "policies are changed at once"
-ISOLATION = "nothing isolates a policy yet"
-ACCOUNTS = "needs a second account"
 
 UNREACHABLE = {
     "CreateAutoSnapshotPolicy": {CHARGES: ["InvalidAccount.InsufficientBalance"]},
     "ModifyAutoSnapshotPolicyAttribute": {
         CHARGES: ["InvalidAccount.InsufficientBalance"],
-        ISOLATION: ["UnsupportedOperation.StateError"],
     },
     "DeleteAutoSnapshotPolicies": {SIGNATURE: ["AuthFailure"], BROKEN: ["InternalError"]},
     "DescribeAutoSnapshotPolicies": {"nothing that can be asked is refused as such": ["UnsupportedOperation"]},
-    "BindAutoSnapshotPolicy": {ISOLATION: ["ResourceUnavailable.NotSupported"]},
-    "UnbindAutoSnapshotPolicy": {ISOLATION: ["ResourceUnavailable.NotSupported"]},
+    "BindAutoSnapshotPolicy": {},
+    "UnbindAutoSnapshotPolicy": {},
     "DescribeDiskAssociatedAutoSnapshotPolicy": {
         SIGNATURE: ["UnauthorizedOperation.InvalidToken"],
         "a disk that does not exist has no policies": ["UnsupportedOperation", "InvalidParameterValue"],
@@ -36,7 +35,6 @@ UNREACHABLE = {
         BROKEN: ["InternalError.ComponentError", "InternalError.FailQueryResource"],
         NO_BUSY: ["ResourceBusy", "ResourceInsufficient"],
         "the action exists": ["InvalidParameterValue.InvalidAction"],
-        ACCOUNTS: ["ResourceInsufficient.OverQuota"],
         SIGNATURE: ["UnauthorizedOperation", "UnauthorizedOperation.AuthFailure"],
     },
 }
@@ -52,6 +50,7 @@ LASTING = {
         "InvalidAutoSnapshotPolicyId.NotFound": lambda w: {"AutoSnapshotPolicyId": NO_POLICY, "IsActivated": True},
         "InvalidParameter": lambda w: {"AutoSnapshotPolicyId": "policy", "IsActivated": True},
         "MissingParameter": lambda w: {"AutoSnapshotPolicyId": w.policy},
+        "UnsupportedOperation.StateError": lambda w: {"AutoSnapshotPolicyId": w.stopped, "IsActivated": True},
     },
     "DeleteAutoSnapshotPolicies": {
         "InvalidAutoSnapshotPolicyId.NotFound": lambda w: {"AutoSnapshotPolicyIds": [w.policy, NO_POLICY]},
@@ -82,12 +81,14 @@ LASTING = {
         },
         "MissingParameter": lambda w: {"AutoSnapshotPolicyId": w.policy},
         "ResourceNotFound.NotFound": lambda w: {"AutoSnapshotPolicyId": w.policy, "InstanceIds": [NO_INSTANCE]},
+        "ResourceUnavailable.NotSupported": lambda w: {"AutoSnapshotPolicyId": w.stopped, "DiskIds": [w.disk]},
     },
     "UnbindAutoSnapshotPolicy": {
         "InvalidAutoSnapshotPolicyId.NotFound": lambda w: {"AutoSnapshotPolicyId": NO_POLICY, "DiskIds": [w.bound]},
         "InvalidDiskId.NotFound": lambda w: {"AutoSnapshotPolicyId": w.policy, "DiskIds": [w.bound, NO_DISK]},
         "InvalidParameterValue": lambda w: {"AutoSnapshotPolicyId": w.policy, "DiskIds": [w.bound, w.bound]},
         "MissingParameter": lambda w: {"AutoSnapshotPolicyId": w.policy},
+        "ResourceUnavailable.NotSupported": lambda w: {"AutoSnapshotPolicyId": w.stopped, "DiskIds": [w.disk]},
     },
     "DescribeDiskAssociatedAutoSnapshotPolicy": {"MissingParameter": lambda w: {}},
     "CopyAutoSnapshotPolicyCrossAccount": {
@@ -97,16 +98,26 @@ LASTING = {
         },
         "InvalidParameter": lambda w: {"AutoSnapshotPolicyIds": [w.policy], "TargetAccountUin": "nobody"},
         "MissingParameter": lambda w: {"AutoSnapshotPolicyIds": [w.policy]},
+        "ResourceInsufficient.OverQuota": lambda w: {
+            "AutoSnapshotPolicyIds": [w.policy],
+            "TargetAccountUin": w.accounts[1],
+        },
     },
 }
 
 
 def prepare(world):
-    """Fills the quota of policies, and binds one disk to the first of them."""
+    """Fills the quota of policies here and in the second account, binds one disk to the first of them, and stops the
+    second one."""
     made = [world.cloud.call("CreateAutoSnapshotPolicy", **MIDNIGHT)["AutoSnapshotPolicyId"] for _ in range(3)]
     world.policy = made[0]
     world.bound = world.cloud.create_disk(Placement={"Zone": ZONE})
     world.cloud.call("BindAutoSnapshotPolicy", AutoSnapshotPolicyId=world.policy, DiskIds=[world.bound])
+    world.stopped = made[1]
+    world.server.admin("schedule", "isolate", world.stopped)
+    full = Cloud(world.server, secret=new_key(world.server, "--account", world.accounts[1]))
+    for _ in range(3):
+        full.call("CreateAutoSnapshotPolicy", **MIDNIGHT)
 
 
 def listed(world):

@@ -3,7 +3,12 @@
 
 from datetime import UTC, datetime, timedelta
 
-from harness.server import ZONE
+from harness.accounts import new_key
+from harness.cloud import Cloud
+from harness.server import REGION, ZONE
+from harness.siblings import Sibling
+
+ACCOUNT = "100000000001"
 
 NO_DISK, NO_SNAPSHOT, NO_BACKUP, NO_GROUP = "disk-00000000", "snap-00000000", "dbp-00000000", "csnap-00000000"
 RED = {"Filters": [{"Name": "colour", "Values": ["red"]}]}
@@ -14,57 +19,40 @@ LIMITS = "shares_per_snapshot = 1\n"
 
 BALANCE = "snapshots are paid by use, not in advance"
 BROKEN = "needs storage that fails: the engine's and the rules' own tests have it"
-IMAGE = "needs an image made of the snapshot: test_snapshot_kin.py has one"
 OTHER_CODE = "another listed code says the same: "
-PASSING = "the state passes at once; the rules' own tests meet that of copies only"
 OFFLINE = "a setting turns the action off: test_snapshot_kin.py has it"
-OTHER_SIDE = "told to another account or in another region: not met by a test yet"
-ENCRYPTED = "needs an encrypted disk, and so a master key"
+NO_MACHINE = "a disk that is rolled back is in no machine, and that is refused first"
 NO_PARAMETER = "the action has no parameters"
 
 UNREACHABLE = {
     "CreateDiskBackup": {
         OTHER_CODE + "ResourceBusy": ["InvalidDisk.Busy", "ResourceInUse"],
         OTHER_CODE + "InvalidDiskId.NotFound": ["ResourceNotFound.NotFound"],
-        PASSING: ["ResourceBusy", "ResourceInUse.DiskRollbacking", "ResourceUnavailable.SnapshotCreating"],
     },
     "DescribeDiskBackups": {},
     "ApplyDiskBackup": {
         OTHER_CODE + "ResourceBusy": ["InvalidDisk.Busy", "ResourceUnavailable"],
         OTHER_CODE + "ResourceUnavailable.NotSupported": ["InvalidDisk.NotSupported"],
         OTHER_CODE + "ResourceNotFound.NotFound": ["ResourceNotFound"],
-        PASSING: ["ResourceBusy", "ResourceInUse.DiskRollbacking"],
     },
-    "DeleteDiskBackups": {
-        OTHER_CODE + "ResourceNotFound.NotFound": ["ResourceNotFound"],
-        PASSING: ["ResourceBusy"],
-    },
-    "ModifySnapshotsSharePermission": {OTHER_SIDE: ["InvalidSnapshot.NotSupported"]},
+    "DeleteDiskBackups": {OTHER_CODE + "ResourceNotFound.NotFound": ["ResourceNotFound"]},
+    "ModifySnapshotsSharePermission": {},
     "DescribeSnapshotSharePermission": {},
     "CopySnapshotCrossRegions": {
         BALANCE: ["InvalidAccount.InsufficientBalance"],
         BROKEN: ["InternalError.ComponentError"],
-        ENCRYPTED: ["UnsupportedOperation.SnapshotNotSupportCopy"],
-        OTHER_SIDE: ["InsufficientSnapshotQuota", "InvalidSnapshot.NotSupported"],
-        PASSING: ["ResourceBusy", "ResourceInUse.CopySnapshotConflict"],
     },
     "CreateSnapshotGroup": {
         BALANCE: ["InvalidAccount.InsufficientBalance"],
         BROKEN: ["InternalError.ComponentError"],
-        "the rule is that of one snapshot": ["InsufficientSnapshotQuota"],
-        PASSING: [
-            "ResourceInUse",
-            "ResourceInUse.DiskMigrating",
-            "ResourceInUse.DiskRollbacking",
-            "ResourceUnavailable.SnapshotCreating",
-        ],
+        NO_MACHINE: ["ResourceInUse.DiskRollbacking"],
         OTHER_CODE + "ResourceUnavailable.SnapshotCreating": ["InvalidDisk.SnapshotCreating"],
         OTHER_CODE + "InvalidDiskId.NotFound": ["ResourceNotFound.NotFound"],
         OTHER_CODE + "InvalidDisk.NotSupported": ["ResourceUnavailable.NotSupported"],
     },
     "DescribeSnapshotGroups": {},
     "ApplySnapshotGroup": {},
-    "DeleteSnapshotGroup": {IMAGE: ["UnsupportedOperation.SnapshotHasBindedImage"]},
+    "DeleteSnapshotGroup": {},
     "DescribeSnapshotOverview": {NO_PARAMETER: ["InvalidFilter", "InvalidParameter"]},
     "DescribeDiskOperationLogs": {OFFLINE: ["ActionOffline"]},
     "DescribeSnapshotOperationLogs": {OFFLINE: ["ActionOffline"]},
@@ -100,6 +88,7 @@ LASTING = {
         "InvalidParameter": lambda w: w.sharing | {"AccountIds": ["1"]},
         "InvalidSnapshotId.NotFound": lambda w: w.sharing | {"SnapshotIds": [w.member, NO_SNAPSHOT]},
         "MissingParameter": lambda w: {"SnapshotIds": [w.member], "Permission": "SHARE"},
+        "InvalidSnapshot.NotSupported": lambda w: w.sharing | {"SnapshotIds": [w.borrowed]},
         "ResourceInsufficient.OverQuota": lambda w: w.sharing | {"AccountIds": w.accounts},
     },
     "DescribeSnapshotSharePermission": {
@@ -108,10 +97,17 @@ LASTING = {
         "MissingParameter": lambda w: {},
     },
     "CopySnapshotCrossRegions": {
+        "InsufficientSnapshotQuota": lambda w: {"SnapshotId": w.exhausting[0], "DestinationRegions": [FULL_REGION]},
         "InvalidParameterValue": lambda w: {"SnapshotId": w.member, "DestinationRegions": ["ap-nowhere"]},
+        "InvalidSnapshot.NotSupported": lambda w: {"SnapshotId": w.borrowed, "DestinationRegions": ["ap-beijing"]},
         "InvalidSnapshotId.NotFound": lambda w: {"SnapshotId": NO_SNAPSHOT, "DestinationRegions": ["ap-beijing"]},
+        "UnsupportedOperation.SnapshotNotSupportCopy": lambda w: {
+            "SnapshotId": w.sealed,
+            "DestinationRegions": ["ap-beijing"],
+        },
     },
     "CreateSnapshotGroup": {
+        "InsufficientSnapshotQuota": lambda w: {"DiskIds": [w.exhausted]},
         "InvalidDisk.NotSupported": lambda w: {"DiskIds": [w.grouped, w.disk]},
         "InvalidDiskId.NotFound": lambda w: {"DiskIds": [w.grouped, NO_DISK]},
         "InvalidParameter": lambda w: {"DiskIds": ["disk-no"]},
@@ -133,6 +129,7 @@ LASTING = {
         "InvalidParameter": lambda w: {"SnapshotGroupId": "csnap-NO"},
         "InvalidSnapshotId.NotFound": lambda w: {"SnapshotGroupIds": [NO_GROUP]},
         "MissingParameter": lambda w: {},
+        "UnsupportedOperation.SnapshotHasBindedImage": lambda w: {"SnapshotGroupId": w.imaged_group},
         "UnsupportedOperation.StateError": lambda w: {"SnapshotGroupId": w.group},
     },
     "DescribeSnapshotOverview": {},
@@ -149,14 +146,53 @@ LASTING = {
 }
 
 
+# Situations that pass: what another caller does meanwhile, the code, and the parameters that meet it.
+
+PASSING = {
+    ("CreateDiskBackup", "ResourceBusy"): ("grows", lambda w: {"DiskId": w.disk}),
+    ("CreateDiskBackup", "ResourceInUse.DiskRollbacking"): ("rolls back", lambda w: {"DiskId": w.disk}),
+    ("CreateDiskBackup", "ResourceUnavailable.SnapshotCreating"): ("takes snapshots", lambda w: {"DiskId": w.disk}),
+    ("ApplyDiskBackup", "ResourceBusy"): ("grows", lambda w: w.roll_back_to_backup),
+    ("ApplyDiskBackup", "ResourceInUse.DiskRollbacking"): ("rolls back", lambda w: w.roll_back_to_backup),
+    ("DeleteDiskBackups", "ResourceBusy"): (
+        "rolls back to a backup",
+        lambda w: {"DiskBackupIds": [w.roll_back_to_backup["DiskBackupId"], NO_BACKUP]},
+    ),
+    ("CopySnapshotCrossRegions", "ResourceBusy"): (
+        "rolls back",
+        lambda w: {"SnapshotId": w.snapshot, "DestinationRegions": ["ap-beijing"]},
+    ),
+    ("CopySnapshotCrossRegions", "ResourceInUse.CopySnapshotConflict"): (
+        "copies",
+        lambda w: {"SnapshotId": w.snapshot, "DestinationRegions": ["ap-hongkong"]},
+    ),
+    ("CreateSnapshotGroup", "ResourceInUse"): ("grows in a machine", lambda w: {"DiskIds": [w.exhausted]}),
+    ("CreateSnapshotGroup", "ResourceInUse.DiskMigrating"): (
+        "changes the type in a machine",
+        lambda w: {"DiskIds": [w.exhausted]},
+    ),
+    ("CreateSnapshotGroup", "ResourceUnavailable.SnapshotCreating"): (
+        "takes snapshots in a machine",
+        lambda w: {"DiskIds": [w.attached]},
+    ),
+}
+
+# Its place for copies of the exhausted disk's snapshots is used up.
+FULL_REGION = "ap-shanghai"
+
+
 def prepare(world):
-    """A backup point of an attached disk, and a group whose disks are in two instances and whose first snapshot is
-    shared."""
+    """A backup point of an attached disk and one of a resting disk; a group whose disks are in two instances and whose
+    first snapshot is shared; images, copies, and what another account shares."""
     here, there = world.server.add_instance(zone=ZONE), world.server.add_instance(zone=ZONE)
     world.backed_up = world.cloud.create_disk(DiskBackupQuota=1)
     world.backup = world.cloud.call("CreateDiskBackup", DiskId=world.backed_up)["DiskBackupId"]
     world.roll_back_backup = {"DiskId": world.backed_up, "DiskBackupId": world.backup}
     world.cloud.attach(there, world.backed_up)
+    world.cloud.call("ModifyDiskBackupQuota", DiskId=world.disk, DiskBackupQuota=1)
+    backup = world.cloud.call("CreateDiskBackup", DiskId=world.disk)["DiskBackupId"]
+    world.roll_back_to_backup = {"DiskId": world.disk, "DiskBackupId": backup}
+    world.spare = world.cloud.create_disk(DiskBackupQuota=1)
 
     world.grouped, world.elsewhere_grouped = world.cloud.create_disks(count=2)
     disks = [world.grouped, world.elsewhere_grouped]
@@ -165,6 +201,7 @@ def prepare(world):
     members = world.cloud.call("DescribeSnapshotGroups")["SnapshotGroupSet"][0]["SnapshotIdSet"]
     world.cloud.detach(world.elsewhere_grouped)
     world.cloud.attach(there, world.elsewhere_grouped)
+    world.cloud.attach(here, world.exhausted)
     targets = [{"SnapshotId": member, "DiskId": disk} for member, disk in zip(members, disks, strict=True)]
     world.roll_back_group = {"SnapshotGroupId": world.group, "ApplyDisks": targets}
     world.shared, world.member = members
@@ -173,6 +210,45 @@ def prepare(world):
     world.accounts = [str(world.server.admin("account", "add", name)["uin"]) for name in ("one", "two")]
     world.sharing = {"SnapshotIds": [world.member], "AccountIds": world.accounts[:1], "Permission": "SHARE"}
     world.cloud.call("ModifySnapshotsSharePermission", **(world.sharing | {"SnapshotIds": [world.shared]}))
+    prepare_images(world)
+    prepare_far(world)
+
+
+def prepare_images(world):
+    """A machine with a system disk, and an image of a snapshot and one of a group's."""
+    booted = world.server.admin("instance", "add", "--zone", ZONE, "--system-disk", "10")["instance_id"]
+    cvm = Sibling(world.server, "cvm")
+    (machine,) = cvm.call("DescribeInstances", InstanceIds=[booted])["InstanceSet"]
+    world.system = machine["SystemDisk"]["DiskId"]
+    world.imaged = world.cloud.create_snapshot(world.system)
+    world.imaged_group = world.cloud.call("CreateSnapshotGroup", DiskIds=[world.system])["SnapshotGroupId"]
+    groups = world.cloud.call("DescribeSnapshotGroups")["SnapshotGroupSet"]
+    (member,) = next(one["SnapshotIdSet"] for one in groups if one["SnapshotGroupId"] == world.imaged_group)
+    for name, snapshot in (("one", world.imaged), ("member", member)):
+        cvm.call("CreateImage", ImageName=name, SnapshotIds=[snapshot])
+
+
+def prepare_far(world):
+    """Copies from and to other regions, a snapshot that another account shares, and one of an encrypted disk."""
+    for snapshot in world.exhausting:
+        world.cloud.call("CopySnapshotCrossRegions", SnapshotId=snapshot, DestinationRegions=[FULL_REGION])
+    full = Cloud(world.server, region=FULL_REGION)
+    copies = [one["SnapshotId"] for one in full.call("DescribeSnapshots", Limit=100)["SnapshotSet"]]
+    for copy in copies:
+        full.wait_snapshot(copy)
+
+    far = Cloud(world.server, region="ap-beijing")
+    disk = far.create_disk(Placement={"Zone": "ap-beijing-1"})
+    wanted = {"SnapshotId": far.create_snapshot(disk), "DestinationRegions": [REGION]}
+    (copied,) = far.call("CopySnapshotCrossRegions", **wanted)["SnapshotCopyResultSet"]
+    world.copied = copied["SnapshotId"]
+    world.cloud.wait_snapshot(world.copied)
+
+    other = Cloud(world.server, secret=new_key(world.server, "--account", world.accounts[0]))
+    world.borrowed = other.create_snapshot(other.create_disk())
+    share = {"SnapshotIds": [world.borrowed], "AccountIds": [ACCOUNT], "Permission": "SHARE"}
+    other.call("ModifySnapshotsSharePermission", **share)
+    world.sealed = world.cloud.create_snapshot(world.cloud.create_disk(Encrypt="ENCRYPT"))
 
 
 def listed(world):

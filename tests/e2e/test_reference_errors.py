@@ -65,16 +65,14 @@ PERMISSION = "policies refuse with AuthFailure.UnauthorizedOperation, and no act
 MFA = "needs a caller with a device for one-time codes: test_accounts.py has it"
 BROKEN = "needs storage that fails: the engine's and the rules' own tests have it"
 FULL = "needs a full medium: test_disk_full.py has it"
-SYSTEM_DISK = "needs the system disk of a machine: test_cvm.py has one, and the code that it meets"
+SYSTEM_DISK = "another listed code says the same of the system disk of a machine: InvalidDisk.NotPortable"
 OTHER_CODE = "another listed code says the same: "
 RETRY = "clients repeat this for minutes, and no waiting mends it: ResourceUnavailable.NotSupported"
-IMAGE = "needs an image made of the snapshot: test_cvm.py has one"
-BACKUP = "a backup point is made at once: not met by a test yet"
+IMAGE = "a snapshot that an image is made of rolls its disk back like any other"
 ENCRYPTION = "encrypted disks have snapshots like others"
 NO_PARAMETER = "the action has no such parameter"
 CLOCK = "needs a paid month to pass: the rules' own tests move the clock"
 RETURNS = "disks can be given back without limit, and a second time when they are isolated"
-ALL_STATES = "only a copy from another region has no disk: not met by a test yet"
 
 UNREACHABLE = {
     "CreateDisks": {
@@ -109,7 +107,6 @@ UNREACHABLE = {
     "AttachDisks": {
         BROKEN: ["InternalError.ComponentError", "InternalError.ResourceOpFailed"],
         SYSTEM_DISK: [
-            "InvalidDisk.NotPortable",
             "InvalidDisk.TypeError",
             "ResourceUnavailable.NotPortable",
             "ResourceUnavailable.TypeError",
@@ -122,7 +119,6 @@ UNREACHABLE = {
     "DetachDisks": {
         BROKEN: ["InternalError.ComponentError", "InternalError.ResourceOpFailed"],
         SYSTEM_DISK: [
-            "InvalidDisk.NotPortable",
             "InvalidDisk.TypeError",
             "ResourceUnavailable.NotPortable",
             "ResourceUnavailable.TypeError",
@@ -152,7 +148,6 @@ UNREACHABLE = {
     "CreateSnapshot": {
         "snapshots are not paid in advance": ["InvalidAccount.InsufficientBalance"],
         BROKEN: ["InternalError.ComponentError", "InternalError.ResourceOpFailed"],
-        BACKUP: ["ResourceUnavailable.DiskBackupCreating"],
         ENCRYPTION: ["UnsupportedOperation.DiskEncrypt"],
         NO_PARAMETER: [
             "InvalidParameter.InvalidClientToken",
@@ -171,15 +166,12 @@ UNREACHABLE = {
         ],
     },
     "DescribeSnapshots": {"nothing that can be asked is refused as such": ["UnsupportedOperation"]},
-    "ModifySnapshotAttribute": {
-        IMAGE: ["UnsupportedOperation.SnapshotHasBindedImage"],
-    },
+    "ModifySnapshotAttribute": {},
     "ApplySnapshot": {
         FULL: ["ResourceInsufficient"],
         MFA: ["UnauthorizedOperation.MFAExpired"],
         IMAGE: ["InvalidParameter.ShouldConvertSnapshotToImage"],
         NO_PARAMETER: ["InvalidInstanceId.NotFound"],
-        ALL_STATES: ["InvalidSnapshot.NotSupported"],
         "disks never shrink, so a disk is never smaller than its snapshots": ["InvalidParameter.DiskSizeNotMatch"],
         OTHER_CODE + "ResourceBusy": ["InvalidDisk.Busy"],
         OTHER_CODE + "ResourceUnavailable.NotSupported": ["InvalidDisk.NotSupported"],
@@ -188,20 +180,18 @@ UNREACHABLE = {
     },
     "DeleteSnapshots": {
         MFA: ["UnauthorizedOperation.MFAExpired"],
-        IMAGE: ["UnsupportedOperation.SnapshotHasBindedImage"],
         OTHER_CODE + "InvalidSnapshot.NotSupported": ["UnsupportedOperation"],
     },
     "GetSnapOverview": {NO_PARAMETER: ["InvalidParameterValue", "MissingParameter"]},
     "InquiryPriceCreateDisks": {},
     "InquiryPriceResizeDisk": {
-        SYSTEM_DISK: ["InvalidDisk.NotPortable"],
         NO_PARAMETER: ["InvalidInstanceId.NotFound"],
         RETRY: ["ResourceUnavailable.Expire"],
     },
     "InquirePriceModifyDiskExtraPerformance": {RETRY: ["ResourceUnavailable.Expire"]},
     "InquirePriceModifyDiskBackupQuota": {},
     "InquiryPriceRenewDisks": {
-        SYSTEM_DISK: ["InvalidDisk.NotPortable", "ResourceUnavailable.NotPortable"],
+        SYSTEM_DISK: ["ResourceUnavailable.NotPortable"],
         OTHER_CODE + "ResourceUnavailable.NotSupported": ["InvalidDisk.NotSupported"],
     },
     "ModifyDiskExtraPerformance": {
@@ -216,7 +206,7 @@ UNREACHABLE = {
     "ModifyDisksChargeType": {
         ORDERS: ["TradeDealConflict", "UnauthorizedOperation.NotHavePaymentRight"],
         BROKEN: ["InternalError.ComponentError"],
-        SYSTEM_DISK: ["InvalidDisk.NotPortable", "ResourceUnavailable.NotPortable"],
+        SYSTEM_DISK: ["ResourceUnavailable.NotPortable"],
         OTHER_CODE + "ResourceUnavailable.NotSupported": ["InvalidDisk.NotSupported"],
     },
     "ModifyDisksRenewFlag": {
@@ -226,7 +216,7 @@ UNREACHABLE = {
     "RenewDisk": {
         ORDERS: ["TradeDealConflict"],
         BROKEN: ["InternalError", "InternalError.ComponentError"],
-        SYSTEM_DISK: ["InvalidDisk.NotPortable", "ResourceUnavailable.NotPortable"],
+        SYSTEM_DISK: ["ResourceUnavailable.NotPortable"],
         OTHER_CODE + "ResourceUnavailable.NotSupported": ["InvalidDisk.NotSupported"],
         "test_gateway.py has the signatures that are refused": ["AuthFailure"],
     },
@@ -269,6 +259,7 @@ LASTING = {
         "ResourceUnavailable.NotSupported": lambda w: {"DiskId": w.isolated, "DiskSize": 20},
     },
     "AttachDisks": {
+        "InvalidDisk.NotPortable": lambda w: {"InstanceId": w.instance, "DiskIds": [w.system]},
         "InvalidDiskId.NotFound": lambda w: {"InstanceId": w.instance, "DiskIds": [NO_DISK]},
         "InvalidInstanceId.NotFound": lambda w: {"InstanceId": NO_INSTANCE, "DiskIds": [w.disk]},
         "InvalidParameterValue": lambda w: {"InstanceId": w.instance, "DiskIds": [w.disk, w.disk]},
@@ -278,6 +269,7 @@ LASTING = {
         "ResourceUnavailable.NotSupported": lambda w: {"InstanceId": w.elsewhere, "DiskIds": [w.disk]},
     },
     "DetachDisks": {
+        "InvalidDisk.NotPortable": lambda w: {"DiskIds": [w.system]},
         "InvalidDiskId.NotFound": lambda w: {"DiskIds": [w.attached, NO_DISK]},
         "InvalidInstanceId.NotFound": lambda w: {"DiskIds": [w.attached], "InstanceId": NO_INSTANCE},
         "InvalidParameterValue": lambda w: {"DiskIds": [w.attached, w.attached]},
@@ -316,6 +308,7 @@ LASTING = {
     "ModifySnapshotAttribute": {
         "InvalidSnapshot.NotSupported": lambda w: {"SnapshotId": w.member, "Deadline": w.tomorrow},
         "UnsupportedOperation.SnapHasShared": lambda w: {"SnapshotId": w.shared, "Deadline": w.tomorrow},
+        "UnsupportedOperation.SnapshotHasBindedImage": lambda w: {"SnapshotId": w.imaged, "Deadline": w.tomorrow},
         "InvalidParameterValue": lambda w: {"SnapshotId": w.snapshot, "Deadline": "2022-01-08T09:47:55+00:00"},
         "InvalidSnapshotId.NotFound": lambda w: {"SnapshotId": NO_SNAPSHOT, "SnapshotName": "x"},
         "MissingParameter": lambda w: {"SnapshotName": "x"},
@@ -324,6 +317,7 @@ LASTING = {
         "InvalidDiskId.NotFound": lambda w: {"DiskId": NO_DISK, "SnapshotId": w.snapshot},
         "InvalidInstance.NotSupported": lambda w: w.roll_back_attached | {"AutoStopInstance": True},
         "InvalidParameterValue": lambda w: {"DiskId": w.attached, "SnapshotId": w.snapshot},
+        "InvalidSnapshot.NotSupported": lambda w: {"DiskId": w.disk, "SnapshotId": w.copied},
         "InvalidSnapshotId.NotFound": lambda w: {"DiskId": w.disk, "SnapshotId": NO_SNAPSHOT},
         "MissingParameter": lambda w: {"DiskId": w.disk},
         "ResourceUnavailable.NotSupported": lambda w: w.roll_back_attached,
@@ -331,6 +325,7 @@ LASTING = {
     "DeleteSnapshots": {
         "InvalidSnapshot.NotSupported": lambda w: {"SnapshotIds": [w.member]},
         "UnsupportedOperation.SnapHasShared": lambda w: {"SnapshotIds": [w.shared]},
+        "UnsupportedOperation.SnapshotHasBindedImage": lambda w: {"SnapshotIds": [w.imaged]},
         "InvalidParameterValue": lambda w: {"SnapshotIds": [w.snapshot, w.snapshot]},
         "InvalidSnapshotId.NotFound": lambda w: {"SnapshotIds": [w.snapshot, NO_SNAPSHOT]},
         "MissingParameter": lambda w: {},
@@ -342,6 +337,7 @@ LASTING = {
     },
     "InquiryPriceResizeDisk": {
         "InvalidDisk.Expire": lambda w: {"DiskId": w.isolated, "DiskSize": 20},
+        "InvalidDisk.NotPortable": lambda w: {"DiskId": w.system, "DiskSize": 20},
         "InvalidParameterValue": lambda w: {"DiskId": w.disk, "DiskIds": [w.disk], "DiskSize": 20},
         "MissingParameter": lambda w: {"DiskSize": 20},
     },
@@ -357,6 +353,7 @@ LASTING = {
         "InvalidParameter": lambda w: {"DiskId": w.disk, "DiskBackupQuota": "many"},
     },
     "InquiryPriceRenewDisks": {
+        "InvalidDisk.NotPortable": lambda w: {"DiskIds": [w.system], "DiskChargePrepaids": [MONTH]},
         "InvalidDiskId.NotFound": lambda w: {"DiskIds": [NO_DISK], "DiskChargePrepaids": [MONTH]},
         "InvalidParameterValue": lambda w: {"DiskIds": [w.prepaid], "DiskChargePrepaids": [MONTH, MONTH]},
         "MissingParameter": lambda w: {"DiskIds": [w.prepaid]},
@@ -379,6 +376,7 @@ LASTING = {
         "ResourceUnavailable.NotSupported": lambda w: {"DiskId": w.isolated, "DiskBackupQuota": 1},
     },
     "ModifyDisksChargeType": {
+        "InvalidDisk.NotPortable": lambda w: {"DiskIds": [w.system], "DiskChargePrepaid": MONTH},
         "InvalidDiskId.NotFound": lambda w: {"DiskIds": [w.disk, NO_DISK], "DiskChargePrepaid": MONTH},
         "InvalidParameter": lambda w: {"DiskIds": [w.disk], "DiskChargePostpaid": "perhaps"},
         "InvalidParameterValue": lambda w: {"DiskIds": [w.disk], "DiskChargePrepaid": {"Period": 13}},
@@ -392,6 +390,7 @@ LASTING = {
         "MissingParameter": lambda w: {"DiskIds": [w.prepaid]},
     },
     "RenewDisk": {
+        "InvalidDisk.NotPortable": lambda w: {"DiskId": w.system, "DiskChargePrepaid": MONTH},
         "InvalidDiskId.NotFound": lambda w: {"DiskId": NO_DISK, "DiskChargePrepaid": MONTH},
         "InvalidParameter": lambda w: {"DiskId": w.prepaid, "DiskChargePrepaid": {"Period": "long"}},
         "InvalidParameterValue": lambda w: {"DiskId": w.prepaid, "DiskChargePrepaid": {"Period": 13}},
@@ -458,6 +457,7 @@ PASSING = {
     ("CreateSnapshot", "ResourceBusy"): ("grows", lambda w: {"DiskId": w.disk}),
     ("CreateSnapshot", "ResourceInUse.DiskMigrating"): ("changes the type", lambda w: {"DiskId": w.disk}),
     ("CreateSnapshot", "ResourceInUse.DiskRollbacking"): ("rolls back", lambda w: {"DiskId": w.disk}),
+    ("CreateSnapshot", "ResourceUnavailable.DiskBackupCreating"): ("takes backups", lambda w: {"DiskId": w.spare}),
     ("CreateSnapshot", "ResourceUnavailable.SnapshotCreating"): ("takes snapshots", lambda w: {"DiskId": w.disk}),
     ("ApplySnapshot", "ResourceBusy"): ("grows", lambda w: {"DiskId": w.disk, "SnapshotId": w.snapshot}),
     ("ApplySnapshot", "ResourceInUse.DiskRollbacking"): (
@@ -473,7 +473,7 @@ PASSING = {
         "takes snapshots",
         lambda w: {"SnapshotIds": [w.newest_snapshot(), NO_SNAPSHOT]},
     ),
-}
+} | situations_snapshots.PASSING
 
 
 class World:
@@ -491,15 +491,14 @@ class World:
         attached_snapshot = self.cloud.create_snapshot(self.attached)
         self.roll_back_attached = {"DiskId": self.attached, "SnapshotId": attached_snapshot}
         self.cloud.attach(self.instance, self.attached)
-        for _ in range(8):
-            self.cloud.create_snapshot(self.exhausted)
+        self.exhausting = [self.cloud.create_snapshot(self.exhausted) for _ in range(8)]
         self.isolated = self.cloud.create_disk(DiskChargeType="PREPAID", DiskChargePrepaid={"Period": 1})
         self.cloud.call("TerminateDisks", DiskIds=[self.isolated])
-        situations_policies.prepare(self)
         situations_snapshots.prepare(self)
+        situations_policies.prepare(self)
         self.prepaid = self.cloud.create_disk(DiskSize=20, DiskChargeType="PREPAID", DiskChargePrepaid=MONTH)
         self.fast = self.cloud.create_disk(DiskType="CLOUD_HSSD", DiskSize=500)
-        self._sizes, self._fast_sizes = count(11), count(501)
+        self._sizes, self._exhausted_sizes, self._fast_sizes = count(11), count(11), count(501)
 
     def set_balance(self, amount):
         """Limits the account, or lets it spend without limit."""
@@ -516,10 +515,14 @@ class World:
         return self.call("DescribeSnapshots", {"Limit": 1})["SnapshotSet"][0]["SnapshotId"]
 
     def call(self, action, parameters):
-        """The answer, be it an error; a snapshot that it made is deleted, so that there is room for the next."""
+        """The answer, be it an error; what it made of a disk is deleted, so that there is room for the next."""
         answer = self.raw.tc3(action, json.dumps(parameters).encode())
         if made := answer.get("SnapshotId"):
             self.raw.tc3("DeleteSnapshots", json.dumps({"SnapshotIds": [made]}).encode())
+        if action == "CreateSnapshotGroup" and (made := answer.get("SnapshotGroupId")):
+            self.raw.tc3("DeleteSnapshotGroup", json.dumps({"SnapshotGroupId": made}).encode())
+        if action == "CreateDiskBackup" and (made := answer.get("DiskBackupId")):
+            self.raw.tc3("DeleteDiskBackups", json.dumps({"DiskBackupIds": [made]}).encode())
         return answer
 
     def meanwhile(self, what):
@@ -528,13 +531,25 @@ class World:
             self.call("ApplySnapshot", {"DiskId": self.disk, "SnapshotId": self.snapshot})
         elif what == "takes snapshots":
             self.call("CreateSnapshot", {"DiskId": self.disk})
+        elif what == "takes snapshots in a machine":
+            self.call("CreateSnapshot", {"DiskId": self.attached})
+        elif what == "takes backups":
+            self.call("CreateDiskBackup", {"DiskId": self.spare})
+        elif what == "rolls back to a backup":
+            self.call("ApplyDiskBackup", self.roll_back_to_backup)
+        elif what == "copies":
+            wanted = {"SnapshotId": self.snapshot, "DestinationRegions": ["ap-hongkong"]}
+            self.call("CopySnapshotCrossRegions", wanted)
+        elif what == "grows in a machine":
+            self.call("ResizeDisk", {"DiskId": self.exhausted, "DiskSize": next(self._exhausted_sizes)})
         elif what == "grows":
             self.call("ResizeDisk", {"DiskId": self.disk, "DiskSize": self.larger()})
         elif what == "grows fast":
             self.call("ResizeDisk", {"DiskId": self.fast, "DiskSize": next(self._fast_sizes)})
-        elif what == "changes the type":
+        elif what in ("changes the type", "changes the type in a machine"):
+            disk = self.disk if what == "changes the type" else self.exhausted
             for disk_type in ("CLOUD_BASIC", "CLOUD_PREMIUM"):
-                self.call("ModifyDiskAttributes", {"DiskIds": [self.disk], "DiskType": disk_type})
+                self.call("ModifyDiskAttributes", {"DiskIds": [disk], "DiskType": disk_type})
         else:
             raise AssertionError(what)
 

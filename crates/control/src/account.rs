@@ -224,7 +224,7 @@ impl Control {
 
     /// All accounts, by number.
     pub async fn accounts(&self) -> Result<Vec<Account>, ControlError> {
-        Ok(self.db.read().await?.accounts().list().await?)
+        Ok(self.db.look().await?.accounts().list().await?)
     }
 
     /// Lets the keys of an account work, or not. With it end the sessions that its people began elsewhere.
@@ -306,7 +306,7 @@ impl Control {
 
     /// All regions, in their order.
     pub async fn regions(&self) -> Result<Vec<Region>, ControlError> {
-        Ok(self.db.read().await?.places().regions().await?)
+        Ok(self.db.look().await?.places().regions().await?)
     }
 }
 

@@ -19,6 +19,7 @@ use crate::disk::DiskLists;
 use crate::error::{ControlError, JobError};
 use crate::job::{JobHold, Runner, StepHook};
 use crate::limit::OwnLimits;
+use crate::retention::Sweeps;
 use crate::seams::{Exports, Stores};
 use crate::settings::{Limits, Settings};
 
@@ -58,7 +59,9 @@ pub struct Control {
     /// The taking of the lease that this server stands on, while it leads.
     pub(crate) fence: Arc<Mutex<Option<Fence>>>,
     /// When promises were last looked through.
-    pub(crate) promises_swept: Arc<Mutex<Option<UnixMillis>>>,
+    pub(crate) sweeps: Arc<Mutex<Sweeps>>,
+    /// When old records were last looked for.
+    pub(crate) operations_forgotten: Arc<Mutex<Option<UnixMillis>>>,
     /// Rung when something may be due before the timer looks.
     pub(crate) due: Arc<Notify>,
     pub(crate) principals: Arc<Principals>,
@@ -90,7 +93,8 @@ impl Control {
             runner,
             server_name: server_name.into(),
             fence: Arc::default(),
-            promises_swept: Arc::default(),
+            sweeps: Arc::default(),
+            operations_forgotten: Arc::default(),
             due: Arc::default(),
             principals: Arc::default(),
             second_factor: Arc::default(),

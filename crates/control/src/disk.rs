@@ -18,8 +18,8 @@ mod terminate;
 
 use ashlar_db::{Disk, EncryptType, LatestOperation, Tag, Transaction};
 use ashlar_types::{
-    DiskChargeType, DiskId, DiskType, InstanceId, ProjectId, RenewFlag, SnapshotId, SnapshotPolicyId,
-    SnapshotState, UnixMillis, Zone,
+    DiskBackupState, DiskChargeType, DiskId, DiskType, InstanceId, ProjectId, RenewFlag, SnapshotId,
+    SnapshotPolicyId, SnapshotState, UnixMillis, Zone,
 };
 
 pub use auto_mount::AutoMountConfiguration;
@@ -32,6 +32,7 @@ pub use show::DiskReport;
 pub(crate) use state::is_exported;
 
 use crate::caller::Caller;
+use crate::disk_backup::DiskBackupError;
 use crate::error::{ControlError, DiskError};
 use crate::filter::Filter;
 
@@ -285,4 +286,18 @@ pub(crate) async fn told_apart(tx: &mut Transaction, error: DiskError) -> Result
     let snapshots = tx.snapshots().of_disk(disk).await?;
     let creating = snapshots.iter().any(|snapshot| snapshot.state == SnapshotState::Creating);
     Ok(state::as_snapshot_creating(error, creating).into())
+}
+
+/// The same for a call whose page has a word for a backup point that keeps the disk busy.
+pub(crate) async fn told_backup_apart(
+    tx: &mut Transaction,
+    error: DiskError,
+) -> Result<ControlError, ControlError> {
+    if let DiskError::Busy { disk, .. } = error {
+        let backups = tx.disk_backups().of_disk(disk).await?;
+        if let Some(backup) = backups.iter().find(|backup| backup.state == DiskBackupState::Creating) {
+            return Ok(DiskBackupError::Creating(backup.id).into());
+        }
+    }
+    told_apart(tx, error).await
 }

@@ -164,7 +164,9 @@ impl Control {
         if wanted.with_snapshots == Some(true) && !snapshots.is_empty() {
             return self.delete_snapshots_in(tx, caller, snapshots, false).await;
         }
-        Ok(tx.commit().await?)
+        tx.commit().await?;
+        self.look_again_at_promises();
+        Ok(())
     }
 
     /// Removes the record of an image.
@@ -182,7 +184,7 @@ impl Control {
 
     /// The zones of the caller's region, in their order.
     pub async fn zones(&self, region: &Region) -> Result<Vec<Zone>, ControlError> {
-        Ok(self.db.read().await?.places().zones(region).await?)
+        Ok(self.db.look().await?.places().zones(region).await?)
     }
 }
 

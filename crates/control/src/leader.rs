@@ -57,7 +57,7 @@ impl Control {
     /// Asks to lead. `None` while another server does. Cheap for a leader: the database is written to twice a minute.
     pub async fn lead(&self) -> Result<Option<Leadership>, ControlError> {
         let known = *self.fence.lock();
-        let seen = self.db.read().await?.leases().find(LEASE).await?;
+        let seen = self.db.look().await?.leases().find(LEASE).await?;
         let fence = match claim(seen, &self.server_name, known, self.now()) {
             Claim::Other => None,
             Claim::Held(fence) => Some(fence),

@@ -96,8 +96,8 @@ pub use snapshot_group::{
     SnapshotGroupError, SnapshotGroupView, merged_group_ids,
 };
 pub use snapshot_policy::{
-    BoundBy, CreateSnapshotPolicy, DescribeSnapshotPolicies, ModifySnapshotPolicy, NewRule,
-    NewSnapshotPolicy, RetentionWish, SnapshotPolicyView, next_trigger,
+    BoundBy, CreateSnapshotPolicy, DescribeSnapshotPolicies, IsolateSnapshotPolicies, ModifySnapshotPolicy,
+    NewRule, NewSnapshotPolicy, RetentionWish, SnapshotPolicyView, next_trigger,
 };
 pub use snapshot_recycle::RecycledSnapshot;
 pub use snapshot_share::{ModifySnapshotsSharePermission, ShareError, SharePermission};

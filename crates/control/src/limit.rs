@@ -96,7 +96,7 @@ impl Control {
 
     /// Reads the records anew.
     pub(crate) async fn read_own_limits(&self) -> Result<(), ControlError> {
-        let records = self.db.read().await?.limit_overrides().all().await?;
+        let records = self.db.look().await?.limit_overrides().all().await?;
         let own: OwnLimits = records
             .into_iter()
             .map(|(account, values)| {

@@ -123,6 +123,7 @@ impl Control {
         self.check_account(&mut tx, account).await?;
         tx.ledger().set_balance(account, balance, self.now()).await?;
         tx.commit().await?;
+        self.wake_reconcilers();
         Ok(balance)
     }
 
@@ -137,6 +138,7 @@ impl Control {
         let balance = tx.ledger().balance(account).await?.unwrap_or_default().plus(amount);
         tx.ledger().set_balance(account, Some(balance), self.now()).await?;
         tx.commit().await?;
+        self.wake_reconcilers();
         Ok(Some(balance))
     }
 

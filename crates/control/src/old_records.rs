@@ -1,5 +1,7 @@
 //! What is forgotten after a while, so that a busy installation stays as large as what is in it.
 
+use ashlar_types::UnixMillis;
+
 use crate::control::Control;
 use crate::error::ControlError;
 use crate::leader::Leadership;
@@ -23,6 +25,10 @@ const OPERATIONS_KEPT_MS: i64 = 90 * DAY_MS;
 /// So many entries go in one run: a short transaction, and the next run is seconds away.
 const OPERATIONS_AT_ONCE: u64 = 2_000;
 
+/// How often entries are looked through for old ones. What still exists keeps its newest entry however old it is, so
+/// every look passes by all of these. A day.
+const OPERATIONS_LOOK_MS: i64 = DAY_MS;
+
 impl Control {
     /// Forgets what is old.
     pub(crate) async fn forget_old_records(&self, leader: Leadership) -> Result<Reconciled, ControlError> {
@@ -31,8 +37,15 @@ impl Control {
         let mut items = tx.jobs().forget_ended(now.plus_ms(-JOBS_KEPT_MS)).await?;
         items += tx.client_tokens().forget(now.plus_ms(-CLIENT_TOKENS_KEPT_MS)).await?;
         items += tx.access().forget_temporary_keys(now.plus_ms(-TEMPORARY_KEYS_KEPT_MS)).await?;
-        items += tx.operations().forget(now.plus_ms(-OPERATIONS_KEPT_MS), OPERATIONS_AT_ONCE).await?;
+        let is_recent = |last: UnixMillis| last <= now && now < last.plus_ms(OPERATIONS_LOOK_MS);
+        let mut looked = *self.operations_forgotten.lock();
+        if !looked.is_some_and(is_recent) {
+            let gone = tx.operations().forget(now.plus_ms(-OPERATIONS_KEPT_MS), OPERATIONS_AT_ONCE).await?;
+            looked = (gone < OPERATIONS_AT_ONCE).then_some(now);
+            items += gone;
+        }
         tx.commit().await?;
+        *self.operations_forgotten.lock() = looked;
         Ok(Reconciled { items, failures: 0 })
     }
 }

@@ -66,7 +66,7 @@ impl Control {
         wanted: DescribeDiskConfigQuota,
     ) -> Result<Vec<DiskConfig>, ControlError> {
         let usages = check(&wanted, self.limits().ids_per_call)?;
-        let known = self.db.read().await?.places().zones(&caller.region).await?;
+        let known = self.db.look().await?.places().zones(&caller.region).await?;
         if let Some(zone) = wanted.zones.iter().find(|zone| !known.contains(zone)) {
             let expected = format!("a zone of the region {}", caller.region);
             return Err(invalid("Zones", zone, expected).into());

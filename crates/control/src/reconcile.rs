@@ -48,6 +48,12 @@ pub struct Reconciled {
 }
 
 impl Reconciled {
+    /// Counts what another run came to.
+    pub(crate) fn add(&mut self, other: Self) {
+        self.items += other.items;
+        self.failures += other.failures;
+    }
+
     /// Counts one more.
     pub(crate) fn count(&mut self, done: Result<(), ()>) {
         match done {
@@ -152,7 +158,7 @@ impl Control {
     }
 
     async fn resume_jobs(&self) -> Result<Reconciled, ControlError> {
-        let unfinished = self.db.read().await?.jobs().unfinished().await?;
+        let unfinished = self.db.look().await?.jobs().unfinished().await?;
         let items = unfinished.len() as u64;
         for job in unfinished {
             self.start_job(job);

@@ -4,6 +4,7 @@
 //! only, so no change deletes what an owner counted on. Promises in days and months are deadlines and need nothing of
 //! this; here are the two that depend on the other snapshots of the same disk and policy.
 
+mod sweep;
 #[cfg(test)]
 mod tests;
 
@@ -11,6 +12,8 @@ use ashlar_types::{AdvancedRetention, SnapshotPromise, UnixMillis};
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
+
+pub(crate) use sweep::{Outlived, Sweeps};
 
 /// A snapshot as retention sees it. All of one call are of one disk and one policy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,6 +56,7 @@ fn day_number(day: Date) -> i64 {
     i64::from((day - Date::constant(1970, 1, 1)).get_days())
 }
 
-fn date(time: UnixMillis, zone: &TimeZone) -> Date {
+/// The day that a time falls on.
+pub(crate) fn date(time: UnixMillis, zone: &TimeZone) -> Date {
     zone.to_datetime(Timestamp::from_millisecond(time.0).unwrap_or(Timestamp::MAX)).date()
 }

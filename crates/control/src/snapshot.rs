@@ -21,6 +21,7 @@ use crate::instance;
 use crate::job::{JobHold, Work};
 use crate::leader::Leadership;
 use crate::reconcile::Reconciled;
+use crate::retention::Outlived;
 use crate::snapshot_copy::check_not_needed;
 use crate::snapshot_group::check_no_member;
 use crate::snapshot_share::ShareError;
@@ -147,7 +148,7 @@ impl Control {
         let mut tx = self.db.write().await?;
         let disk = disk::find(&mut tx, caller, disk_id).await?;
         if let Err(error) = state::begin_snapshot(&disk) {
-            return Err(told_apart(&mut tx, error).await?);
+            return Err(disk::told_backup_apart(&mut tx, error).await?);
         }
         let usage = usage_of(&wanted, disk.usage)?;
         let new = new_snapshot(id, &disk, wanted.name, usage, self.now());
@@ -196,7 +197,7 @@ impl Control {
         disk: &Disk,
     ) -> Result<(), ControlError> {
         let at_most = self.limits_of(disk.account).snapshots_per_disk;
-        if tx.snapshots().of_disk(disk.id).await?.len() as u64 >= at_most {
+        if tx.snapshots().count_of_disk(disk.id).await? >= at_most {
             return Err(QuotaError::SnapshotsOfDisk { disk: disk.id, at_most }.into());
         }
         Ok(())
@@ -368,27 +369,14 @@ impl Control {
     ) -> Result<(), ControlError> {
         let mut snapshots = Vec::with_capacity(ids.len());
         for id in &ids {
-            let snapshot = find(&mut tx, caller, *id).await?;
-            state::snapshot_ready(&snapshot)?;
-            if with_images {
-                self.check_not_locked(&snapshot)?;
-                check_may_go(&mut tx, &snapshot).await?;
-            } else {
-                self.check_may_be_deleted(&mut tx, &snapshot).await?;
+            snapshots.push(self.deletable(&mut tx, caller, *id, with_images).await?);
+        }
+        if with_images {
+            for (image, _) in tx.images().of_snapshots(&ids).await?.into_values().flatten() {
+                self.forget_image(&mut tx, caller, image, "DeleteSnapshots").await?;
             }
-            snapshots.push(snapshot);
         }
-        for (image, _) in tx.images().of_snapshots(&ids).await?.into_values().flatten() {
-            self.forget_image(&mut tx, caller, image, "DeleteSnapshots").await?;
-        }
-        let work = Work::DeleteSnapshots { snapshots: ids, recycle: self.recycles_snapshots() };
-        let job = self.write_job(&mut tx, &caller.region, &work).await?;
-        for snapshot in snapshots {
-            let resource = Tagged::Snapshot(snapshot.id);
-            let going = Snapshot { lifecycle: Lifecycle::Deleting, job: Some(job), ..snapshot };
-            tx.snapshots().save(&going).await?;
-            self.log_operation(&mut tx, caller, resource, "DeleteSnapshots", Some(job)).await?;
-        }
+        let job = self.begin_deletion(&mut tx, caller, snapshots).await?;
         tx.commit().await?;
         self.await_job(job).await
     }
@@ -404,9 +392,47 @@ impl Control {
         check_not_bound(tx, snapshot.id).await
     }
 
+    /// Finds a snapshot that nothing keeps from being deleted, or refuses.
+    pub(crate) async fn deletable(
+        &self,
+        tx: &mut Transaction,
+        caller: &Caller,
+        id: SnapshotId,
+        with_images: bool,
+    ) -> Result<Snapshot, ControlError> {
+        let snapshot = find(tx, caller, id).await?;
+        state::snapshot_ready(&snapshot)?;
+        if with_images {
+            self.check_not_locked(&snapshot)?;
+            check_may_go(tx, &snapshot).await?;
+        } else {
+            self.check_may_be_deleted(tx, &snapshot).await?;
+        }
+        Ok(snapshot)
+    }
+
+    /// Writes the job that deletes snapshots which nothing keeps.
+    pub(crate) async fn begin_deletion(
+        &self,
+        tx: &mut Transaction,
+        caller: &Caller,
+        snapshots: Vec<Snapshot>,
+    ) -> Result<JobHold, ControlError> {
+        let ids = snapshots.iter().map(|snapshot| snapshot.id).collect();
+        let work = Work::DeleteSnapshots { snapshots: ids, recycle: self.recycles_snapshots() };
+        let job = self.write_job(tx, &caller.region, &work).await?;
+        for snapshot in snapshots {
+            let resource = Tagged::Snapshot(snapshot.id);
+            let going = Snapshot { lifecycle: Lifecycle::Deleting, job: Some(job), ..snapshot };
+            tx.snapshots().save(&going).await?;
+            self.log_operation(tx, caller, resource, "DeleteSnapshots", Some(job)).await?;
+        }
+        Ok(job)
+    }
+
     /// Sums up the caller's snapshots of a region.
     pub async fn snapshot_overview(&self, caller: &Caller) -> Result<SnapshotOverview, ControlError> {
-        let totals = self.db.read().await?.snapshots().totals(caller.account, &caller.region).await?;
+        let totals = self.db.look().await?.snapshots().totals(caller.account, &caller.region).await?;
         let free_quota_bytes = self.limits_of(caller.account).free_snapshot_gib * ashlar_types::GIB_BYTES;
         Ok(SnapshotOverview {
             total_count: totals.count,
@@ -418,36 +444,21 @@ impl Control {
 
     /// Deletes the snapshots whose deadline has passed.
     pub(crate) async fn expire_snapshots(&self, leader: Leadership) -> Result<Reconciled, ControlError> {
-        let mut reconciled = Reconciled::default();
-        let expired = self.db.read().await?.snapshots().expired(self.now()).await?;
-        for snapshot in expired {
-            if self.write_as(leader).await?.is_none() {
-                break;
-            }
-            let caller = Caller {
-                account: snapshot.account,
-                region: snapshot.zone.region(),
-                request_id: RequestId("deadline".to_owned()),
-            };
-            match self.delete_snapshots(&caller, vec![snapshot.id]).await {
-                Ok(()) => reconciled.items += 1,
-                // Somebody else was quicker, or somebody still needs it; the next round looks again.
-                Err(
-                    ControlError::Snapshot(_)
-                    | ControlError::Image(_)
-                    | ControlError::Share(_)
-                    | ControlError::Copy(_)
-                    | ControlError::SnapshotGroup(_),
-                ) => {}
-                // The journal keeps what failed on its way; other snapshots are not held up by it.
-                Err(ControlError::Job(error)) => {
-                    tracing::warn!(snapshot = %snapshot.id, detail = %error.detail, "not deleted at its deadline");
-                    reconciled.failures += 1;
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(reconciled)
+        let expired = self.db.look().await?.snapshots().expired(self.now()).await?;
+        let outlived: Vec<Outlived> = expired
+            .into_iter()
+            .map(|snapshot| Outlived {
+                id: snapshot.id,
+                owner: Caller {
+                    account: snapshot.account,
+                    region: snapshot.zone.region(),
+                    request_id: RequestId("deadline".to_owned()),
+                },
+                locked_until: snapshot.locked_until,
+            })
+            .collect();
+        // What something else keeps is found again in the next round.
+        Ok(self.delete_outlived(leader, &outlived).await?.reconciled)
     }
 }
 

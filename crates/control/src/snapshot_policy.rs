@@ -3,6 +3,7 @@
 
 mod bind;
 mod fire;
+mod isolate;
 mod request;
 pub(crate) mod schedule;
 
@@ -10,6 +11,8 @@ use ashlar_db::{Listed, SnapshotPolicy, SnapshotPolicyListing, Tag, Tagged, Tran
 use ashlar_types::{AccountUin, DiskId, InstanceId, SnapshotPolicyId, SnapshotPolicyState, UnixMillis};
 
 pub use bind::BoundBy;
+pub(crate) use fire::acting_for;
+pub use isolate::IsolateSnapshotPolicies;
 pub use request::{NewRule, RetentionWish};
 pub use schedule::next_trigger;
 
@@ -272,6 +275,7 @@ impl Control {
             self.log_operation(&mut tx, caller, resource, "CopyAutoSnapshotPolicyCrossAccount", None).await?;
         }
         tx.commit().await?;
+        self.wake_reconcilers();
         Ok(ids)
     }
 

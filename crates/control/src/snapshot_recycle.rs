@@ -31,7 +31,7 @@ impl Control {
 
     /// The snapshots in the bin, of all accounts, the last deleted first.
     pub async fn recycled_snapshots(&self) -> Result<Vec<RecycledSnapshot>, ControlError> {
-        let recycled = self.db.read().await?.snapshots().recycled_before(UnixMillis(i64::MAX)).await?;
+        let recycled = self.db.look().await?.snapshots().recycled_before(UnixMillis(i64::MAX)).await?;
         let kept_ms = self.settings.snapshots.recycle_ms();
         let shown = |(snapshot, recycled): (Snapshot, UnixMillis)| RecycledSnapshot {
             snapshot,
@@ -49,7 +49,7 @@ impl Control {
         };
         if let Some(disk) = snapshot.disk {
             let at_most = self.limits_of(snapshot.account).snapshots_per_disk;
-            if tx.snapshots().of_disk(disk).await?.len() as u64 >= at_most {
+            if tx.snapshots().count_of_disk(disk).await? >= at_most {
                 return Err(QuotaError::SnapshotsOfDisk { disk, at_most }.into());
             }
         }
@@ -61,6 +61,8 @@ impl Control {
         tx.snapshots().save(&restored).await?;
         self.log_operation(&mut tx, &caller, Tagged::Snapshot(id), "RestoreSnapshot", None).await?;
         tx.commit().await?;
+        // Its policy may have taken newer ones meanwhile.
+        self.look_again_at_promises();
         // Should the server die here, the next start publishes whatever can be opened.
         let this = self.clone();
         self.blocking(move || this.exports.publish_snapshot(id, this.stores.store(&region)?)).await
@@ -102,7 +104,7 @@ impl Control {
     pub(crate) async fn purge_snapshots(&self, leader: Leadership) -> Result<Reconciled, ControlError> {
         let mut reconciled = Reconciled::default();
         let before = self.now().plus_ms(-self.settings.snapshots.recycle_ms());
-        for (snapshot, _) in self.db.read().await?.snapshots().recycled_before(before).await? {
+        for (snapshot, _) in self.db.look().await?.snapshots().recycled_before(before).await? {
             let Some(mut tx) = self.write_as(leader).await? else { break };
             let caller = acting_for(&snapshot);
             let work = Work::DeleteSnapshots { snapshots: vec![snapshot.id], recycle: false };

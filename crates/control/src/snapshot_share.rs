@@ -127,7 +127,11 @@ impl Control {
             let resource = Tagged::Snapshot(*id);
             self.log_operation(&mut tx, caller, resource, "ModifySnapshotsSharePermission", None).await?;
         }
-        Ok(tx.commit().await?)
+        tx.commit().await?;
+        if wanted.permission == SharePermission::Cancel {
+            self.look_again_at_promises();
+        }
+        Ok(())
     }
 
     /// With whom the caller shares a snapshot, the oldest share first.

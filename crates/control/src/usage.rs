@@ -26,7 +26,7 @@ impl Control {
         let hour = UnixMillis(now.0.div_euclid(interval_ms) * interval_ms);
         let mut items = 0;
         loop {
-            if self.db.read().await?.usage().due_disks(hour, 1).await?.is_empty() {
+            if self.db.look().await?.usage().due_disks(hour, 1).await?.is_empty() {
                 break;
             }
             let Some(mut tx) = self.write_as(leader).await? else { return Ok(Reconciled::default()) };
@@ -36,7 +36,7 @@ impl Control {
             }
             tx.commit().await?;
         }
-        for used in self.db.read().await?.usage().due_snapshots(hour).await? {
+        for used in self.db.look().await?.usage().due_snapshots(hour).await? {
             let Some(mut tx) = self.write_as(leader).await? else { break };
             items += self.charge_snapshots(&mut tx, &used, hour).await?;
             tx.commit().await?;
@@ -125,9 +125,11 @@ impl Control {
     /// Stops the policies of accounts that owe money, and lets them go on when it is paid.
     pub(crate) async fn isolate_policies(&self, leader: Leadership) -> Result<Reconciled, ControlError> {
         let Some(mut tx) = self.write_as(leader).await? else { return Ok(Reconciled::default()) };
-        let items = tx.usage().isolate_policies_of_debtors(self.now()).await?;
+        let items = tx.usage().isolate_policies(self.now()).await?;
         if items > 0 {
             tx.commit().await?;
+            // When they fire next is worked out by another one, which has had its turn.
+            self.wake_reconcilers();
         }
         Ok(Reconciled { items, failures: 0 })
     }

@@ -1,8 +1,10 @@
 //! Opening the database and its transactions.
 
+use std::ops::{Deref, DerefMut};
 use std::path::Path;
 use std::time::Duration;
 
+use sqlx::pool::PoolConnection;
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
@@ -51,8 +53,10 @@ impl Db {
             .busy_timeout(TURN_WAIT);
         // SQLite has one writer at a time: one connection makes the others queue fairly here instead of
         // polling the file lock.
+        // A connection to a file does not go away: nobody has to ask whether it is still there.
         let writer = SqlitePoolOptions::new()
             .max_connections(1)
+            .test_before_acquire(false)
             .acquire_timeout(TURN_WAIT)
             .connect_with(options.clone())
             .await?;
@@ -62,6 +66,7 @@ impl Db {
         tx.commit().await?;
         let readers = SqlitePoolOptions::new()
             .max_connections(READERS_MAX)
+            .test_before_acquire(false)
             .acquire_timeout(TURN_WAIT)
             .connect_with(options.clone().pragma("query_only", "true").pragma("cache_size", READER_CACHE))
             .await?;
@@ -77,13 +82,19 @@ impl Db {
 
     /// Begins a transaction that sees one state of the database and changes nothing.
     pub async fn read(&self) -> Result<Transaction, DbError> {
-        Ok(Transaction(self.readers.begin().await?))
+        Ok(Transaction(Held::Transaction(self.readers.begin().await?)))
+    }
+
+    /// For one statement that changes nothing: it sees one state of the database by itself, and costs a third of a
+    /// transaction. A second statement may see a later state.
+    pub async fn look(&self) -> Result<Transaction, DbError> {
+        Ok(Transaction(Held::Connection(self.readers.acquire().await?)))
     }
 
     /// Begins a transaction that may change things. Only one runs at a time; dropped without
     /// [`commit`](Transaction::commit), it has changed nothing.
     pub async fn write(&self) -> Result<Transaction, DbError> {
-        Ok(Transaction(self.writer.begin_with("BEGIN IMMEDIATE").await?))
+        Ok(Transaction(Held::Transaction(self.writer.begin_with("BEGIN IMMEDIATE").await?)))
     }
 
     /// A number that changes whenever anybody commits a change, here or in another process. What was read after it
@@ -102,12 +113,44 @@ impl Db {
 
 /// A transaction. Each noun's queries hang on its accessor.
 #[derive(Debug)]
-pub struct Transaction(sqlx::Transaction<'static, Engine>);
+pub struct Transaction(Held);
+
+/// What the statements run on.
+#[derive(Debug)]
+enum Held {
+    Transaction(sqlx::Transaction<'static, Engine>),
+    /// Each statement by itself.
+    Connection(PoolConnection<Engine>),
+}
+
+impl Deref for Held {
+    type Target = Connection;
+
+    fn deref(&self) -> &Connection {
+        match self {
+            Self::Transaction(transaction) => transaction,
+            Self::Connection(connection) => connection,
+        }
+    }
+}
+
+impl DerefMut for Held {
+    fn deref_mut(&mut self) -> &mut Connection {
+        match self {
+            Self::Transaction(transaction) => transaction,
+            Self::Connection(connection) => connection,
+        }
+    }
+}
 
 impl Transaction {
     /// Makes the changes durable.
     pub async fn commit(self) -> Result<(), DbError> {
-        Ok(self.0.commit().await?)
+        match self.0 {
+            Held::Transaction(transaction) => Ok(transaction.commit().await?),
+            // It has changed nothing.
+            Held::Connection(_) => Ok(()),
+        }
     }
 
     /// Runs a statement as it is.

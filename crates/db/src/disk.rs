@@ -196,6 +196,16 @@ pub struct DiskQuery {
     pub page: Page,
 }
 
+/// Disks whose paid time is over and that something can be done about.
+pub(crate) const EXPIRED: &str = "SELECT * FROM disks
+     WHERE deadline_ms <= $1 AND lifecycle = 'LIVE' AND job_id IS NULL AND state IN ('UNATTACHED', 'ATTACHED')
+     ORDER BY deadline_ms, disk_id";
+
+/// Disks that have been isolated since a time.
+pub(crate) const ISOLATED: &str = "SELECT * FROM disks
+     WHERE isolated_ms <= $1 AND lifecycle = 'LIVE' AND state = 'TORECYCLE' AND job_id IS NULL
+     ORDER BY isolated_ms, disk_id";
+
 /// Queries on disks.
 #[derive(Debug)]
 pub struct Disks<'t>(pub(crate) &'t mut Connection);
@@ -377,10 +387,7 @@ impl Disks<'_> {
 
     /// The live, idle prepaid disks that are in use or could be and whose paid time has ended. Of all accounts.
     pub async fn expired(&mut self, now: UnixMillis) -> Result<Vec<Disk>, DbError> {
-        let sql = "SELECT * FROM disks WHERE deadline_ms <= $1 AND lifecycle = 'LIVE' AND job_id IS NULL
-                AND state IN ('UNATTACHED', 'ATTACHED')
-             ORDER BY disk_id";
-        let rows = sqlx::query(sql).bind(now.0).fetch_all(&mut *self.0).await?;
+        let rows = sqlx::query(EXPIRED).bind(now.0).fetch_all(&mut *self.0).await?;
         rows.iter().map(|row| disk_of(&Columns(row))).collect()
     }
 
@@ -396,9 +403,7 @@ impl Disks<'_> {
 
     /// The live, idle disks that were isolated at a time or before, each with the time. Of all accounts.
     pub async fn isolated_before(&mut self, time: UnixMillis) -> Result<Vec<(Disk, UnixMillis)>, DbError> {
-        let sql = "SELECT * FROM disks WHERE isolated_ms <= $1 AND lifecycle = 'LIVE' AND state = 'TORECYCLE'
-                AND job_id IS NULL ORDER BY disk_id";
-        let rows = sqlx::query(sql).bind(time.0).fetch_all(&mut *self.0).await?;
+        let rows = sqlx::query(ISOLATED).bind(time.0).fetch_all(&mut *self.0).await?;
         rows.iter()
             .map(|row| {
                 let columns = Columns(row);

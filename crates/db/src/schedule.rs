@@ -7,7 +7,7 @@ use ashlar_types::{
 
 use crate::column::{Columns, signed};
 use crate::connect::Connection;
-use crate::listing::Builder;
+use crate::listing::{Builder, push_in};
 use crate::{DbError, SnapshotPolicy};
 
 /// A snapshot that a policy has ordered and that is not taken yet.
@@ -44,6 +44,8 @@ pub struct PromisedSnapshot {
     pub taken: UnixMillis,
     /// What it was promised; none where that does not depend on others.
     pub promise: Option<SnapshotPromise>,
+    /// Until when nobody can delete it; none if it was never locked.
+    pub locked_until: Option<UnixMillis>,
 }
 
 /// What an operator sees of a policy's schedule.
@@ -59,6 +61,8 @@ pub struct ScheduleState {
     pub name: String,
     /// Whether it is at work.
     pub state: SnapshotPolicyState,
+    /// Whether the operator keeps it from working.
+    pub isolated_by_operator: bool,
     /// Whether its owner wants it to be at work.
     pub activated: bool,
     /// When it fires next; none when it is not at work or was changed a moment ago.
@@ -139,6 +143,16 @@ impl Schedules<'_> {
         Ok(done.rows_affected())
     }
 
+    /// Whether a policy is bound to a disk, by itself or with its instance.
+    pub async fn is_bound(&mut self, policy: SnapshotPolicyId, disk: DiskId) -> Result<bool, DbError> {
+        let row = sqlx::query(IS_BOUND)
+            .bind(policy.to_string())
+            .bind(disk.to_string())
+            .fetch_optional(&mut *self.0)
+            .await?;
+        Ok(row.is_some())
+    }
+
     /// Ordered snapshots that are due by `now`, at most `limit`, the longest due first.
     pub async fn due_snapshots(
         &mut self,
@@ -164,21 +178,23 @@ impl Schedules<'_> {
             .collect()
     }
 
-    /// The live, complete snapshots of all disks and policies, or of one of each, of which some have promises that depend
+    /// The live, complete snapshots of all disks and policies, or of some of both, of which some have promises that depend
     /// on others. Those of one policy and disk stand together, oldest first.
     pub async fn promised(
         &mut self,
-        of: Option<(SnapshotPolicyId, DiskId)>,
+        of: Option<(&[SnapshotPolicyId], &[DiskId])>,
     ) -> Result<Vec<PromisedSnapshot>, DbError> {
         let mut query = Builder::new(
-            "SELECT s.* FROM snapshots s WHERE s.lifecycle = 'LIVE' AND s.state <> 'CREATING'
+            "SELECT s.snapshot_id, s.snapshot_policy_id, s.disk_id, s.uin, s.region, s.created_ms, s.promise,
+                s.locked_until_ms
+             FROM snapshots s WHERE s.lifecycle = 'LIVE' AND s.state <> 'CREATING'
                 AND s.snapshot_policy_id IS NOT NULL
                 AND EXISTS (SELECT 1 FROM snapshots p WHERE p.snapshot_policy_id = s.snapshot_policy_id
                     AND p.disk_id = s.disk_id AND p.promise IS NOT NULL)",
         );
-        if let Some((policy, disk)) = of {
-            query.push(" AND s.snapshot_policy_id = ").push_bind(policy.to_string());
-            query.push(" AND s.disk_id = ").push_bind(disk.to_string());
+        if let Some((policies, disks)) = of {
+            push_in(&mut query, "s.snapshot_policy_id", policies, ToString::to_string);
+            push_in(&mut query, "s.disk_id", disks, ToString::to_string);
         }
         query.push(" ORDER BY s.snapshot_policy_id, s.disk_id, s.created_ms, s.sequence");
         let rows = query.build().fetch_all(&mut *self.0).await?;
@@ -193,6 +209,7 @@ impl Schedules<'_> {
                     region: columns.word("region")?,
                     taken: columns.time("created_ms")?,
                     promise: columns.word_if_any("promise")?,
+                    locked_until: columns.time_if_any("locked_until_ms")?,
                 })
             })
             .collect()
@@ -235,6 +252,17 @@ impl Schedules<'_> {
         Ok(())
     }
 
+    /// Notes whether the operator keeps a policy from working. Gives whether there is such a policy.
+    pub async fn set_isolated_by_operator(
+        &mut self,
+        policy: SnapshotPolicyId,
+        isolated: bool,
+    ) -> Result<bool, DbError> {
+        let sql = "UPDATE snapshot_policies SET isolated_by_operator = $2 WHERE policy_id = $1";
+        let done = sqlx::query(sql).bind(policy.to_string()).bind(isolated).execute(&mut *self.0).await?;
+        Ok(done.rows_affected() > 0)
+    }
+
     /// What an operator sees of the schedules of all policies, in the order of their ids.
     pub async fn states(&mut self) -> Result<Vec<ScheduleState>, DbError> {
         let sql = "SELECT p.*, (SELECT COUNT(*) FROM scheduled_snapshots s WHERE s.policy_id = p.policy_id) AS pending
@@ -250,6 +278,7 @@ impl Schedules<'_> {
                     region: columns.word("region")?,
                     name: columns.text("name")?,
                     state: columns.word("state")?,
+                    isolated_by_operator: columns.flag("isolated_by_operator")?,
                     activated: columns.flag("activated")?,
                     next_trigger: columns.time_if_any("next_trigger_ms")?.filter(|next| next.0 != NEVER),
                     pending: columns.number("pending")?,
@@ -267,3 +296,9 @@ const IN_USE: &str = "d.disk_id IN (
         UNION SELECT x.disk_id FROM disks x JOIN snapshot_policy_instances i ON i.instance_id = x.instance_id
             WHERE i.policy_id = $1)
     AND d.lifecycle = 'LIVE' AND d.state IN ('ATTACHED', 'EXPANDING')";
+
+/// Whether the policy `$1` is bound to the disk `$2`, by itself or with its instance.
+const IS_BOUND: &str = "SELECT 1 FROM snapshot_policy_disks b WHERE b.policy_id = $1 AND b.disk_id = $2
+    UNION ALL SELECT 1 FROM disks d JOIN snapshot_policy_instances i ON i.instance_id = d.instance_id
+        WHERE i.policy_id = $1 AND d.disk_id = $2
+    LIMIT 1";

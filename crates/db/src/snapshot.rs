@@ -152,6 +152,15 @@ pub struct SnapshotTotals {
     pub held_bytes: u64,
 }
 
+/// Snapshots whose deadline has passed.
+pub(crate) const EXPIRED: &str = "SELECT * FROM snapshots
+     WHERE deadline_ms <= $1 AND lifecycle = 'LIVE' AND state = 'NORMAL' AND job_id IS NULL
+     ORDER BY deadline_ms, snapshot_id";
+
+/// Snapshots that have lain in the recycle bin since a time.
+pub(crate) const RECYCLED: &str = "SELECT * FROM snapshots
+     WHERE recycled_ms <= $1 AND lifecycle = 'RECYCLED' AND job_id IS NULL ORDER BY recycled_ms, sequence";
+
 /// Queries on snapshots.
 #[derive(Debug)]
 pub struct Snapshots<'t>(pub(crate) &'t mut Connection);
@@ -336,10 +345,7 @@ impl Snapshots<'_> {
         &mut self,
         time: UnixMillis,
     ) -> Result<Vec<(Snapshot, UnixMillis)>, DbError> {
-        let sql =
-            "SELECT * FROM snapshots WHERE recycled_ms <= $1 AND lifecycle = 'RECYCLED' AND job_id IS NULL
-             ORDER BY recycled_ms, sequence";
-        let rows = sqlx::query(sql).bind(time.0).fetch_all(&mut *self.0).await?;
+        let rows = sqlx::query(RECYCLED).bind(time.0).fetch_all(&mut *self.0).await?;
         rows.iter()
             .map(|row| {
                 let columns = Columns(row);
@@ -363,6 +369,25 @@ impl Snapshots<'_> {
             "SELECT * FROM snapshots WHERE disk_id = $1 AND lifecycle = 'LIVE' ORDER BY created_ms, sequence";
         let rows = sqlx::query(sql).bind(disk.to_string()).fetch_all(&mut *self.0).await?;
         rows.iter().map(|row| snapshot_of(&Columns(row))).collect()
+    }
+
+    /// How many live snapshots a disk has.
+    pub async fn count_of_disk(&mut self, disk: DiskId) -> Result<u64, DbError> {
+        let sql = "SELECT COUNT(*) AS count FROM snapshots WHERE disk_id = $1 AND lifecycle = 'LIVE'";
+        let row = sqlx::query(sql).bind(disk.to_string()).fetch_one(&mut *self.0).await?;
+        Columns(&row).number("count")
+    }
+
+    /// The live snapshots of a disk and the bytes that each holds.
+    pub async fn held_bytes_of_disk(&mut self, disk: DiskId) -> Result<Vec<(SnapshotId, u64)>, DbError> {
+        let sql = "SELECT snapshot_id, held_bytes FROM snapshots WHERE disk_id = $1 AND lifecycle = 'LIVE'
+             ORDER BY created_ms, sequence";
+        let rows = sqlx::query(sql).bind(disk.to_string()).fetch_all(&mut *self.0).await?;
+        let held = |row| {
+            let columns = Columns(row);
+            Ok((columns.word("snapshot_id")?, columns.number("held_bytes")?))
+        };
+        rows.iter().map(held).collect()
     }
 
     /// The snapshots that a job works on, seen or not, by id.
@@ -408,10 +433,7 @@ impl Snapshots<'_> {
 
     /// The live, idle snapshots whose time is over, of all accounts.
     pub async fn expired(&mut self, now: UnixMillis) -> Result<Vec<Snapshot>, DbError> {
-        let sql = "SELECT * FROM snapshots
-             WHERE deadline_ms <= $1 AND lifecycle = 'LIVE' AND state = 'NORMAL' AND job_id IS NULL
-             ORDER BY snapshot_id";
-        let rows = sqlx::query(sql).bind(now.0).fetch_all(&mut *self.0).await?;
+        let rows = sqlx::query(EXPIRED).bind(now.0).fetch_all(&mut *self.0).await?;
         rows.iter().map(|row| snapshot_of(&Columns(row))).collect()
     }
 

@@ -266,3 +266,22 @@ async fn lists_of_snapshots_of_machines_walk_indexes() {
         .unwrap();
     assert!(plan.contains("fix_snapshots_by_machine") && !plan.contains("SCAN"), "{plan}");
 }
+
+#[tokio::test]
+async fn what_is_due_is_found_by_its_time() {
+    let (_directory, db) = database().await;
+    let mut tx = db.read().await.unwrap();
+    for (sql, index) in [
+        (crate::snapshot::EXPIRED, "snapshots_by_deadline"),
+        (crate::snapshot::RECYCLED, "snapshots_by_recycling"),
+        (crate::disk::EXPIRED, "disks_by_end"),
+        (crate::disk::ISOLATED, "disks_by_isolation"),
+        (crate::usage::DUE_DISKS, "disks_by_charge (charge_type=? AND charged_ms<?)"),
+        (crate::usage::DUE_SNAPSHOTS, "snapshots_by_create_time (uin=? AND region=?)"),
+    ] {
+        let plan = tx.plan(sql).await.unwrap();
+        assert!(plan.contains(index), "{plan}");
+        // These have a row for everything there is, due or not.
+        assert!(!plan.contains("SCAN disks") && !plan.contains("SCAN s"), "{plan}");
+    }
+}

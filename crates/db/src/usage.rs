@@ -58,18 +58,32 @@ pub struct BillLine {
 /// When an entry belongs into a bill. Never later than when it was written.
 const BILLED: &str = "CASE WHEN l.kind LIKE '%USAGE' THEN l.from_ms ELSE l.created_ms END";
 
+/// Disks whose use up to a time is not in the ledger: each half is a range of an index.
+pub(crate) const DUE_DISKS: &str = "SELECT *, charged_ms AS from_ms FROM disks
+     WHERE charge_type = 'POSTPAID_BY_HOUR' AND charged_ms < $1 AND lifecycle = 'LIVE'
+     UNION ALL
+     SELECT *, created_ms AS from_ms FROM disks
+     WHERE charge_type = 'POSTPAID_BY_HOUR' AND charged_ms IS NULL AND created_ms < $1 AND lifecycle = 'LIVE'
+     LIMIT $2";
+
+/// What snapshots hold that are not in the ledger up to a time. The few pairs of account and region come first:
+/// snapshots are only looked through where an hour is over.
+pub(crate) const DUE_SNAPSHOTS: &str = "SELECT * FROM (
+        SELECT a.uin, r.region, c.charged_ms, (SELECT CAST(SUM(s.held_bytes) AS BIGINT) FROM snapshots s
+            WHERE s.uin = a.uin AND s.region = r.region AND s.lifecycle = 'LIVE') AS held_bytes
+        FROM accounts a CROSS JOIN regions r
+        LEFT JOIN snapshot_charges c ON c.uin = a.uin AND c.region = r.region
+        WHERE c.charged_ms IS NULL OR c.charged_ms < $1) due
+     WHERE held_bytes IS NOT NULL ORDER BY uin, region";
+
 /// Queries on usage.
 #[derive(Debug)]
 pub struct Usage<'t>(pub(crate) &'t mut Connection);
 
 impl Usage<'_> {
-    /// Live disks that are paid afterwards and whose use up to a time is not in the ledger, at most `limit`.
+    /// Live disks that are paid afterwards and whose use up to a time is not in the ledger, at most `limit`, in any order.
     pub async fn due_disks(&mut self, until: UnixMillis, limit: u64) -> Result<Vec<UsedDisk>, DbError> {
-        let sql = "SELECT *, COALESCE(charged_ms, created_ms) AS from_ms FROM disks
-             WHERE charge_type = 'POSTPAID_BY_HOUR' AND lifecycle = 'LIVE'
-                AND (charged_ms < $1 OR (charged_ms IS NULL AND created_ms < $1))
-             ORDER BY disk_id LIMIT $2";
-        let rows = sqlx::query(sql).bind(until.0).bind(signed(limit)).fetch_all(&mut *self.0).await?;
+        let rows = sqlx::query(DUE_DISKS).bind(until.0).bind(signed(limit)).fetch_all(&mut *self.0).await?;
         rows.iter()
             .map(|row| {
                 let columns = Columns(row);
@@ -97,11 +111,7 @@ impl Usage<'_> {
 
     /// The snapshots of all accounts by region, where they are not charged up to a time yet.
     pub async fn due_snapshots(&mut self, until: UnixMillis) -> Result<Vec<UsedSnapshots>, DbError> {
-        let sql = "SELECT s.uin, s.region, CAST(SUM(s.held_bytes) AS BIGINT) AS held_bytes, c.charged_ms
-             FROM snapshots s LEFT JOIN snapshot_charges c ON c.uin = s.uin AND c.region = s.region
-             WHERE s.lifecycle = 'LIVE' AND (c.charged_ms IS NULL OR c.charged_ms < $1)
-             GROUP BY s.uin, s.region, c.charged_ms ORDER BY s.uin, s.region";
-        let rows = sqlx::query(sql).bind(until.0).fetch_all(&mut *self.0).await?;
+        let rows = sqlx::query(DUE_SNAPSHOTS).bind(until.0).fetch_all(&mut *self.0).await?;
         rows.iter()
             .map(|row| {
                 let columns = Columns(row);
@@ -176,13 +186,15 @@ impl Usage<'_> {
             .collect()
     }
 
-    /// Stops the policies of accounts that owe money, and lets those of accounts that do not any more go on from `now`.
+    /// Stops the policies of accounts that owe money and those that the operator stops, and lets others go on from `now`.
     /// Gives how many policies changed.
-    pub async fn isolate_policies_of_debtors(&mut self, now: UnixMillis) -> Result<u64, DbError> {
+    pub async fn isolate_policies(&mut self, now: UnixMillis) -> Result<u64, DbError> {
         let stop = "UPDATE snapshot_policies SET state = 'ISOLATED', next_trigger_ms = NULL
-             WHERE state = 'NORMAL' AND uin IN (SELECT uin FROM balances WHERE balance_micros < 0)";
+             WHERE state = 'NORMAL'
+                AND (isolated_by_operator OR uin IN (SELECT uin FROM balances WHERE balance_micros < 0))";
         let resume = "UPDATE snapshot_policies SET state = 'NORMAL', next_trigger_ms = NULL, handled_ms = $1
-             WHERE state = 'ISOLATED' AND uin NOT IN (SELECT uin FROM balances WHERE balance_micros < 0)";
+             WHERE state = 'ISOLATED' AND NOT isolated_by_operator
+                AND uin NOT IN (SELECT uin FROM balances WHERE balance_micros < 0)";
         let stopped = sqlx::query(stop).execute(&mut *self.0).await?.rows_affected();
         let resumed = sqlx::query(resume).bind(now.0).execute(&mut *self.0).await?.rows_affected();
         Ok(stopped + resumed)

@@ -6,6 +6,7 @@ mod clock;
 mod disk;
 mod fix_snapshot;
 mod money;
+mod schedule;
 mod scrub;
 mod snapshot;
 
@@ -23,6 +24,7 @@ pub(crate) use clock::ClockCommand;
 pub(crate) use disk::DiskCommand;
 pub(crate) use fix_snapshot::FixSnapshotFlags;
 pub(crate) use money::{BalanceCommand, LimitCommand};
+pub(crate) use schedule::{ScheduleArguments, ScheduleCommand, ScheduleTarget};
 pub(crate) use scrub::{CheckFlags, ScrubFlags, StatusFlags};
 pub(crate) use snapshot::SnapshotCommand;
 
@@ -74,8 +76,8 @@ pub(crate) enum Command {
     Network(NetworkCommand),
     /// Sum up what accounts were charged and paid back.
     Bill(BillFlags),
-    /// Show what scheduled snapshot policies have coming, and what they could not have.
-    Schedule(AdminFlags),
+    /// Show what scheduled snapshot policies have coming and what they could not have, and keep some from working.
+    Schedule(ScheduleArguments),
     /// Bring deleted snapshots back, and lock snapshots.
     #[command(subcommand)]
     Snapshot(SnapshotCommand),
@@ -278,6 +280,8 @@ mod tests {
             "ashlar network remove 10.0.0.0/8",
             "ashlar bill --from 2026-11-01T00:00:00+08:00 --to 2026-12-01T00:00:00+08:00 --by tag:team --account 100000000001 --json",
             "ashlar schedule --data-dir d --json",
+            "ashlar schedule isolate asp-00000001 asp-00000002 --data-dir d --json",
+            "ashlar schedule release --account 100000000001",
             "ashlar instance remove ins-00000001 --with-disks",
             "ashlar snapshot deleted --data-dir d --json",
             "ashlar snapshot restore snap-00000001 --data-dir d",
@@ -308,6 +312,7 @@ mod tests {
             "ashlar serve --nope",
             "ashlar instance remove",
             "ashlar policy list",
+            "ashlar schedule isolate",
             "ashlar policy detach --user a",
             "ashlar fix-snapshot --instance ins-00000001",
             "ashlar fix-snapshot --name OpenSSL",

@@ -83,8 +83,9 @@ fn run(command: Command) -> Result<(), Failure> {
             let (command, flags) = admin::bill::request(flags);
             admin::client::exchange(command, flags, &process_environment)
         }
-        Command::Schedule(flags) => {
-            admin::client::exchange(AdminCommand::ShowSchedules, flags, &process_environment)
+        Command::Schedule(arguments) => {
+            let (command, flags) = admin::schedule::request(arguments);
+            admin::client::exchange(command, flags, &process_environment)
         }
         Command::Snapshot(command) => {
             let (command, flags) = admin::snapshot::request(command);

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use ashlar_control::Control;
 use ashlar_engine::{Pool, Scrub, ScrubProgress};
 use ashlar_types::{Clock, UnixMillis};
 use ashlar_volume::{VolumeError, VolumeId, VolumeStore};
@@ -66,6 +67,7 @@ pub(crate) struct ScrubRecord {
 #[derive(Clone)]
 pub(crate) struct Scrubber {
     pools: Arc<Pools>,
+    control: Control,
     clock: Arc<dyn Clock>,
     shared: Arc<Mutex<Shared>>,
     stop: Stop,
@@ -78,8 +80,8 @@ struct Shared {
 }
 
 impl Scrubber {
-    pub(crate) fn new(pools: Arc<Pools>, clock: Arc<dyn Clock>, stop: Stop) -> Self {
-        Self { pools, clock, shared: Arc::default(), stop }
+    pub(crate) fn new(pools: Arc<Pools>, control: Control, clock: Arc<dyn Clock>, stop: Stop) -> Self {
+        Self { pools, control, clock, shared: Arc::default(), stop }
     }
 
     /// The scrub that runs, or the last one.
@@ -150,6 +152,8 @@ impl Scrubber {
         shared.record.state = outcome;
         shared.record.failure = failure;
         let ScrubRecord { done_bytes, damaged_blocks, .. } = shared.record;
+        // Disks show what was found.
+        self.control.wake_reconcilers();
         tracing::info!(?outcome, done_bytes, damaged_blocks, "the scrub has ended");
     }
 

@@ -193,7 +193,7 @@ impl Running {
         let Listeners { api, endpoint, nbd, admin, socket_files } = listeners;
         let (nbd_text, nbd_uri) = (nbd.to_text(), nbd.example_uri());
         let (stop, stopped) = stop::channel();
-        let scrubber = Scrubber::new(pools.clone(), Arc::new(SystemClock), stopped.clone());
+        let scrubber = Scrubber::new(pools.clone(), control.clone(), Arc::new(SystemClock), stopped.clone());
         let administrator = Administrator {
             control: control.clone(),
             account: first.account.uin,

@@ -31,7 +31,7 @@ impl Control {
         check_request(&wanted, &self.limits_of(caller.account))?;
         if let Some(token) = &wanted.client_token
             && let Some(used) =
-                self.db.read().await?.client_tokens().find(caller.account, &caller.region, token).await?
+                self.db.look().await?.client_tokens().find(caller.account, &caller.region, token).await?
         {
             return self.answer_again(&wanted, used).await;
         }

@@ -33,7 +33,7 @@ impl Control {
     pub(crate) async fn expire_disks(&self, leader: Leadership) -> Result<Reconciled, ControlError> {
         let now = self.now();
         let mut reconciled = Reconciled::default();
-        if self.db.read().await?.disks().expired(now).await?.is_empty() {
+        if self.db.look().await?.disks().expired(now).await?.is_empty() {
             return Ok(reconciled);
         }
         let Some(mut tx) = self.write_as(leader).await? else { return Ok(reconciled) };
@@ -113,7 +113,7 @@ impl Control {
     pub(crate) async fn delete_recycled(&self, leader: Leadership) -> Result<Reconciled, ControlError> {
         let mut reconciled = Reconciled::default();
         let before = self.now().plus_ms(-self.settings.billing.recycle_ms());
-        for (disk, isolated) in self.db.read().await?.disks().isolated_before(before).await? {
+        for (disk, isolated) in self.db.look().await?.disks().isolated_before(before).await? {
             let Some(tx) = self.write_as(leader).await? else { break };
             let (what, done) = if self.settings.billing.final_snapshot {
                 match self.last_snapshot(tx, &disk, isolated).await {

@@ -88,7 +88,10 @@ impl Control {
             let id = Tagged::Disk(changed.id);
             self.log_operation(&mut tx, caller, id, "ModifyDisksChargeType", None).await?;
         }
-        Ok(tx.commit().await?)
+        tx.commit().await?;
+        // What was paid back may have ended a debt, the rest of an hour may have made one.
+        self.wake_reconcilers();
+        Ok(())
     }
 
     fn to_prepaid(&self, mut disk: Disk, prepaid: &DiskChargePrepaid) -> Result<Disk, ControlError> {

@@ -41,10 +41,14 @@ impl Control {
             self.log_operation(&mut tx, caller, Tagged::Disk(disk.id), "TerminateDisks", None).await?;
         }
         if deleted.is_empty() {
-            return Ok(tx.commit().await?);
+            tx.commit().await?;
+        } else {
+            let snapshots = self.snapshots_that_go(&mut tx, &deleted, wanted.delete_snapshot).await?;
+            self.delete_disks(tx, caller, deleted, snapshots).await?;
         }
-        let snapshots = self.snapshots_that_go(&mut tx, &deleted, wanted.delete_snapshot).await?;
-        self.delete_disks(tx, caller, deleted, snapshots).await
+        // What was paid back may have ended a debt, the rest of an hour may have made one.
+        self.wake_reconcilers();
+        Ok(())
     }
 
     async fn delete_disks(

@@ -19,7 +19,7 @@ pub(crate) struct Survey {
     pub(crate) snapshots: Vec<SnapshotId>,
     /// Which of the job's backup points there are.
     pub(crate) backups: Vec<DiskBackupId>,
-    /// How many bytes each of these snapshots holds: the job's own and those that a deletion made heirs.
+    /// How many bytes each of these snapshots holds: the job's own and those that a deletion made heirs of any.
     pub(crate) held_bytes: Vec<(SnapshotId, u64)>,
 }
 
@@ -68,7 +68,7 @@ pub(crate) fn survey(
     region: &Region,
     work: &Work,
     phase: JobPhase,
-    heirs: &[SnapshotId],
+    heirs: &[(SnapshotId, u64)],
 ) -> Result<Survey, VolumeError> {
     let mut survey = Survey::default();
     match (work, phase) {
@@ -115,8 +115,9 @@ pub(crate) fn survey(
             survey.backups.push(backup);
         }
     }
-    for snapshot in heirs {
-        if let Some(info) = there(store.snapshot(&(*snapshot).into()))? {
+    for (snapshot, known_bytes) in heirs {
+        let info = there(store.snapshot(&(*snapshot).into()))?;
+        if let Some(info) = info.filter(|info| info.held_bytes != *known_bytes) {
             survey.held_bytes.push((*snapshot, info.held_bytes));
         }
     }

@@ -22,9 +22,11 @@ pub(super) struct Ending<'a> {
 }
 
 impl Ending<'_> {
-    /// The work is done: the states say so.
-    pub(super) async fn settle(&self, tx: &mut Transaction) -> Result<(), DbError> {
+    /// The work is done: the states say so. Gives whether the paid time of one of its disks is over.
+    pub(super) async fn settle(&self, tx: &mut Transaction) -> Result<bool, DbError> {
+        let mut has_expired = false;
         for disk in tx.disks().of_job(self.job).await? {
+            has_expired |= disk.deadline.is_some_and(|deadline| deadline <= self.now);
             let id = disk.id;
             match self.settled(disk) {
                 Some(disk) => tx.disks().save(&disk).await?,
@@ -83,7 +85,8 @@ impl Ending<'_> {
         }
         self.note_held_bytes(tx).await?;
         tx.operations().end_of_job(self.job, OperationState::Success, "", self.now).await?;
-        tx.jobs().end(self.job, JobPhase::Succeeded, self.now).await
+        tx.jobs().end(self.job, JobPhase::Succeeded, self.now).await?;
+        Ok(has_expired)
     }
 
     /// The work has been taken back: the states are those of before, and say why.

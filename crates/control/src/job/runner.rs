@@ -205,7 +205,7 @@ impl Control {
 
     /// What became of a job that may have ended long ago.
     pub(crate) async fn await_any_job(&self, job: JobId) -> Result<(), ControlError> {
-        let found = self.db.read().await?.jobs().find(job).await?;
+        let found = self.db.look().await?.jobs().find(job).await?;
         match found.as_ref().map(|record| record.phase) {
             // Only jobs that ended are ever forgotten, and those that failed took their traces with them.
             None | Some(JobPhase::Succeeded) => Ok(()),
@@ -234,7 +234,7 @@ impl Control {
     }
 
     async fn run_next_step(&self, job: JobId) -> Result<Next, ControlError> {
-        let found = self.db.read().await?.jobs().find(job).await?;
+        let found = self.db.look().await?.jobs().find(job).await?;
         let Some(record) = found else { return Ok(Next::Ended(Ok(()))) };
         match record.phase {
             JobPhase::Succeeded => return Ok(Next::Ended(Ok(()))),
@@ -266,28 +266,26 @@ impl Control {
         }
     }
 
-    /// Runs a step in the stores and notes the next one; when that one is the last, it follows at once: the
-    /// journal needs no line in between, because the step may be run twice.
-    async fn run_effects(&self, record: &JobRecord, work: &Work, step: Step) -> Result<Next, ControlError> {
-        let outcome = self.run_effect(record, work, step).await;
-        if self.runner.is_stopping() {
-            return Err(stopping(record.id).into());
-        }
-        match (outcome, record.phase) {
-            (Ok(()), phase) => {
-                let steps = if phase == JobPhase::Undo { work.undo_steps() } else { work.steps() };
-                let next = next_step(steps, step)?;
-                if matches!(next, Step::Settle | Step::GiveBack) {
-                    return self.run_last_step(record, work, next).await;
+    /// Runs the steps in the stores, from this one on, and then the last one. The journal needs no line in between, because
+    /// every step may be run twice: whoever dies on the way begins with this one again.
+    async fn run_effects(&self, record: &JobRecord, work: &Work, first: Step) -> Result<Next, ControlError> {
+        let steps = if record.phase == JobPhase::Undo { work.undo_steps() } else { work.steps() };
+        let mut step = first;
+        while !matches!(step, Step::Settle | Step::GiveBack) {
+            let outcome = self.run_effect(record, work, step).await;
+            if self.runner.is_stopping() {
+                return Err(stopping(record.id).into());
+            }
+            match (outcome, record.phase) {
+                (Ok(()), _) => step = next_step(steps, step)?,
+                (Err(error), JobPhase::Forward) => return self.after_failure(record, work, error).await,
+                // The way back is blocked. Waiters learn it now; the journal keeps the job for the next try.
+                (Err(error), JobPhase::Undo | JobPhase::Succeeded | JobPhase::Failed) => {
+                    return Ok(Next::Ended(Err(error)));
                 }
-                self.note(record, |record| (record.phase, next)).await
-            }
-            (Err(error), JobPhase::Forward) => self.after_failure(record, work, error).await,
-            // The way back is blocked. Waiters learn it now; the journal keeps the job for the next try.
-            (Err(error), JobPhase::Undo | JobPhase::Succeeded | JobPhase::Failed) => {
-                Ok(Next::Ended(Err(error)))
             }
         }
+        self.run_last_step(record, work, step).await
     }
 
     /// Turns a job round whose way forward has failed.
@@ -368,8 +366,9 @@ impl Control {
             return Ok(Next::Again);
         }
         let ending = Ending { job: record.id, work, survey: &survey, now: self.now() };
+        let mut has_expired = false;
         let end = if step == Step::Settle {
-            ending.settle(&mut tx).await?;
+            has_expired = ending.settle(&mut tx).await?;
             Ok(())
         } else {
             let error = error_of(record);
@@ -383,6 +382,13 @@ impl Control {
         );
         if is_told {
             self.tell_recorded_performance(&work.disks()).await?;
+        }
+        if matches!(work, Work::CopySnapshot { .. }) {
+            // Nobody could delete what it was copied from.
+            self.look_again_at_promises();
+        } else if has_expired {
+            // It had to wait for this job.
+            self.wake_reconcilers();
         }
         if fault == Fault::HaltAfter {
             match self.halt().await {}
@@ -406,8 +412,9 @@ impl Control {
         }
     }
 
-    /// Snapshots that a deletion may leave blocks to: the others of the same disks.
-    async fn heirs(&self, record: &JobRecord, work: &Work) -> Result<Vec<SnapshotId>, ControlError> {
+    /// Snapshots that a deletion may leave blocks to, the others of the same disks, each with the bytes that it is known to
+    /// hold.
+    async fn heirs(&self, record: &JobRecord, work: &Work) -> Result<Vec<(SnapshotId, u64)>, ControlError> {
         let leaves_blocks = matches!(
             work,
             Work::DeleteSnapshots { .. } | Work::TerminateDisks { .. } | Work::DeleteDiskBackups { .. }
@@ -422,23 +429,9 @@ impl Control {
         let disks = going.iter().filter_map(|snapshot| snapshot.disk);
         let disks: BTreeSet<_> = disks.chain(backups.iter().map(|backup| backup.disk)).collect();
         for disk in disks {
-            heirs.extend(tx.snapshots().of_disk(disk).await?.iter().map(|snapshot| snapshot.id));
+            heirs.extend(tx.snapshots().held_bytes_of_disk(disk).await?);
         }
         Ok(heirs)
-    }
-
-    async fn note(
-        &self,
-        record: &JobRecord,
-        next: impl FnOnce(&JobRecord) -> (JobPhase, Step),
-    ) -> Result<Next, ControlError> {
-        let mut tx = self.db.write().await?;
-        if is_still(&mut tx, record).await? {
-            let (phase, step) = next(record);
-            tx.jobs().advance(record.id, phase, step.name()).await?;
-            tx.commit().await?;
-        }
-        Ok(Next::Again)
     }
 
     /// The end of the server as tests play it: this job never goes on here.

@@ -203,6 +203,10 @@ impl Control {
         let disks = disk::find_all(&mut tx, caller, &wanted.disks).await?;
         let mut sum = Quote::default();
         for (at, disk) in disks.iter().enumerate() {
+            // As RenewDisk refuses it.
+            if !disk.portable {
+                return Err(DiskError::NotPortable(disk.id).into());
+            }
             let deadline = disk::renewable(disk)?;
             let quote = match (wanted.new_deadline, wanted.prepaids.get(at)) {
                 (Some(until), _) if until <= deadline => {

@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 
 use ashlar_types::{Region, UnixMillis};
+use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use serde::Deserialize;
 
 use super::SettingsError;
+use crate::retention::date;
 use crate::wire_time;
 
 /// How scheduled snapshots are taken.
@@ -60,6 +62,12 @@ impl ScheduleSettings {
     pub(crate) fn zone_of(&self, region: &Region) -> TimeZone {
         let named = self.time_zones.get(region.as_str()).and_then(|name| TimeZone::get(name).ok());
         named.unwrap_or_else(wire_time::zone)
+    }
+
+    /// The date in each time zone that a region may have.
+    pub(crate) fn dates(&self, now: UnixMillis) -> Vec<Date> {
+        let named = self.time_zones.values().filter_map(|name| TimeZone::get(name).ok());
+        named.chain([wire_time::zone()]).map(|zone| date(now, &zone)).collect()
     }
 
     /// Whether a moment that is noticed now still fires.

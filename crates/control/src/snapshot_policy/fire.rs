@@ -5,11 +5,17 @@
 //! nothing is forgotten. What cannot be taken is written down at its policy and in the log of its disk, and holds up
 //! no other.
 
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
 use ashlar_db::{
-    Operation, OperationState, PromisedSnapshot, ScheduleState, ScheduledSnapshot, Snapshot, SnapshotPolicy,
-    Tagged, Transaction,
+    DbError, DbErrorKind, Operation, OperationState, ScheduleState, ScheduledSnapshot, Snapshot,
+    SnapshotPolicy, Tagged, Transaction,
 };
-use ashlar_types::{AccountUin, Region, Retention, SnapshotPolicyId, SnapshotPromise, UnixMillis};
+use ashlar_types::{
+    AccountUin, DiskId, Region, Retention, SnapshotId, SnapshotPolicyId, SnapshotPromise, UnixMillis,
+};
 use jiff::tz::TimeZone;
 
 use super::is_at_work;
@@ -17,12 +23,11 @@ use super::schedule::next_trigger;
 use crate::caller::{Caller, RequestId};
 use crate::control::Control;
 use crate::disk::state;
-use crate::error::{ControlError, DiskError, SnapshotError};
+use crate::error::{ControlError, DiskError};
+use crate::job::JobHold;
 use crate::leader::Leadership;
 use crate::reconcile::Reconciled;
-use crate::retention::{Kept, outlived};
 use crate::snapshot::new_snapshot;
-use crate::snapshot_copy::CopyError;
 use crate::wire_time::{plus_months, wire_time};
 
 /// Policies of one round; the rest come in the next.
@@ -38,9 +43,6 @@ const SNAPSHOT_INTERVAL_MS: u64 = 60;
 const BUSY_RETRY_MS: i64 = 30_000;
 
 const DAY_MS: i64 = 24 * 3600 * 1000;
-
-/// How often all snapshots are looked through for those that the calendar no longer promises. 6 h: it speaks of days.
-const SWEEP_INTERVAL_MS: i64 = 6 * 3600 * 1000;
 
 /// The newest moment of the rules that has come and is not seen to. Only the newest: what was missed while no server ran
 /// is made up for once.
@@ -71,14 +73,6 @@ fn promised(retention: Retention, now: UnixMillis) -> (Option<UnixMillis>, Optio
     }
 }
 
-/// What became of an order.
-enum Taken {
-    /// It is begun; this is its job.
-    Begun(crate::job::JobHold),
-    /// There is nothing to do any more: somebody else did it, or the disk is in no machine by now.
-    Void,
-}
-
 impl Control {
     /// What an operator sees of the schedules of all policies.
     pub async fn schedules(&self) -> Result<Vec<ScheduleState>, ControlError> {
@@ -88,7 +82,7 @@ impl Control {
     /// Orders the snapshots of all policies whose moment has come.
     pub(crate) async fn fire_policies(&self, leader: Leadership) -> Result<Reconciled, ControlError> {
         let mut items = 0;
-        let due = self.db.read().await?.schedules().due_policies(self.now(), POLICIES_PER_ROUND).await?;
+        let due = self.db.look().await?.schedules().due_policies(self.now(), POLICIES_PER_ROUND).await?;
         for id in due {
             let Some(mut tx) = self.write_as(leader).await? else { break };
             let Some(policy) = tx.snapshot_policies().find_any(id).await? else { continue };
@@ -131,58 +125,109 @@ impl Control {
     pub(crate) async fn take_scheduled(&self, leader: Leadership) -> Result<Reconciled, ControlError> {
         let mut reconciled = Reconciled::default();
         loop {
-            let orders =
-                self.db.read().await?.schedules().due_snapshots(self.now(), SNAPSHOTS_AT_ONCE).await?;
+            let mut orders =
+                self.db.look().await?.schedules().due_snapshots(self.now(), SNAPSHOTS_AT_ONCE).await?;
             if orders.is_empty() {
                 return Ok(reconciled);
             }
-            let mut begun = Vec::new();
-            for order in orders {
-                match self.begin_scheduled(leader, &order).await {
-                    Ok(Some(Taken::Begun(job))) => {
-                        self.start_job(job);
-                        begun.push((order, job));
-                    }
-                    Ok(Some(Taken::Void)) => {}
-                    Ok(None) => return Ok(reconciled),
-                    Err(ControlError::Db(error)) => return Err(error.into()),
-                    Err(error) => reconciled.failures += self.put_off(leader, &order, &error).await?,
-                }
-            }
-            for (order, job) in begun {
-                match self.await_job(job).await {
-                    Ok(()) => {
-                        reconciled.items += 1;
-                        let of = Some((order.policy, order.disk));
-                        let promised = self.db.read().await?.schedules().promised(of).await?;
-                        self.retire(leader, &promised).await?;
-                    }
-                    Err(error) => {
-                        reconciled.failures += 1;
-                        self.note_failure(leader, &order, &error).await?;
-                    }
-                }
+            // Each region has a pool of its own. Within one the longest due stay first.
+            orders.sort_by(|one, other| one.region.cmp(&other.region));
+            for group in orders.chunk_by(|one, other| one.region == other.region) {
+                let Some(taken) = self.take_group(leader, group).await? else { return Ok(reconciled) };
+                reconciled.add(taken);
             }
         }
     }
 
-    /// Turns an order into a snapshot that is being taken. `None` when another server leads by now.
-    async fn begin_scheduled(
+    /// Takes the snapshots that were ordered in one region: they are begun in one transaction, so that many cost hardly
+    /// more than one. `None` when another server leads by now.
+    async fn take_group(
         &self,
         leader: Leadership,
-        order: &ScheduledSnapshot,
-    ) -> Result<Option<Taken>, ControlError> {
-        let id = self.free_snapshot_id(&order.region).await?;
+        orders: &[ScheduledSnapshot],
+    ) -> Result<Option<Reconciled>, ControlError> {
+        let mut reconciled = Reconciled::default();
+        let Some(first) = orders.first() else { return Ok(Some(reconciled)) };
+        let ids = self.free_snapshot_ids(&first.region, orders.len()).await;
         let Some(mut tx) = self.write_as(leader).await? else { return Ok(None) };
-        if !tx.schedules().remove(order.policy, order.disk).await? {
-            return Ok(Some(Taken::Void));
+        let (mut begun, mut refused) = (Vec::new(), Vec::new());
+        match ids {
+            Ok(ids) => {
+                let mut policies = HashMap::new();
+                for (order, id) in orders.iter().zip(ids) {
+                    match self.begin_scheduled(&mut tx, &mut policies, order, id).await {
+                        Ok(Some(job)) => begun.push((order, job)),
+                        Ok(None) => {}
+                        Err(ControlError::Db(error)) => return Err(error.into()),
+                        Err(error) => refused.push((order, Arc::new(error))),
+                    }
+                }
+            }
+            Err(ControlError::Db(error)) => return Err(error.into()),
+            Err(error) => {
+                let error = Arc::new(error);
+                refused.extend(orders.iter().map(|order| (order, Arc::clone(&error))));
+            }
         }
-        let caller = acting_for(order.account, &order.region, order.policy);
-        let policy = tx.snapshot_policies().find_any(order.policy).await?;
+        tx.commit().await?;
+        for (_, job) in &begun {
+            self.start_job(*job);
+        }
+        for (order, error) in refused {
+            reconciled.failures += self.put_off(leader, order, &error).await?;
+        }
+        let mut taken = Vec::with_capacity(begun.len());
+        for (order, job) in begun {
+            match self.await_job(job).await {
+                Ok(()) => taken.push(order),
+                Err(error) => {
+                    reconciled.failures += 1;
+                    self.note_failure(leader, order, &error).await?;
+                }
+            }
+        }
+        reconciled.items += taken.len() as u64;
+        self.retire_before(leader, &taken).await?;
+        Ok(Some(reconciled))
+    }
+
+    /// Deletes what snapshots that were just taken leave without a promise.
+    async fn retire_before(
+        &self,
+        leader: Leadership,
+        taken: &[&ScheduledSnapshot],
+    ) -> Result<(), ControlError> {
+        if taken.is_empty() {
+            return Ok(());
+        }
+        let policies: BTreeSet<SnapshotPolicyId> = taken.iter().map(|order| order.policy).collect();
+        let policies: Vec<SnapshotPolicyId> = policies.into_iter().collect();
+        let disks: Vec<DiskId> = taken.iter().map(|order| order.disk).collect();
+        let promised = self.db.look().await?.schedules().promised(Some((&policies, &disks))).await?;
+        self.retire(leader, &promised).await.map(drop)
+    }
+
+    /// Turns an order into a snapshot that is being taken, and gives its job. None when there is nothing to do any more:
+    /// the disk is in no machine by now, or the policy rests or is bound to it no more. A refusal has changed nothing.
+    async fn begin_scheduled(
+        &self,
+        tx: &mut Transaction,
+        policies: &mut HashMap<SnapshotPolicyId, Option<SnapshotPolicy>>,
+        order: &ScheduledSnapshot,
+        id: SnapshotId,
+    ) -> Result<Option<JobHold>, ControlError> {
+        let policy = match policies.entry(order.policy) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(place) => place.insert(tx.snapshot_policies().find_any(order.policy).await?),
+        };
+        let policy = policy.as_ref().filter(|policy| is_at_work(policy));
         let disk = tx.disks().find(order.account, &order.region, order.disk).await?;
-        let (Some(policy), Some(disk)) = (policy, disk.filter(|disk| disk.instance.is_some())) else {
-            tx.commit().await?;
-            return Ok(Some(Taken::Void));
+        let disk = disk.filter(|disk| disk.instance.is_some());
+        let (Some(policy), Some(disk), true) =
+            (policy, disk, tx.schedules().is_bound(order.policy, order.disk).await?)
+        else {
+            tx.schedules().remove(order.policy, order.disk).await?;
+            return Ok(None);
         };
         state::begin_snapshot(&disk)?;
         let (deadline, promise) = promised(policy.retention, self.now());
@@ -193,9 +238,14 @@ impl Control {
             promise,
             ..new_snapshot(id, &disk, name, disk.usage, self.now())
         };
-        let job = self.begin_snapshot(&mut tx, &caller, disk, new, &[]).await?;
-        tx.commit().await?;
-        Ok(Some(Taken::Begun(job)))
+        let caller = acting_for(order.account, &order.region, order.policy);
+        let job = self.begin_snapshot(tx, &caller, disk, new, &[]).await?;
+        if tx.schedules().remove(order.policy, order.disk).await? {
+            return Ok(Some(job));
+        }
+        // Nothing of this transaction is committed, and the next round looks again.
+        let what = format!("the order of {} for {} is gone", order.policy, order.disk);
+        Err(DbError::new(DbErrorKind::Conflict, what).into())
     }
 
     /// A disk that is busy is tried again for a while; anything else fails now. Gives how many failed.
@@ -249,73 +299,10 @@ impl Control {
         tx.operations().insert(&entry).await?;
         Ok(tx.commit().await?)
     }
-
-    /// Deletes what the promises no longer hold of some snapshots, those of one policy and disk together and in order.
-    async fn retire(
-        &self,
-        leader: Leadership,
-        snapshots: &[PromisedSnapshot],
-    ) -> Result<Reconciled, ControlError> {
-        let mut reconciled = Reconciled::default();
-        for group in snapshots.chunk_by(|one, other| (one.policy, one.disk) == (other.policy, other.disk)) {
-            let kept: Vec<Kept<&PromisedSnapshot>> = group
-                .iter()
-                .map(|snapshot| Kept { id: snapshot, taken: snapshot.taken, promise: snapshot.promise })
-                .collect();
-            let Some(zone) = group.first().map(|first| self.zone_of(&first.region)) else { continue };
-            for snapshot in outlived(&kept, self.now(), &zone) {
-                if self.write_as(leader).await?.is_none() {
-                    return Ok(reconciled);
-                }
-                let caller = acting_for(snapshot.account, &snapshot.region, snapshot.policy);
-                match self.delete_snapshots(&caller, vec![snapshot.id]).await {
-                    Ok(()) => reconciled.items += 1,
-                    Err(
-                        ControlError::Snapshot(SnapshotError::Busy { .. })
-                        | ControlError::Copy(CopyError::UnderWay(_)),
-                    ) => reconciled.failures += 1,
-                    // Something else keeps it.
-                    Err(
-                        error @ (ControlError::Snapshot(_)
-                        | ControlError::Share(_)
-                        | ControlError::Copy(_)
-                        | ControlError::SnapshotGroup(_)),
-                    ) => {
-                        tracing::debug!(snapshot = %snapshot.id, %error, "kept beyond its promise");
-                    }
-                    Err(ControlError::Image(error)) => {
-                        tracing::debug!(snapshot = %snapshot.id, %error, "kept beyond its promise");
-                    }
-                    Err(ControlError::Job(error)) => {
-                        let detail = error.detail;
-                        tracing::warn!(snapshot = %snapshot.id, detail, "not deleted when its promise ended");
-                        reconciled.failures += 1;
-                    }
-                    Err(error) => return Err(error),
-                }
-            }
-        }
-        Ok(reconciled)
-    }
-
-    /// Looks through all snapshots with a promise, every few hours: days go by without a new snapshot too.
-    pub(crate) async fn sweep_promises(&self, leader: Leadership) -> Result<Reconciled, ControlError> {
-        let now = self.now();
-        let is_recent = |last: UnixMillis| last <= now && now < last.plus_ms(SWEEP_INTERVAL_MS);
-        if self.promises_swept.lock().is_some_and(is_recent) {
-            return Ok(Reconciled::default());
-        }
-        let promised = self.db.read().await?.schedules().promised(None).await?;
-        let reconciled = self.retire(leader, &promised).await?;
-        if reconciled.failures == 0 {
-            *self.promises_swept.lock() = Some(now);
-        }
-        Ok(reconciled)
-    }
 }
 
 /// The owner of a policy, for whom it acts.
-fn acting_for(account: AccountUin, region: &Region, policy: SnapshotPolicyId) -> Caller {
+pub(crate) fn acting_for(account: AccountUin, region: &Region, policy: SnapshotPolicyId) -> Caller {
     Caller { account, region: region.clone(), request_id: RequestId(policy.to_string()) }
 }
 

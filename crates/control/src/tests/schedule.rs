@@ -193,11 +193,39 @@ async fn the_calendar_thins_out_while_nothing_is_taken() {
 }
 
 #[tokio::test]
-async fn a_new_policy_asks_for_a_look() {
+async fn what_was_ordered_is_void_when_the_policy_lets_go_of_the_disk_or_rests() {
     let world = World::new().await;
-    policy(&world, daily()).await;
-    // Without the signal this would wait for the timer: an hour.
-    world.control.reconcile_wanted(std::time::Duration::from_secs(3600)).await;
+    let instance = world.instance("ap-guangzhou-3").await;
+    let disks = [world.attached_disk(instance).await, world.attached_disk(instance).await];
+    // Spread over some time: between the moment and the last order there is time to change one's mind.
+    let first = [policy(&world, daily()).await, policy(&world, daily()).await, policy(&world, daily()).await];
+    for asp in first {
+        bind(&world, asp, &disks, &[]).await;
+    }
+    let [unbound, rests, stopped] = first;
+    world.clock.set(BEGIN.plus_ms(19 * HOUR_MS));
+    let leader = world.control.lead().await.unwrap().unwrap();
+    world.control.run_reconciler(Reconciler::SnapshotPolicies, leader).await.unwrap();
+    assert_eq!(schedule(&world, unbound).await.pending, 2);
+    let bound = BoundBy { policy: unbound, disks: vec![disks[0]], instances: Vec::new() };
+    world.control.unbind_snapshot_policy(&caller(), bound).await.unwrap();
+    let change = ModifySnapshotPolicy {
+        policy: rests,
+        name: None,
+        activated: Some(false),
+        rules: None,
+        retention: RetentionWish::default(),
+    };
+    world.control.modify_snapshot_policy(&caller(), change).await.unwrap();
+    let stop = IsolateSnapshotPolicies { policies: vec![stopped], account: None, isolated: true };
+    world.control.isolate_snapshot_policies(stop).await.unwrap();
+    at(&world, 19 * HOUR_MS + 60_000).await;
+    let by = |view: &SnapshotView| (view.snapshot.policy.unwrap(), view.snapshot.disk.unwrap());
+    assert_eq!(world.snapshots().await.items.iter().map(by).collect::<Vec<_>>(), [(unbound, disks[1])]);
+    for asp in first {
+        let state = schedule(&world, asp).await;
+        assert_eq!((state.pending, state.failure), (0, None), "nothing waits, and nothing has failed");
+    }
 }
 
 #[tokio::test]

@@ -14,10 +14,10 @@ use crate::*;
 
 /// Shuts the pool's gate before one step.
 #[derive(Default)]
-struct ShutGate {
+pub(super) struct ShutGate {
     before: Mutex<Option<(Step, Arc<TestStores>)>>,
     open: Mutex<Option<Sender<()>>>,
-    shut: Notify,
+    pub(super) shut: Notify,
 }
 
 impl StepHook for ShutGate {
@@ -36,16 +36,16 @@ impl StepHook for ShutGate {
 }
 
 impl ShutGate {
-    fn arm(&self, world: &World, step: Step) {
+    pub(super) fn arm(&self, world: &World, step: Step) {
         *self.before.lock() = Some((step, world.stores.clone()));
     }
 
-    fn open(&self) {
+    pub(super) fn open(&self) {
         self.open.lock().take();
     }
 }
 
-async fn slow_world(answer_wait_ms: u64) -> (World, Arc<ShutGate>) {
+pub(super) async fn slow_world(answer_wait_ms: u64) -> (World, Arc<ShutGate>) {
     let gate = Arc::new(ShutGate::default());
     let limits = Limits { answer_wait_ms, ..Limits::default() };
     (World::with(Settings { limits, ..Settings::default() }, Some(gate.clone()), 5).await, gate)

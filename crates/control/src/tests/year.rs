@@ -47,6 +47,10 @@ impl Reference {
     /// Whether the rule means this hour.
     fn means(&self, time: UnixMillis) -> bool {
         let hour = (time.0 + 8 * HOUR_MS).rem_euclid(DAY_MS) / HOUR_MS;
+        // Most hours are of no rule: no date is worked out for these.
+        if !self.rule.hours.contains(&(hour as u64)) {
+            return false;
+        }
         let today = date(time);
         let weekday = u64::try_from(today.weekday().to_sunday_zero_offset()).unwrap();
         let month_day = u64::try_from(today.day()).unwrap();
@@ -54,7 +58,7 @@ impl Reference {
         let is_day = self.rule.weekdays.contains(&weekday)
             || self.rule.month_days.contains(&month_day)
             || self.rule.interval_days.is_some_and(|days| since >= 0 && since % days as i64 == 0);
-        time > self.made && self.rule.hours.contains(&(hour as u64)) && is_day
+        time > self.made && is_day
     }
 
     fn is_kept_by_others(&self) -> bool {
@@ -109,17 +113,17 @@ impl Reference {
     }
 }
 
-/// The reference of everything, with the one thing that is not a policy's: when promises were last looked through.
+/// The reference of everything, with the one thing that is not a policy's: the day on which promises were last looked
+/// through.
 struct Oracle {
     policies: BTreeMap<SnapshotPolicyId, Reference>,
-    swept: Option<UnixMillis>,
+    swept: Option<Date>,
 }
 
 impl Oracle {
     fn tick(&mut self, now: UnixMillis, works: bool) {
         self.policies.values_mut().for_each(|policy| policy.fire(now, works));
-        let is_recent = |last: UnixMillis| last <= now && now < last.plus_ms(6 * HOUR_MS);
-        if !self.swept.is_some_and(is_recent) {
+        if self.swept != Some(date(now)) {
             let mut is_done = true;
             for policy in self.policies.values_mut().filter(|policy| policy.is_kept_by_others()) {
                 for disk in policy.disks.keys().copied().collect::<Vec<_>>() {
@@ -130,7 +134,7 @@ impl Oracle {
                     }
                 }
             }
-            self.swept = if is_done { Some(now) } else { self.swept };
+            self.swept = if is_done { Some(date(now)) } else { None };
         }
         if works {
             for taken in self.policies.values_mut().flat_map(|policy| policy.disks.values_mut()) {
@@ -213,7 +217,7 @@ async fn prepared(random: &SeededRandom, disks: u64, policies: u64) -> (World, O
         let disks = share.iter().map(|disk| (*disk, Vec::new())).collect();
         references.insert(policy, Reference { rule, keep, made: BEGIN, handled: BEGIN, disks });
     }
-    (world, Oracle { policies: references, swept: Some(BEGIN) })
+    (world, Oracle { policies: references, swept: Some(date(BEGIN)) })
 }
 
 async fn names(world: &World) -> Vec<(DiskId, String)> {

@@ -161,7 +161,7 @@ impl Administrator {
                 super::fix_snapshot::take(&self.control, parsed(&instance)?, name).await.map_err(refusal)
             }
             AdminCommand::Bill(request) => super::bill::obey(&self.control, request).await,
-            AdminCommand::ShowSchedules => super::schedule::show(&self.control).await,
+            AdminCommand::Schedule(order) => super::schedule::obey(&self.control, order).await,
             AdminCommand::ShowStatus => super::status::show(self).await,
             AdminCommand::Snapshot(order) => super::snapshot::obey(&self.control, order).await,
             AdminCommand::Clock(order) => {

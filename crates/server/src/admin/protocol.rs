@@ -8,7 +8,7 @@ use super::clock::{ClockOrder, ClockRecord};
 use super::disk::DiskRecord;
 use super::fix_snapshot::FixRecord;
 use super::money::{MoneyAnswer, MoneyCommand};
-use super::schedule::ScheduleRecord;
+use super::schedule::{ScheduleOrder, ScheduleRecord};
 use super::snapshot::{SnapshotAnswer, SnapshotOrder};
 use super::space::PoolSpace;
 use super::status::StatusRecord;
@@ -77,7 +77,7 @@ pub(crate) enum AdminCommand {
     /// Second thoughts about snapshots.
     Snapshot(SnapshotOrder),
     /// What scheduled snapshot policies have coming.
-    ShowSchedules,
+    Schedule(ScheduleOrder),
     /// How the server fares.
     ShowStatus,
     /// The clock of the rules.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ashlar_control::{Reconciler, wire_time_iso};
+use ashlar_control::{Reconciler, parse_iso, wire_time_iso};
 use serde::{Deserialize, Serialize};
 
 use super::health::HealthRecord;
@@ -68,15 +68,25 @@ pub(crate) async fn show(administrator: &Administrator) -> Result<Answer, String
     Ok(Answer::Status(StatusRecord { reconcilers: reconcilers.collect(), health }))
 }
 
+/// The metric that alarms watch: it stands still when nothing runs.
+const LAST_RUN: &str = "ashlar_reconciler_last_run_timestamp_seconds";
+
 /// For Prometheus: the pools, then the reconcilers.
 pub(crate) fn to_metrics(status: &StatusRecord) -> String {
-    type Figure = (&'static str, &'static str, &'static str, fn(&ReconcilerRecord) -> u64);
-    let figures: [Figure; 4] = [
-        ("ashlar_reconciler_runs_total", "counter", "Runs since the start.", |one| one.runs),
-        ("ashlar_reconciler_items_total", "counter", "Things brought on their way.", |one| one.items),
-        ("ashlar_reconciler_failures_total", "counter", "Things that could not be.", |one| one.failures),
+    type Figure = (&'static str, &'static str, &'static str, fn(&ReconcilerRecord) -> Option<u64>);
+    let figures: [Figure; 5] = [
+        ("ashlar_reconciler_runs_total", "counter", "Runs since the start.", |one| Some(one.runs)),
+        ("ashlar_reconciler_items_total", "counter", "Things brought on their way.", |one| Some(one.items)),
+        ("ashlar_reconciler_failures_total", "counter", "Things that could not be.", |one| {
+            Some(one.failures)
+        }),
         ("ashlar_reconciler_last_duration_ms", "gauge", "How long the last run took.", |one| {
-            one.last_duration_ms
+            Some(one.last_duration_ms)
+        }),
+        // Nothing before the first run: 0 would be an alarm about 1970.
+        (LAST_RUN, "gauge", "When the last run ended, in seconds since 1970.", |one| {
+            let time = parse_iso(one.last_run.as_deref()?)?;
+            u64::try_from(time.0 / 1000).ok()
         }),
     ];
     let mut lines = vec![super::health::to_metrics(&status.health).trim_end().to_owned()];
@@ -86,7 +96,7 @@ pub(crate) fn to_metrics(status: &StatusRecord) -> String {
             status
                 .reconcilers
                 .iter()
-                .map(|one| format!("{name}{{reconciler=\"{}\"}} {}", one.name, figure(one))),
+                .filter_map(|one| Some(format!("{name}{{reconciler=\"{}\"}} {}", one.name, figure(one)?))),
         );
     }
     lines.join("\n")
@@ -113,4 +123,44 @@ pub(crate) fn to_text(status: &StatusRecord) -> String {
         )
     }));
     lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use ashlar_control::Reconciled;
+    use ashlar_types::UnixMillis;
+
+    use super::*;
+    use crate::scrub::ScrubRecord;
+
+    fn status(last_run: Option<UnixMillis>) -> StatusRecord {
+        let history = History {
+            last_run,
+            last_duration: Duration::from_millis(7),
+            last: Reconciled { items: 2, failures: 1 },
+            runs: 3,
+            total: Reconciled { items: 5, failures: 1 },
+            ..History::default()
+        };
+        let health = serde_json::json!({"pools": [], "scrub": ScrubRecord::default()});
+        let health: HealthRecord = serde_json::from_value(health).unwrap();
+        StatusRecord { reconcilers: vec![ReconcilerRecord::new(Reconciler::Usage, history)], health }
+    }
+
+    #[test]
+    fn a_reconciler_says_when_it_ran_how_long_and_what_came_of_it() {
+        let text = to_metrics(&status(Some(UnixMillis(1_767_225_600_999))));
+        for line in [
+            "ashlar_reconciler_last_run_timestamp_seconds{reconciler=\"usage\"} 1767225600",
+            "ashlar_reconciler_last_duration_ms{reconciler=\"usage\"} 7",
+            "ashlar_reconciler_runs_total{reconciler=\"usage\"} 3",
+            "ashlar_reconciler_items_total{reconciler=\"usage\"} 5",
+            "ashlar_reconciler_failures_total{reconciler=\"usage\"} 1",
+        ] {
+            assert!(text.lines().any(|one| one == line), "{line} is not in\n{text}");
+        }
+        assert!(!to_metrics(&status(None)).contains("timestamp_seconds{"), "it has not run");
+    }
 }

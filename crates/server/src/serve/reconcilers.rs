@@ -57,12 +57,16 @@ impl Reconcilers {
     }
 
     /// Runs them until `stop`.
-    pub(crate) async fn run(self, mut stop: Stop) {
+    pub(crate) async fn run(self, stop: Stop) {
+        self.run_every(INTERVAL, stop).await;
+    }
+
+    async fn run_every(self, interval: Duration, mut stop: Stop) {
         loop {
             tokio::select! {
                 biased;
                 () = stop.wanted() => return,
-                () = self.control.reconcile_wanted(INTERVAL) => {}
+                () = self.control.reconcile_wanted(interval) => {}
             }
             self.round().await;
         }
@@ -110,4 +114,71 @@ impl Reconcilers {
 fn warn(reconciler: &str, error: &ControlError) {
     let cause = error.source().map(ToString::to_string);
     tracing::warn!(reconciler, %error, cause, "looking for due work failed; it is tried again");
+}
+
+#[cfg(test)]
+mod tests {
+    use ashlar_attach::ExportTable;
+    use ashlar_control::{
+        ControlParts, CreateSnapshotPolicy, FIRST_ACCOUNT, NewRule, RequestId, Settings, Stores,
+    };
+    use ashlar_db::Db;
+    use ashlar_types::{ManualClock, Region, SeededRandom};
+    use ashlar_volume::model::ModelStore;
+    use ashlar_volume::{VolumeError, VolumeStore};
+
+    use super::*;
+
+    struct OnePool(ModelStore);
+
+    impl Stores for OnePool {
+        fn store(&self, _: &Region) -> Result<Arc<dyn VolumeStore>, VolumeError> {
+            Ok(Arc::new(self.0.clone()))
+        }
+
+        fn encryption_key(&self) -> Option<String> {
+            None
+        }
+    }
+
+    #[tokio::test]
+    async fn a_call_that_makes_something_due_does_not_wait_for_the_timer() {
+        let directory = tempfile::tempdir().unwrap();
+        let clock = Arc::new(ManualClock::new(UnixMillis(1_767_225_600_000)));
+        let control = Control::new(ControlParts {
+            db: Db::open(&directory.path().join("control.db")).await.unwrap(),
+            stores: Arc::new(OnePool(ModelStore::new())),
+            exports: Arc::new(ExportTable::new()),
+            clock: clock.clone(),
+            random: Arc::new(SeededRandom::new(1)),
+            settings: Settings::default(),
+            server_name: "one".to_owned(),
+        });
+        control.ensure_first_records().await.unwrap();
+        control.start().await.unwrap();
+        let reconcilers = Reconcilers::new(control.clone(), clock);
+        let (stop, stopped) = crate::stop::channel();
+        let running = tokio::spawn(reconcilers.clone().run_every(Duration::from_secs(3600), stopped));
+
+        let caller = ashlar_control::Caller {
+            account: FIRST_ACCOUNT,
+            region: "ap-guangzhou".parse().unwrap(),
+            request_id: RequestId("test".to_owned()),
+        };
+        let rule = NewRule { hours: vec![3], interval_days: Some(1), ..NewRule::default() };
+        let wanted = CreateSnapshotPolicy { rules: vec![rule], ..CreateSnapshotPolicy::default() };
+        control.create_snapshot_policy(&caller, wanted).await.unwrap();
+        let seen = async {
+            while control.schedules().await.unwrap()[0].next_trigger.is_none() {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(60), seen).await.unwrap();
+        let (reconciler, history) = reconcilers.histories().remove(1);
+        assert_eq!(reconciler, Reconciler::SnapshotPolicies);
+        assert!(history.runs > 0 && history.last_run.is_some(), "{history:?}");
+        stop.stop();
+        running.await.unwrap();
+        control.shutdown().await;
+    }
 }

@@ -1,7 +1,9 @@
 """Damage on the medium: found, told to whoever has to know, never handed out as data."""
 
+import contextlib
 import errno
 import json
+import sqlite3
 
 import pytest
 
@@ -113,3 +115,61 @@ def test_a_check_changes_nothing_unless_it_is_asked_to_repair(servers):
         # Whoever has the right bytes mends it.
         client.write(2 * BLOCK, block_of(2))
         client.flush()
+
+
+def change_records(server, *statements):
+    """What nobody may do: the records are changed by hand."""
+    with contextlib.closing(sqlite3.connect(server.data_dir / "control.db")) as records, records:
+        for statement in statements:
+            records.execute(statement)
+
+
+def test_jobs_records_and_pools_that_contradict_each_other_are_found(servers):
+    server = servers.start()
+    cloud = Cloud(server)
+    disk, other = cloud.create_disks(count=2)
+    snapshot = cloud.create_snapshot(disk)
+    server.stop()
+    server.assert_clean()
+    job = (
+        "INSERT INTO jobs (job_id, region, kind, work, phase, step, created_ms) VALUES (900001, 'ap-guangzhou', '{kind}',"
+        " '{work}', 'FORWARD', '{step}', 0)"
+    )
+
+    def found(*statements):
+        kept = (server.data_dir / "control.db").read_bytes()
+        change_records(server, *statements)
+        status, report, text = server.check()
+        (server.data_dir / "control.db").write_bytes(kept)
+        assert status == 1, text
+        return " / ".join(finding["message"] for finding in report["findings"])
+
+    # In the middle of something that no job will end.
+    text = found(f"UPDATE disks SET state = 'EXPANDING' WHERE disk_id = '{disk}'")
+    assert f"the disk {disk} is EXPANDING, but no job works on it" in text
+    text = found(f"UPDATE disks SET lifecycle = 'DELETING' WHERE disk_id = '{disk}'")
+    assert f"the disk {disk} is DELETING, but no job works on it" in text
+    text = found(f"UPDATE snapshots SET state = 'ROLLBACKING' WHERE snapshot_id = '{snapshot}'")
+    assert f"the snapshot {snapshot} is ROLLBACKING, but no job works on it" in text
+    # A job for something that nobody has given to it, or that the pool lacks.
+    work = {"kind": "resize_disk", "disk": other, "size_gib": 20}
+    resize = job.format(kind="resize_disk", work=json.dumps(work), step="resize_volume")
+    text = found(resize)
+    assert f"the unfinished job 900001 (resize_disk) works on {other}, but no record of it says so" in text
+    held = f"UPDATE disks SET job_id = 900001 WHERE disk_id = '{other}'"
+    work = {"kind": "apply_snapshot", "disk": other, "snapshot": "snap-00000000"}
+    text = found(job.format(kind="apply_snapshot", work=json.dumps(work), step="roll_back_volume"), held)
+    assert "works on the snapshot snap-00000000, but the pool does not have it" in text
+    work = {"kind": "create_disks", "disks": ["disk-00000000"], "size_gib": 20, "from": None}
+    text = found(job.format(kind="create_disks", work=json.dumps(work), step="settle"))
+    assert "works on the volume disk-00000000, but the pool does not have it" in text
+    text = found(job.format(kind="dance", work="{}", step="settle"))
+    assert "the unfinished job 900001 (dance) cannot be understood" in text
+
+    # What a server that died in the middle leaves is no finding, and the next start ends it.
+    change_records(server, resize, held, f"UPDATE disks SET state = 'EXPANDING' WHERE disk_id = '{other}'")
+    status, report, text = server.check()
+    assert (status, report["unfinished_jobs"]) == (0, 1), text
+    server.start()
+    assert cloud.wait_disk(other, "UNATTACHED")["DiskSize"] == 20
+

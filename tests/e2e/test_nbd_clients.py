@@ -8,7 +8,9 @@ import subprocess
 
 import pytest
 
+from harness.cloud import Cloud
 from harness.nbd_client import ConnectionLost, ExportRefused, NbdClient
+from harness.server import RATE_LIMIT_OFF, run_ashlar
 from harness.tools import fio, nbdinfo, need, qemu_io, run
 from harness.waiting import wait_until
 
@@ -294,3 +296,42 @@ def test_garbage_on_the_socket_ends_that_session_alone(server, disk):
         bad.close()
         good.write(0, b"\x66" * 512)
         assert good.read(0, 512) == b"\x66" * 512
+
+
+def test_limits_of_connections_are_settings(servers):
+    limits = "[nbd]\nconnections_per_export_max = 2\nconnections_max = 4\n"
+    server = servers.start(RATE_LIMIT_OFF + limits)
+    cloud, instance = Cloud(server), server.add_instance()
+    disk, other = cloud.create_disks(count=2)
+    cloud.attach(instance, disk, other)
+
+    def connected():
+        shown = server.admin("status")["nbd"]
+        return shown["connections"], dict(shown["exports"])
+
+    with contextlib.ExitStack() as stack:
+        first = stack.enter_context(NbdClient(server.nbd_socket, disk))
+        stack.enter_context(NbdClient(server.nbd_socket, disk))
+        with pytest.raises(ExportRefused, match="2 connections use the export already"):
+            NbdClient(server.nbd_socket, disk)
+        stack.enter_context(NbdClient(server.nbd_socket, other))
+        wait_until(lambda: connected() == (3, {disk: 2, other: 1}), "the refused one is gone")
+        stack.enter_context(NbdClient(server.nbd_socket, other))
+        with pytest.raises((ConnectionLost, OSError)):
+            NbdClient(server.nbd_socket, other)
+        first.write(0, b"\x01" * 512)
+        first.close()
+        wait_until(lambda: connected() == (3, {disk: 1, other: 2}), "a place is free")
+        NbdClient(server.nbd_socket, disk).close()
+    metrics = run_ashlar("status", "--metrics", "--data-dir", server.data_dir).stdout
+    assert "ashlar_nbd_connections 0" in metrics or "ashlar_nbd_connections 1" in metrics
+
+    for line, named in (
+        ("connections_max = 0", "nbd.connections_max 0: expected 1 to 65536"),
+        ("stall_timeout_s = 4000", "nbd.stall_timeout_s 4000: expected 1 to 3600"),
+        ("waiting_mib_max = 600", "at most waiting_total_mib_max, 512"),
+        ("connections = 5", "unknown field `connections`"),
+    ):
+        wrong = servers.make(RATE_LIMIT_OFF + "[nbd]\n" + line + "\n")
+        done = run_ashlar("serve", "--config", wrong.config_path, "--data-dir", wrong.data_dir)
+        assert done.returncode == 2 and named in done.stderr, done.stderr

@@ -2,6 +2,7 @@
 
 import json
 import random
+import time
 
 import pytest
 
@@ -88,6 +89,98 @@ def test_what_is_held_and_what_comes_back_is_what_the_file_system_says(world):
     assert allocated(server) == 0
 
 
+def in_gigabytes(count):
+    return count / (1 << 30)
+
+
+def assert_all_three_agree(server, cloud, disks):
+    """While no disk has written anything after its last snapshot, all that the file holds belongs to snapshots."""
+    shown = usage(server)
+    wait_until(lambda: near(allocated(server), shown["held_bytes"]), "the file takes what is held", 30)
+    held = allocated(server)
+    snapshots = [entry for entry in shown["entries"] if entry["id"].startswith("snap-")]
+    overview = cloud.call("GetSnapOverview")
+    assert near(overview["TotalSize"] * (1 << 30), held), (overview, in_gigabytes(held))
+    if disks is not None:
+        # Whole megabytes for each disk, rounded up.
+        of_disks = sum(cloud.disk(disk)["SnapshotSize"] for disk in disks) * MIB
+        assert held * (1 - TOLERANCE) <= of_disks <= held * (1 + TOLERANCE) + len(disks) * MIB, (of_disks, held)
+    return snapshots
+
+
+def test_sizes_of_snapshots_are_what_the_file_system_says(world):
+    server, cloud, instance = world
+    disk = cloud.create_disk()
+    cloud.attach(instance, disk)
+    snapshots = []
+    for seed in range(4):
+        write(server, disk, seed)
+        snapshots.append(cloud.create_snapshot(disk))
+    assert len(assert_all_three_agree(server, cloud, [disk])) == 4
+    with NbdClient(server.nbd_socket, disk) as client:
+        client.trim(0, 30 * MIB)
+        client.write_zeroes(40 * MIB, 5 * MIB)
+        client.flush()
+    assert_all_three_agree(server, cloud, [disk])
+    snapshots.append(cloud.create_snapshot(disk))
+    copy = cloud.create_disk(size_gib=None, SnapshotId=snapshots[1])
+    cloud.attach(instance, copy)
+    write(server, copy, 77)
+    of_copy = cloud.create_snapshot(copy)
+    assert_all_three_agree(server, cloud, [disk, copy])
+    for gone in (snapshots[2], snapshots[0]):
+        cloud.delete_snapshots(gone)
+        assert_all_three_agree(server, cloud, [disk, copy])
+    # A disk that goes takes what it alone has, and leaves its snapshot.
+    cloud.detach(copy)
+    cloud.terminate(copy)
+    assert_all_three_agree(server, cloud, None)
+    cloud.delete_snapshots(of_copy)
+    assert_all_three_agree(server, cloud, [disk])
+    cloud.detach(disk)
+    cloud.terminate(disk)
+    left = assert_all_three_agree(server, cloud, None)
+    assert {entry["id"] for entry in left} == {snapshots[1], snapshots[3], snapshots[4]}
+    cloud.delete_snapshots(*(entry["id"] for entry in left))
+    assert usage(server)["held_bytes"] == 0
+    wait_until(lambda: allocated(server) == 0, "all space is back", 30)
+
+
+def test_the_middle_of_500_snapshots_comes_back_in_seconds(servers):
+    server = servers.start(config='rate_limits = "off"\n[limits]\nsnapshots_per_disk = 600\n')
+    cloud, instance = Cloud(server), server.add_instance()
+    disk = cloud.create_disk()
+    cloud.attach(instance, disk)
+    dice = random.Random(500)
+    snapshots = []
+    with NbdClient(server.nbd_socket, disk) as client:
+        for _ in range(500):
+            for _ in range(4):
+                client.write(dice.randrange(0, 64 * MIB, 4096), dice.randbytes(8192))
+            snapshots.append(cloud.call("CreateSnapshot", DiskId=disk)["SnapshotId"])
+        cloud.wait_snapshot(snapshots[-1])
+        content = client.read(0, 32 * MIB)
+        before = server.admin("status")["pools"][0]["reclaim"]
+        full = allocated(server)
+        middle = snapshots[125:375]
+        for start in range(0, len(middle), 100):
+            cloud.call("DeleteSnapshots", SnapshotIds=middle[start : start + 100])
+        begun = time.monotonic()
+        shown = run_ashlar("du", "--wait", "--json", "--data-dir", server.data_dir, timeout_s=60)
+        took_s = time.monotonic() - begun
+        assert shown.returncode == 0, shown.stderr
+        after = server.admin("status")["pools"][0]["reclaim"]
+        print(f"250 of 500 snapshots: all space back after {took_s:.1f} s, {full - allocated(server)} bytes")
+        assert took_s < 30
+        assert (after["layers"], after["punch_bytes"]) == (0, 0)
+        assert after["layers_done"] - before["layers_done"] == 250
+        assert allocated(server) < full
+        [pool] = json.loads(shown.stdout)
+        assert near(allocated(server), pool["held_bytes"])
+        assert len(pool["entries"]) == 251
+        assert client.read(0, 32 * MIB) == content
+
+
 def test_a_pool_beyond_its_limit_takes_no_new_disks_and_all_writes(servers):
     # The file system counts too: only a limit that is smaller than what it has left can be met on any machine.
     server = servers.start(config='rate_limits = "off"\n[limits]\npool_limit_gib = 1\n')
@@ -100,7 +193,20 @@ def test_a_pool_beyond_its_limit_takes_no_new_disks_and_all_writes(servers):
         client.flush()
         with cloud.refused("ResourceInsufficient", "95 %"):
             cloud.create_disk()
+        [pool] = server.admin("status")["pools"]
+        assert pool["room"] == "full" and pool["percent_full"] >= 95
+        metrics = run_ashlar("status", "--metrics", "--data-dir", server.data_dir).stdout
+        assert 'ashlar_pool_full{region="ap-guangzhou"} 1' in metrics
+        assert "FULL, no new disks" in run_ashlar("status", "--data-dir", server.data_dir).stdout
+        wait_until(lambda: "the pool is full" in server.log_path.read_text(), "the log says so")
         client.write(2000 * MIB, b"still")
+        client.trim(0, 150 * MIB)
+        client.flush()
+        wait_until(lambda: server.admin("status")["pools"][0]["room"] == "nearly_full", "there is room for new disks")
+        cloud.create_disk()
+        wait_until(lambda: "still nearly full" in server.log_path.read_text(), "the log says so")
         client.trim(0, 980 * MIB)
         client.flush()
+    wait_until(lambda: server.admin("status")["pools"][0]["room"] == "enough", "there is room")
     cloud.create_disk()
+    wait_until(lambda: "the pool has room again" in server.log_path.read_text(), "the log says so")

@@ -6,11 +6,13 @@
 //! states and ends the job, so a job ends exactly once.
 //!
 //! Reading order: this file (what the jobs are), `effect` (what each step does to pools and exports), `copy` (the steps
-//! between two pools), `ending` (what the last step does to the database), `runner` (who runs them).
+//! between two pools), `ending` (what the last step does to the database), `runner` (who runs them), `expectation` (what an
+//! off-line check may expect while they have not ended).
 
 mod copy;
 mod effect;
 mod ending;
+mod expectation;
 mod runner;
 mod text;
 
@@ -24,6 +26,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{JobError, JobErrorKind};
 
 pub(crate) use ashlar_db::JobId as JobHold;
+pub use expectation::{JobsExpectation, jobs_expectation};
 #[cfg(test)]
 pub(crate) use runner::Fault;
 pub(crate) use runner::{Runner, StepHook};

@@ -70,6 +70,7 @@ pub use filter::Filter;
 pub use fix_snapshot::{DescribeMachineSnapshot, MachineSnapshots, TakenBeforeFix};
 pub use image::{CreateImage, DeleteImages, DescribeImages, ImageView};
 pub use instance::{AttachDetail, DescribeInstances, InstanceView, NewInstance, instance_uuid};
+pub use job::{JobsExpectation, jobs_expectation};
 pub use leader::Leadership;
 pub use lighthouse::{CreateInstanceSnapshot, DescribeInstanceSnapshots, InstanceSnapshotView};
 pub use limit::AccountLimit;
@@ -81,6 +82,7 @@ pub use price::{
 };
 pub use quota::{DescribeDiskConfigQuota, DiskConfig};
 pub use reconcile::{Reconciled, Reconciler};
+pub use room::Room;
 pub use seams::{Exports, Stores};
 pub use session::{AssumeRole, Credentials, GetFederationToken, SessionError};
 pub use settings::{

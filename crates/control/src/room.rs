@@ -8,7 +8,31 @@ use crate::control::Control;
 use crate::error::{ControlError, QuotaError};
 use crate::settings::Limits;
 
+/// How much room a pool has left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum Room {
+    /// Enough.
+    #[default]
+    Enough,
+    /// From `pool_warning_percent` on: an operator should act.
+    NearlyFull,
+    /// From `pool_full_percent` on: there are no new disks.
+    Full,
+}
+
 impl Limits {
+    /// How much room a pool has left that is so full.
+    #[must_use]
+    pub const fn room(&self, percent_full: u64) -> Room {
+        if percent_full >= self.pool_full_percent {
+            Room::Full
+        } else if percent_full >= self.pool_warning_percent {
+            Room::NearlyFull
+        } else {
+            Room::Enough
+        }
+    }
+
     /// How full a pool is, in percent: of the medium, whoever fills it, or of `pool_limit_gib`, whichever is more.
     #[must_use]
     pub fn percent_full(&self, usage: &StoreUsage) -> u64 {
@@ -32,10 +56,10 @@ impl Control {
         let Ok(Ok(usage)) = looked else { return Ok(()) };
         let at_most = self.limits().pool_full_percent;
         let percent = self.limits().percent_full(&usage);
-        if percent >= at_most {
-            return Err(QuotaError::PoolFull { percent, at_most }.into());
+        match self.limits().room(percent) {
+            Room::Full => Err(QuotaError::PoolFull { percent, at_most }.into()),
+            Room::Enough | Room::NearlyFull => Ok(()),
         }
-        Ok(())
     }
 }
 
@@ -58,5 +82,20 @@ mod tests {
         let limited = Limits { pool_limit_gib: 10, ..Limits::default() };
         assert_eq!(limited.percent_full(&usage(8 * gib, 900 * gib, 1000 * gib)), 80);
         assert_eq!(limited.percent_full(&usage(11 * gib, 900 * gib, 1000 * gib)), 110);
+    }
+
+    #[test]
+    fn warned_at_80_and_refused_at_95() {
+        let limits = Limits::default();
+        for (percent, room) in [
+            (0, Room::Enough),
+            (79, Room::Enough),
+            (80, Room::NearlyFull),
+            (94, Room::NearlyFull),
+            (95, Room::Full),
+            (110, Room::Full),
+        ] {
+            assert_eq!(limits.room(percent), room, "{percent}");
+        }
     }
 }

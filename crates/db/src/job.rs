@@ -149,6 +149,36 @@ impl Jobs<'_> {
         crate::one_row(done.rows_affected(), "job", &id)
     }
 
+    /// What is in a state that only a job can end, and has no unfinished job: each thing with what it is in the middle of.
+    /// There is none unless somebody has changed the records by hand, or a rule is broken.
+    pub async fn orphans(&mut self, region: &Region) -> Result<Vec<(String, String)>, DbError> {
+        let mut found = Vec::new();
+        for (kind, sql) in [
+            ("disk", orphans_of!("disks", "disk_id", "'ATTACHING', 'DETACHING', 'EXPANDING', 'ROLLBACKING'")),
+            (
+                "snapshot",
+                orphans_of!(
+                    "snapshots",
+                    "snapshot_id",
+                    "'CREATING', 'ROLLBACKING', 'COPYING_FROM_REMOTE', 'CHECKING_COPIED'"
+                ),
+            ),
+            ("backup point", orphans_of!("disk_backups", "disk_backup_id", "'CREATING', 'ROLLBACKING'")),
+            (
+                "group of snapshots",
+                orphans_of!("snapshot_groups", "snapshot_group_id", "'CREATING', 'ROLLBACKING'"),
+            ),
+        ] {
+            for row in sqlx::query(sql).bind(region.as_str()).fetch_all(&mut *self.0).await? {
+                let columns = Columns(&row);
+                let (lifecycle, state) = (columns.text("lifecycle")?, columns.text("state")?);
+                let middle = if lifecycle == "LIVE" { state } else { lifecycle };
+                found.push((format!("the {kind} {}", columns.text("id")?), middle));
+            }
+        }
+        Ok(found)
+    }
+
     /// Forgets jobs that ended before a time.
     pub async fn forget_ended(&mut self, before: UnixMillis) -> Result<u64, DbError> {
         let done =
@@ -156,6 +186,26 @@ impl Jobs<'_> {
         Ok(done.rows_affected())
     }
 }
+
+/// The query for things of one table that are in the middle of something without a job that could end it.
+macro_rules! orphans_of {
+    ($table:literal, $id:literal, $states:literal) => {
+        concat!(
+            "SELECT r.",
+            $id,
+            " AS id, r.lifecycle, r.state FROM ",
+            $table,
+            " r
+             LEFT JOIN jobs j ON j.job_id = r.job_id AND j.ended_ms IS NULL
+             WHERE r.region = $1 AND j.job_id IS NULL
+                AND (r.lifecycle IN ('CREATING', 'DELETING') OR r.state IN (",
+            $states,
+            ") OR r.job_id IS NOT NULL)
+             ORDER BY 1"
+        )
+    };
+}
+use orphans_of;
 
 fn job_of(row: &Row) -> Result<JobRecord, DbError> {
     let columns = Columns(row);

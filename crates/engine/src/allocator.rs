@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use crate::format::{ChunkNumber, Fragment};
+use ashlar_volume::BLOCK_BYTES;
+
+use crate::format::{CHUNK_BYTES, ChunkNumber, Fragment};
 
 /// Sets of chunk numbers as runs: start to length. Neighbouring runs are joined.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -44,7 +46,6 @@ impl ChunkRuns {
     }
 
     /// Chunks in the set.
-    #[cfg(test)]
     fn count(&self) -> u64 {
         self.runs.values().sum()
     }
@@ -73,6 +74,8 @@ pub(crate) struct Allocator {
     blocks_to_punch: BTreeMap<ChunkNumber, u16>,
     /// One more than the highest chunk ever handed out.
     high_water: u64,
+    /// Bytes punched since the pool was opened.
+    punched_bytes: u64,
 }
 
 impl Allocator {
@@ -142,11 +145,27 @@ impl Allocator {
     /// What [`next_punch`](Self::next_punch) gave is a hole now.
     pub(crate) fn punched(&mut self, punch: Punch) {
         match punch {
-            Punch::Chunks(run) => self.free.insert(run),
+            Punch::Chunks(run) => {
+                self.punched_bytes += (run.end - run.start) * CHUNK_BYTES;
+                self.free.insert(run);
+            }
             Punch::Blocks(blocks) => {
-                remove_blocks(&mut self.blocks_to_punch, blocks);
+                let punched = remove_blocks(&mut self.blocks_to_punch, blocks);
+                self.punched_bytes += u64::from(punched.count_ones()) * BLOCK_BYTES;
             }
         }
+    }
+
+    /// Bytes punched since the pool was opened.
+    pub(crate) const fn punched_bytes(&self) -> u64 {
+        self.punched_bytes
+    }
+
+    /// Bytes that wait to be punched, now or after a commit.
+    pub(crate) fn bytes_to_punch(&self) -> u64 {
+        let blocks = self.blocks_waiting.values().chain(self.blocks_to_punch.values());
+        let blocks: u64 = blocks.map(|mask| u64::from(mask.count_ones())).sum();
+        self.chunks_to_punch.count() * CHUNK_BYTES + blocks * BLOCK_BYTES
     }
 
     /// Whether nothing waits to be punched, now or after a commit.
@@ -197,6 +216,7 @@ mod tests {
         assert_eq!(punch, Punch::Chunks(0..1));
         assert_eq!(allocator.allocate(1), [ChunkNumber(3)], "nor while it is being punched");
         allocator.punched(punch);
+        assert_eq!((allocator.punched_bytes(), allocator.bytes_to_punch()), (CHUNK_BYTES, 0));
         assert_eq!(allocator.allocate(1), [ChunkNumber(0)]);
     }
 
@@ -207,6 +227,7 @@ mod tests {
         allocator.free_blocks(blocks);
         assert_eq!(allocator.unusable_blocks(ChunkNumber(7)), 0b110);
         assert_eq!(allocator.next_punch(1), None);
+        assert_eq!(allocator.bytes_to_punch(), 2 * BLOCK_BYTES);
         allocator.blocks_are_free(blocks);
         let punch = allocator.next_punch(1).unwrap();
         assert_eq!(punch, Punch::Blocks(blocks));

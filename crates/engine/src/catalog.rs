@@ -61,6 +61,8 @@ pub(crate) struct Reclaim {
     pub(crate) may_merge: BTreeSet<LayerId>,
     /// Leaves of the layer before this one are done.
     pub(crate) cursor: Option<(LayerId, LeafIndex)>,
+    /// Layers merged or dropped since the pool was opened.
+    pub(crate) layers_done: u64,
 }
 
 /// What a new layer lies on.
@@ -233,8 +235,8 @@ impl Catalog {
     }
 
     /// Layers that wait to be merged or dropped.
-    pub(crate) fn layers_to_reclaim(&self) -> u64 {
-        self.layers.keys().filter(|layer| self.fate(**layer) != Fate::Stay).count() as u64
+    pub(crate) fn layers_to_reclaim(&self) -> impl Iterator<Item = LayerId> {
+        self.layers.keys().copied().filter(|layer| self.fate(*layer) != Fate::Stay)
     }
 
     /// What a layer's blocks are encrypted with.
@@ -308,6 +310,7 @@ impl Catalog {
         }
         state.pending.layers.insert(id, None);
         state.held_blocks.remove(&id);
+        self.reclaim.layers_done += 1;
         self.reclaim.candidates.remove(&id);
         self.reclaim.may_merge.remove(&id);
     }

@@ -52,4 +52,4 @@ pub use keys::KeyWrapper;
 pub use options::{Background, DataCache, PoolOptions};
 pub use pool::Pool;
 pub use scrub::{PoolStatus, Scrub, ScrubProgress};
-pub use space::{SpaceReport, SpaceUse};
+pub use space::{ReclaimProgress, SpaceReport, SpaceUse};

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use ashlar_volume::{BLOCK_BYTES, VolumeError, VolumeId, VolumeSnapshotId};
 
 use crate::catalog::{Catalog, LayerView};
-use crate::format::{BLOCKS_PER_CHUNK, LayerId, LeafChunks, LeafIndex};
+use crate::format::{BLOCKS_PER_CHUNK, CHUNK_BYTES, LayerId, LeafChunks, LeafIndex};
 use crate::pool::Pool;
 
 #[cfg(test)]
@@ -42,13 +42,47 @@ pub struct SpaceReport {
     pub layers_to_reclaim: u64,
 }
 
+/// How far the pool is with giving back what was deleted or discarded.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ReclaimProgress {
+    /// Layers of deleted volumes and snapshots that wait to be merged or dropped.
+    pub layers: u64,
+    /// Bytes of the blocks in them. A dropped layer gives all of its bytes back; of a merged one the rest goes to its
+    /// heir, by name alone: no byte moves.
+    pub layer_bytes: u64,
+    /// Bytes that nobody holds any more and that wait to be holes in the data file.
+    pub punch_bytes: u64,
+    /// Layers that were merged or dropped since the pool was opened.
+    pub layers_done: u64,
+    /// Bytes that became holes since the pool was opened; after a crash, those that were holes already too.
+    pub punched_bytes: u64,
+}
+
 impl Pool {
+    /// How far the pool is with giving space back. Cheap: no map is read.
+    #[must_use]
+    pub fn reclaim_progress(&self) -> ReclaimProgress {
+        let catalog = self.inner.catalog.lock();
+        let state = self.inner.core.state.read();
+        let mut progress = ReclaimProgress {
+            layers_done: catalog.reclaim.layers_done,
+            punch_bytes: state.allocator.bytes_to_punch() + state.chunks_being_freed() * CHUNK_BYTES,
+            punched_bytes: state.allocator.punched_bytes(),
+            ..ReclaimProgress::default()
+        };
+        for layer in catalog.layers_to_reclaim() {
+            progress.layers += 1;
+            progress.layer_bytes += state.held_blocks(layer) * BLOCK_BYTES;
+        }
+        progress
+    }
+
     /// Who takes how much. Reads the map of every layer: takes a moment in a large pool, and holds nobody up meanwhile.
     pub fn space(&self) -> Result<SpaceReport, VolumeError> {
         let mut report = SpaceReport::default();
         let mut trees = {
             let catalog = self.inner.catalog.lock();
-            report.layers_to_reclaim = catalog.layers_to_reclaim();
+            report.layers_to_reclaim = catalog.layers_to_reclaim().count() as u64;
             names(&catalog, &mut report);
             Tree::all(&catalog)
         };

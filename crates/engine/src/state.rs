@@ -80,6 +80,14 @@ impl State {
         self.pending.held_blocks.insert(layer, held);
     }
 
+    /// Chunks whose last block has gone with a change that is not durable yet.
+    pub(crate) fn chunks_being_freed(&self) -> u64 {
+        let states = |delta: &Delta| {
+            delta.chunk_states.values().filter(|state| **state == ChunkState::Free).count() as u64
+        };
+        states(&self.pending) + self.committing.as_deref().map_or(0, states)
+    }
+
     /// A layer begins to own a chunk.
     pub(crate) fn allocate(&mut self, chunk: ChunkNumber) {
         self.pending.chunk_states.insert(chunk, ChunkState::Allocated);

@@ -40,6 +40,14 @@ impl Seats {
         drop(taken);
         Ok(Seat { export, seats: self.clone() })
     }
+
+    /// How many are taken of each export that has some, by name.
+    pub(crate) fn counts(&self) -> Vec<(String, usize)> {
+        let taken = self.taken.lock();
+        let mut counts: Vec<_> = taken.iter().map(|(export, count)| (export.to_string(), *count)).collect();
+        counts.sort();
+        counts
+    }
 }
 
 impl Drop for Seat {
@@ -65,6 +73,7 @@ mod tests {
         let refused = seats.take("a").err().unwrap();
         assert_eq!(refused.kind(), OpenErrorKind::Unavailable);
         let other = seats.take("b").unwrap();
+        assert_eq!(seats.counts(), [("a".to_owned(), 2), ("b".to_owned(), 1)]);
         drop(first);
         let _third = seats.take("a").unwrap();
         assert!(seats.take("a").is_err());

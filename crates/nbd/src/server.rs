@@ -151,6 +151,12 @@ impl Server {
         self.shared.registry.count()
     }
 
+    /// How many sessions each export has, by name. Those without any are left out.
+    #[must_use]
+    pub fn sessions_by_export(&self) -> Vec<(String, usize)> {
+        self.shared.seats.counts()
+    }
+
     /// Stops accepting, has every session answer what it received and end, and cuts off those that have not
     /// when three quarters of `timeout` are over. Returns within `timeout`, nearly: a device that does not return
     /// cannot be hurried. May be called again.

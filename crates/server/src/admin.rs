@@ -13,6 +13,7 @@ pub(crate) mod health;
 pub(crate) mod listener;
 pub(crate) mod money;
 pub(crate) mod protocol;
+pub(crate) mod reclaim;
 pub(crate) mod schedule;
 pub(crate) mod scrub;
 pub(crate) mod snapshot;

@@ -1,10 +1,10 @@
-//! `ashlar check`: proves, with the server stopped, that each pool is sound and that the records agree with it.
+//! `ashlar check`: proves, with the server stopped, that each pool is sound and that records and jobs agree with it.
 
 mod agreement;
 
 use std::collections::BTreeSet;
 
-use ashlar_control::{ControlError, pool_expectation};
+use ashlar_control::{ControlError, jobs_expectation, pool_expectation};
 use ashlar_db::{Db, DbError};
 use ashlar_types::Region;
 use ashlar_volume::ErrorKind;
@@ -26,6 +26,8 @@ struct Report {
     disks: usize,
     /// Snapshots in the records.
     snapshots: usize,
+    /// Jobs that have not ended: the next start carries them to their end.
+    unfinished_jobs: usize,
     /// What was mended.
     mended: Vec<Finding>,
     /// What is broken; empty means clean.
@@ -74,9 +76,11 @@ async fn examine(data_dir: &DataDir, repair: bool) -> Result<Report, Failure> {
     regions.extend(db.read().await.map_err(unreadable)?.places().regions().await.map_err(unreadable)?);
     let mut report = Report { pools: pools.len(), ..Report::default() };
     for region in regions {
-        let records = pool_expectation(&db, &region)
-            .await
-            .map_err(|error: ControlError| Failure::internal("cannot read control.db", error))?;
+        let unreadable = |error: ControlError| Failure::internal("cannot read control.db", error);
+        let records = pool_expectation(&db, &region).await.map_err(unreadable)?;
+        let jobs = jobs_expectation(&db, &region).await.map_err(unreadable)?;
+        report.unfinished_jobs += jobs.jobs;
+        report.add(&region, jobs.contradictions.clone());
         report.disks += records.volumes.len() + records.volumes_in_flux.len();
         report.snapshots += records.snapshots.len() + records.snapshots_in_flux.len();
         let names = match pools.contains(&region) {
@@ -85,6 +89,7 @@ async fn examine(data_dir: &DataDir, repair: bool) -> Result<Report, Failure> {
         };
         if let Some(names) = names {
             report.add(&region, disagreements(&records, &names));
+            report.add(&region, jobs.lacking(&names.volumes, &names.snapshots));
         }
     }
     db.close().await;
@@ -139,8 +144,14 @@ impl Report {
         let mut lines: Vec<_> = mended.chain(self.findings.iter().map(line)).collect();
         if self.findings.is_empty() {
             lines.push(format!(
-                "clean (pools: {}, disks: {}, snapshots: {})",
-                self.pools, self.disks, self.snapshots
+                "clean (pools: {}, disks: {}, snapshots: {}{})",
+                self.pools,
+                self.disks,
+                self.snapshots,
+                match self.unfinished_jobs {
+                    0 => String::new(),
+                    jobs => format!(", unfinished jobs: {jobs}"),
+                }
             ));
         }
         lines.join("\n")

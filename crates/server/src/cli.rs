@@ -25,7 +25,7 @@ pub(crate) use disk::DiskCommand;
 pub(crate) use fix_snapshot::FixSnapshotFlags;
 pub(crate) use money::{BalanceCommand, LimitCommand};
 pub(crate) use schedule::{ScheduleArguments, ScheduleCommand, ScheduleTarget};
-pub(crate) use scrub::{CheckFlags, ScrubFlags, StatusFlags};
+pub(crate) use scrub::{CheckFlags, DuFlags, ScrubFlags, StatusFlags};
 pub(crate) use snapshot::SnapshotCommand;
 
 /// Self-hosted cloud block storage: the CBS API in front, real disks over NBD behind it.
@@ -87,7 +87,7 @@ pub(crate) enum Command {
     /// refused or failed (a disk that is busy says so: try again later), 2: no server runs, or the command line is wrong.
     FixSnapshot(FixSnapshotFlags),
     /// Show who takes how much of the pools, and what deleting it would give back.
-    Du(AdminFlags),
+    Du(DuFlags),
     /// Show and move the clock of a server that runs with --test-clock.
     #[command(subcommand)]
     Clock(ClockCommand),
@@ -296,6 +296,7 @@ mod tests {
             "ashlar du --data-dir d --json",
             "ashlar fix-snapshot --instance ins-00000001 --name OpenSSL --data-dir d --json",
             "ashlar fix-snapshot --instance lhins-00000001 --name OpenSSL",
+            "ashlar du --wait",
             "ashlar serve --master-key-file k",
             "ashlar key rotate-master --data-dir d --json",
             "ashlar check --repair",

@@ -4,6 +4,7 @@
 
 mod address;
 mod file;
+mod nbd_limits;
 mod nbd_tls;
 mod rate_limits;
 #[cfg(test)]
@@ -14,6 +15,7 @@ use std::path::{Path, PathBuf};
 use ashlar_api::RateLimits;
 use ashlar_control::NetworkError;
 use ashlar_engine::{DataCache, PoolOptions};
+use ashlar_nbd::NbdLimits;
 use ashlar_types::Region;
 
 pub(crate) use address::{HostPort, NbdListen};
@@ -60,6 +62,8 @@ pub(crate) struct Settings {
     pub(crate) master_key: MasterKeySource,
     /// TLS for NBD.
     pub(crate) nbd_tls: Option<NbdTls>,
+    /// What NBD clients can make the server spend.
+    pub(crate) nbd_limits: NbdLimits,
     /// TLS for the API: the certificate with its chain, and its key.
     pub(crate) api_tls: Option<(PathBuf, PathBuf)>,
     /// The proxies in front of the API, whose word about who called is taken.
@@ -154,6 +158,7 @@ impl Settings {
             api_listen: HostPort::parse("api_listen", &api_listen)?,
             nbd_listen: nbd_addresses(nbd_listen, &data_dir)?,
             nbd_tls,
+            nbd_limits: file.nbd.check()?,
             api_tls,
             trusted_proxies: trusted_proxies(&file.trusted_proxies)?,
             data_dir,

@@ -95,7 +95,7 @@ fn run(command: Command) -> Result<(), Failure> {
             let (command, flags) = admin::fix_snapshot::request(flags);
             admin::client::exchange(command, flags, &process_environment)
         }
-        Command::Du(flags) => admin::client::exchange(AdminCommand::ShowSpace, flags, &process_environment),
+        Command::Du(flags) => admin::reclaim::run(flags, &process_environment),
         Command::Clock(command) => {
             let (command, flags) = admin::clock::request(command);
             admin::client::exchange(command, flags, &process_environment)

@@ -4,13 +4,16 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use ashlar_engine::{Pool, PoolOptions, SpaceReport};
+use ashlar_engine::{Pool, PoolOptions, ReclaimProgress, SpaceReport};
 use ashlar_types::{Region, UnixMillis};
 use ashlar_volume::{ErrorKind, StoreUsage, VolumeError, VolumeStore};
 use parking_lot::Mutex;
 
 use crate::faults::Faults;
 use crate::master_key::MasterKeys;
+
+/// Who takes how much of a pool, how full it is, and how far it is with giving space back.
+type PoolSpaces = (Region, SpaceReport, StoreUsage, ReclaimProgress);
 
 /// The pools under `pools/` of a data directory.
 pub(crate) struct Pools {
@@ -45,8 +48,10 @@ impl Pools {
     }
 
     /// Who takes how much in each open pool. May block for a while.
-    pub(crate) fn spaces(&self) -> Result<Vec<(Region, SpaceReport, StoreUsage)>, VolumeError> {
-        let space = |(region, pool): (Region, Arc<Pool>)| Ok((region, pool.space()?, pool.usage()?));
+    pub(crate) fn spaces(&self) -> Result<Vec<PoolSpaces>, VolumeError> {
+        let space = |(region, pool): (Region, Arc<Pool>)| {
+            Ok((region, pool.space()?, pool.usage()?, pool.reclaim_progress()))
+        };
         self.open_pools().into_iter().map(space).collect()
     }
 

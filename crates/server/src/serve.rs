@@ -6,7 +6,7 @@
 mod encryption;
 mod greeting;
 mod listeners;
-mod nbd;
+pub(crate) mod nbd;
 pub(crate) mod reconcilers;
 mod room;
 mod tls;
@@ -194,7 +194,11 @@ impl Running {
         let (nbd_text, nbd_uri) = (nbd.to_text(), nbd.example_uri());
         let (stop, stopped) = stop::channel();
         let scrubber = Scrubber::new(pools.clone(), control.clone(), Arc::new(SystemClock), stopped.clone());
+        let permissions = settings.nbd_tls.map(|tls| tls.permissions).unwrap_or_default();
+        let exports = NbdExports { table: exports, permissions, faults: settings.faults };
+        let nbd = NbdServer::start(exports, tls.nbd, settings.nbd_limits, nbd)?;
         let administrator = Administrator {
+            nbd: nbd.connections(),
             control: control.clone(),
             account: first.account.uin,
             reconcilers: reconcilers.clone(),
@@ -211,9 +215,6 @@ impl Running {
         doors.spawn(room::watch(Arc::clone(&pools), limits, stopped.clone()));
         doors.spawn(reconcilers.run(stopped));
         doors.spawn(scrubber.run_scheduled(settings.scrub));
-        let permissions = settings.nbd_tls.map(|tls| tls.permissions).unwrap_or_default();
-        let exports = NbdExports { table: exports, permissions, faults: settings.faults };
-        let nbd = NbdServer::start(exports, tls.nbd, nbd)?;
 
         tracing::info!(endpoint, nbd = nbd_text, data_dir = %data_dir.path().display(), "ready");
         output::line(&greeting::ready(&endpoint, &nbd_text));

@@ -76,6 +76,29 @@ pub fn play(cell: Cell) -> Result<Outcome, String> {
     Run::new(cell)?.play()
 }
 
+/// Plays the first start of a pool with a fault in it: it is refused with a reason, or there is a pool. On a mended medium
+/// the next start succeeds or is refused with a reason, and what was acknowledged is there.
+pub fn play_first_start(cell: Cell) -> Result<Outcome, String> {
+    let mut run = Run::empty(cell)?;
+    let faulty = FaultyDirectory::new(Arc::new(run.disk.clone()), Arc::clone(&run.files));
+    let mut is_made = false;
+    if let Some(pool) = run.open(Arc::new(faulty))? {
+        is_made = run.store_call(pool.create_encrypted_volume(&volume()?, SIZE_BYTES));
+        run.store_call(pool.close());
+    }
+    run.outcome.strikes = run.files.strikes();
+    let is_loud = matches!(cell.kind, FaultKind::Error | FaultKind::NoSpace | FaultKind::Slow(_));
+    run.disk.restart(1, Survival::Everything);
+    let Some(pool) = run.open(Arc::new(run.disk.clone()))? else {
+        // What failed aloud has not spoiled anything.
+        return if is_loud { Err("a medium in order is refused".to_owned()) } else { Ok(run.outcome) };
+    };
+    match pool.open_volume(&volume()?) {
+        Err(error) if is_made && is_loud => Err(format!("the volume is lost: {error}")),
+        _ => Ok(run.outcome),
+    }
+}
+
 /// What a block may show.
 #[derive(Debug, Clone)]
 struct Values {
@@ -139,6 +162,11 @@ fn snapshot_id() -> Result<VolumeSnapshotId, String> {
 }
 
 impl Run {
+    /// A medium on which nothing is.
+    fn empty(cell: Cell) -> Result<Self, String> {
+        Self::on(SimulatedDisk::new(1 << 40), Blocks::new(), cell)
+    }
+
     /// A pool with a volume that was written to and closed cleanly, before anything goes wrong.
     fn new(cell: Cell) -> Result<Self, String> {
         let text = |error: VolumeError| error.to_string();
@@ -163,6 +191,10 @@ impl Run {
         drop(device);
         pool.close().map_err(text)?;
         drop(pool);
+        Self::on(disk, blocks, cell)
+    }
+
+    fn on(disk: SimulatedDisk, blocks: Blocks, cell: Cell) -> Result<Self, String> {
         let numbers = cell.number.map_or(1..=u64::MAX, |number| number..=number);
         let (mut file_rules, mut device_rules) = (Vec::new(), Vec::new());
         match cell.place {
@@ -242,7 +274,8 @@ impl Run {
         let result = self.script(pool, &mut client);
         drop(client);
         server.shutdown(Duration::from_secs(20));
-        result
+        result?;
+        self.roll_back(pool)
     }
 
     /// Everything that a client and the control plane do to a disk, twice: with its first snapshot and after it.
@@ -267,6 +300,7 @@ impl Run {
         self.background(pool)?;
         self.read_all(client, "after the snapshot")?;
         self.verify_snapshot(pool, "while the pool is open")?;
+        self.clone_it(pool)?;
         if self.snapshot.is_some() && self.store_call(pool.delete_snapshot(&snapshot_id()?)) {
             (self.snapshot, self.snapshot_may_be) = (None, false);
         }
@@ -278,7 +312,80 @@ impl Run {
         }
         self.write(client, &[17, 18], false)?;
         self.flush(client)?;
+        self.store_call(pool.resize_volume(&volume()?, SIZE_BYTES + MIB_BYTES));
+        self.scrub(pool)?;
+        if pool.rewrap_keys().is_err() {
+            self.outcome.errors += 1;
+        }
         self.read_all(client, "at last")
+    }
+
+    /// A copy of the snapshot shows what the snapshot shows, as long as there is one.
+    fn clone_it(&mut self, pool: &Pool) -> Result<(), String> {
+        let clone = VolumeId::new("clone").map_err(|error| error.to_string())?;
+        let Some(content) = self.snapshot.clone() else { return Ok(()) };
+        if !self.store_call(pool.clone_volume(&clone, &snapshot_id()?, SIZE_BYTES)) {
+            return Ok(());
+        }
+        if let Ok(device) = pool.open_volume(&clone) {
+            let blocks = BLOCKS.into_iter();
+            blocks
+                .map(|block| self.verify(&*device, block, "in a clone", &content))
+                .collect::<Result<(), _>>()?;
+        }
+        self.store_call(pool.delete_volume(&clone));
+        Ok(())
+    }
+
+    /// Reads everything. What a scrub cannot read it tells, and goes on, or it ends with an error.
+    fn scrub(&mut self, pool: &Pool) -> Result<(), String> {
+        let scrubbed = catch_unwind(AssertUnwindSafe(|| {
+            let mut scrub = pool.scrub(&[])?;
+            while scrub.step()? {}
+            Ok::<_, VolumeError>(scrub.progress().damaged_blocks)
+        }));
+        match scrubbed {
+            Ok(Ok(damaged_blocks)) => self.outcome.errors += damaged_blocks,
+            Ok(Err(_)) => self.outcome.errors += 1,
+            Err(_) => return Err("the scrub panicked".to_owned()),
+        }
+        Ok(())
+    }
+
+    /// Takes a snapshot, changes blocks, and goes back: every block shows what it showed, or what it was changed to where the
+    /// way back failed.
+    fn roll_back(&mut self, pool: &Pool) -> Result<(), String> {
+        let back = VolumeSnapshotId::new("back").map_err(|error| error.to_string())?;
+        if !self.store_call(pool.create_snapshot(&volume()?, &back)) {
+            return Ok(());
+        }
+        self.blocks.values_mut().for_each(Values::flush);
+        let before: Vec<(u64, Vec<Tag>)> =
+            self.blocks.iter().map(|(block, values)| (*block, values.all[values.live..].to_vec())).collect();
+        if let Ok(device) = pool.open_volume(&volume()?) {
+            for block in [0, 16] {
+                self.next_tag += 1;
+                let result = device.write(block * BLOCK_BYTES, &block_bytes(self.next_tag));
+                let is_done = self.store_call(result);
+                self.note(block, self.next_tag, is_done);
+            }
+        }
+        let is_done = self.store_call(pool.roll_back(&volume()?, &back));
+        for (block, tags) in before {
+            let Some(values) = self.blocks.get_mut(&block) else { continue };
+            if is_done {
+                *values = Values { all: tags, live: 0 };
+            } else {
+                values.all.splice(0..0, tags);
+                values.live = 0;
+            }
+        }
+        if let Ok(device) = pool.open_volume(&volume()?) {
+            for block in BLOCKS {
+                self.verify(&*device, block, "after the way back", &self.blocks)?;
+            }
+        }
+        Ok(())
     }
 
     /// Whether a call of the store succeeded. One that failed may have happened or not; nothing is asked of it again.

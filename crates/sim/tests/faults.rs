@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use ashlar_engine::FileRole;
-use ashlar_sim::faults::{Cell, Place, play};
+use ashlar_sim::faults::{Cell, Place, play, play_first_start};
 use ashlar_volume::fault::{FaultCall, FaultKind};
 
 const CALLS: [FaultCall; 5] =
@@ -47,18 +47,34 @@ fn cells() -> Vec<Cell> {
     cells
 }
 
+/// The files that the first start makes.
+fn cells_of_first_start() -> Vec<Cell> {
+    let files = [FileRole::Data, FileRole::Journal, FileRole::Map, FileRole::MapBeingCreated, FileRole::Keys];
+    let mut cells = Vec::new();
+    for place in files.map(Place::File) {
+        for call in CALLS {
+            for kind in KINDS.into_iter().filter(|kind| kind.applies_to(call)) {
+                cells.extend(NUMBERS.map(|number| Cell { place, call, kind, number }));
+            }
+        }
+    }
+    cells
+}
+
 #[test]
 fn every_fault_is_an_errno_or_a_refused_start() {
     std::panic::set_hook(Box::new(|panic| {
         eprintln!("{panic}");
         PANICS.fetch_add(1, Ordering::SeqCst);
     }));
-    let (mut failures, mut struck) = (Vec::new(), 0);
-    for cell in cells() {
+    let (mut failures, mut struck, mut struck_first) = (Vec::new(), 0, 0);
+    let later = cells().into_iter().map(|cell| (cell, false));
+    for (cell, is_first) in later.chain(cells_of_first_start().into_iter().map(|cell| (cell, true))) {
         let panics = PANICS.load(Ordering::SeqCst);
-        match play(cell) {
-            Ok(outcome) => struck += usize::from(outcome.strikes > 0),
-            Err(failure) => failures.push(format!("{cell:?}: {failure}")),
+        let struck = if is_first { &mut struck_first } else { &mut struck };
+        match if is_first { play_first_start(cell) } else { play(cell) } {
+            Ok(outcome) => *struck += usize::from(outcome.strikes > 0),
+            Err(failure) => failures.push(format!("{cell:?}, first start {is_first}: {failure}")),
         }
         if PANICS.load(Ordering::SeqCst) > panics {
             failures.push(format!("{cell:?}: a panic"));
@@ -68,4 +84,5 @@ fn every_fault_is_an_errno_or_a_refused_start() {
     assert!(failures.is_empty(), "{} failures:\n{}", failures.len(), failures.join("\n"));
     // Not every kind of call happens so often at every place.
     assert!(struck > cells().len() / 3, "only {struck} of {} faults happened", cells().len());
+    assert!(struck_first > 100, "only {struck_first} faults happened at a first start");
 }

@@ -7,7 +7,7 @@
 
 use std::ops::{Range, RangeInclusive};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use ashlar_types::{RandomSource, SeededRandom};
@@ -118,10 +118,28 @@ pub trait Pause: Send + Sync {
 
 /// Decides, call by call, what goes wrong.
 pub struct FaultInjector<Place> {
-    rules: Vec<(FaultRule<Place>, AtomicU64)>,
+    rules: Vec<Planned<Place>>,
     random: SeededRandom,
     pause: Arc<dyn Pause>,
-    strikes: AtomicU64,
+    is_armed: AtomicBool,
+}
+
+/// A rule and what came of it.
+struct Planned<Place> {
+    rule: FaultRule<Place>,
+    /// Calls that it covered.
+    covered: AtomicU64,
+    struck: AtomicU64,
+    struck_bytes: AtomicU64,
+}
+
+/// What a rule has done so far.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Struck {
+    /// Calls that it hit.
+    pub calls: u64,
+    /// Their lengths.
+    pub bytes: u64,
 }
 
 /// What the wrapper has to do to a call that is hit.
@@ -164,8 +182,20 @@ impl Strike {
 impl<Place> FaultInjector<Place> {
     /// An injector that has seen no call yet.
     pub fn new(plan: FaultPlan<Place>, pause: Arc<dyn Pause>) -> Self {
-        let rules = plan.rules.into_iter().map(|rule| (rule, AtomicU64::new(0))).collect();
-        Self { rules, random: SeededRandom::new(plan.seed), pause, strikes: AtomicU64::new(0) }
+        let planned = |rule| Planned {
+            rule,
+            covered: AtomicU64::new(0),
+            struck: AtomicU64::new(0),
+            struck_bytes: AtomicU64::new(0),
+        };
+        let rules = plan.rules.into_iter().map(planned).collect();
+        Self { rules, random: SeededRandom::new(plan.seed), pause, is_armed: AtomicBool::new(true) }
+    }
+
+    /// Whether anything goes wrong at all from now on. It does from the beginning; calls that pass while it does not are not
+    /// counted.
+    pub fn set_armed(&self, is_armed: bool) {
+        self.is_armed.store(is_armed, Ordering::Relaxed);
     }
 
     /// Decides about a call of `length_bytes` at `offset_bytes`; waits if the call is slow. `limit_bytes` is where
@@ -179,18 +209,22 @@ impl<Place> FaultInjector<Place> {
         limit_bytes: u64,
     ) -> Option<Strike> {
         let mut struck = None;
-        for (rule, count) in &self.rules {
+        if !self.is_armed.load(Ordering::Relaxed) {
+            return struck;
+        }
+        for Planned { rule, covered, struck: calls, struck_bytes } in &self.rules {
             if rule.call != call || !is_here(&rule.place) || !rule.touches(offset_bytes, length_bytes) {
                 continue;
             }
-            let number = count.fetch_add(1, Ordering::Relaxed) + 1;
+            let number = covered.fetch_add(1, Ordering::Relaxed) + 1;
             let is_hit = rule.numbers.contains(&number)
                 && (rule.probability >= PROBABILITY_ONE
                     || self.random.below(u64::from(PROBABILITY_ONE)) < u64::from(rule.probability));
             if !is_hit {
                 continue;
             }
-            self.strikes.fetch_add(1, Ordering::Relaxed);
+            calls.fetch_add(1, Ordering::Relaxed);
+            struck_bytes.fetch_add(length_bytes, Ordering::Relaxed);
             match rule.kind {
                 FaultKind::Slow(duration) => self.pause.pause(duration),
                 kind if struck.is_none() => {
@@ -204,14 +238,23 @@ impl<Place> FaultInjector<Place> {
 
     /// Whether a read at such a place may be told to wait; then it must not be tried by who may not wait.
     pub fn may_pause(&self, is_here: impl Fn(&Place) -> bool) -> bool {
-        self.rules.iter().any(|(rule, _)| {
+        self.rules.iter().any(|Planned { rule, .. }| {
             rule.call == FaultCall::Read && matches!(rule.kind, FaultKind::Slow(_)) && is_here(&rule.place)
         })
     }
 
     /// How often a rule has hit so far.
     pub fn strikes(&self) -> u64 {
-        self.strikes.load(Ordering::Relaxed)
+        self.struck().iter().map(|struck| struck.calls).sum()
+    }
+
+    /// What each rule has done so far, in the order of the plan.
+    pub fn struck(&self) -> Vec<Struck> {
+        let of = |planned: &Planned<Place>| Struck {
+            calls: planned.struck.load(Ordering::Relaxed),
+            bytes: planned.struck_bytes.load(Ordering::Relaxed),
+        };
+        self.rules.iter().map(of).collect()
     }
 
     fn shape(
@@ -254,7 +297,8 @@ impl<Place> FaultRule<Place> {
 
 impl<Place: std::fmt::Debug> std::fmt::Debug for FaultInjector<Place> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("FaultInjector").field("rules", &self.rules).finish_non_exhaustive()
+        let rules: Vec<_> = self.rules.iter().map(|planned| &planned.rule).collect();
+        f.debug_struct("FaultInjector").field("rules", &rules).finish_non_exhaustive()
     }
 }
 

@@ -1,8 +1,11 @@
 """Stock command-line clients: run them, or skip the test by the name of what is missing."""
 
 import json
+import os
+import re
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -39,6 +42,21 @@ def nbdinfo(uri):
     exports = json.loads(run("nbdinfo", "--json", uri).stdout)["exports"]
     assert len(exports) == 1
     return exports[0]
+
+
+def extended_client(name):
+    """The words that run a program of libnbd which knows extended headers, or skips the calling test by name."""
+    need(name)
+    version = re.search(r"libnbd (\d+)\.(\d+)", run(name, "--version").stdout)
+    if version and (int(version[1]), int(version[2])) >= (1, 18):
+        return [name]
+    # Unpacked by `./test`, with the libraries that it was made for.
+    target = Path(os.environ.get("CARGO_TARGET_DIR", Path(__file__).resolve().parents[3] / "target"))
+    folder = target / "libnbd"
+    program, loader = folder / "usr" / "bin" / name, next(folder.glob("usr/lib/*/ld-linux-*.so.*"), None)
+    if not program.exists() or loader is None:
+        pytest.skip(f"{name}: libnbd is older than 1.18, and `./test` has unpacked no newer one")
+    return [loader, "--library-path", loader.parent, program]
 
 
 def qemu_io(uri, *commands, read_only=False, status=0):

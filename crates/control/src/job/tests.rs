@@ -415,6 +415,7 @@ async fn a_job_that_dies_at_any_step_goes_on_after_the_restart() {
                 let scene = Scene::new().await;
                 let before = scene.scenery().await;
                 assert!(run(&scene, call, &[(step, fault)]).await.is_none());
+                scene.world.check_jobs(&format!("{call:?} {step:?} {fault:?}")).await;
                 let world = scene.world.restarted().await;
                 world.check_rest().await;
                 assert!(Scene::is_done(&world, call, &before).await, "{call:?} {step:?} {fault:?}");
@@ -502,6 +503,7 @@ async fn the_way_back_survives_death_repetition_and_failure() {
                 let faults = [(first, Fault::FailBefore), (step, fault)];
                 let answer = run(&scene, call, &faults).await;
                 assert!(!matches!(answer, Some(Ok(()))), "{call:?} {step:?} {fault:?}");
+                scene.world.check_jobs(&format!("{call:?} back {step:?} {fault:?}")).await;
                 let world = if answer.is_none() {
                     scene.world.restarted().await
                 } else {

@@ -281,6 +281,7 @@ impl World {
         assert_eq!(tx.jobs().unfinished().await.unwrap(), vec![], "every job ends");
         let expected = pool_expectation(&self.control.db, &caller().region).await.unwrap();
         assert!(expected.volumes_in_flux.is_empty() && expected.snapshots_in_flux.is_empty());
+        self.check_jobs("at rest").await;
         assert_eq!(names(&expected.volumes), names(self.store().volumes().unwrap()));
         assert_eq!(names(&expected.snapshots), names(self.store().snapshots().unwrap()));
 
@@ -326,6 +327,18 @@ impl World {
         for view in self.snapshots().await.items {
             assert_eq!((view.snapshot.state, view.snapshot.percent), (SnapshotState::Normal, 100));
             assert_eq!(view.snapshot.job, None);
+        }
+    }
+
+    /// Unfinished jobs, records and pools say the same, in the middle of anything.
+    pub(crate) async fn check_jobs(&self, when: &str) {
+        for region in self.control.regions().await.unwrap() {
+            let expected = jobs_expectation(&self.control.db, &region).await.unwrap();
+            assert_eq!(expected.contradictions, Vec::<String>::new(), "{when}");
+            let store = self.store_of(&region);
+            let volumes = store.volumes().unwrap().into_iter().collect();
+            let snapshots = store.snapshots().unwrap().into_iter().collect();
+            assert_eq!(expected.lacking(&volumes, &snapshots), Vec::<String>::new(), "{when}");
         }
     }
 

@@ -41,6 +41,7 @@ struct Disk {
     calls: u64,
     capacity_bytes: u64,
     sync_to_fail: Option<FileRole>,
+    written_bytes: BTreeMap<FileRole, u64>,
 }
 
 #[derive(Debug, Default, Clone)]
@@ -74,6 +75,7 @@ impl SimulatedDisk {
             calls: 0,
             capacity_bytes,
             sync_to_fail: None,
+            written_bytes: BTreeMap::new(),
         })))
     }
 
@@ -88,6 +90,7 @@ impl SimulatedDisk {
             calls: 0,
             capacity_bytes: disk.capacity_bytes,
             sync_to_fail: None,
+            written_bytes: BTreeMap::new(),
         })))
     }
 
@@ -130,6 +133,12 @@ impl SimulatedDisk {
         self.0.lock().capacity_bytes = capacity_bytes;
     }
 
+    /// Bytes that were ever written to the file; holes are not.
+    #[must_use]
+    pub fn written_bytes(&self, role: FileRole) -> u64 {
+        self.0.lock().written_bytes.get(&role).copied().unwrap_or(0)
+    }
+
     /// Bytes that the file takes on the disk.
     #[must_use]
     pub fn allocated_bytes(&self, role: FileRole) -> u64 {
@@ -168,6 +177,7 @@ impl Disk {
             if self.allocated_bytes() + new_pages * PAGE_BYTES > self.capacity_bytes {
                 return Err(io::Error::from(io::ErrorKind::StorageFull));
             }
+            *self.written_bytes.entry(role).or_default() += data.len() as u64;
         }
         let contents = self.file(role)?;
         contents.now.apply(&change);

@@ -14,4 +14,5 @@ mod faults;
 mod integrity;
 mod oracle;
 mod real_files;
+mod reclaim;
 mod simulation;

@@ -1,29 +1,62 @@
-//! How the pools are, and where a scrub stands: a part of `ashlar status`.
+//! How the pools are, who is connected, and where a scrub stands: a part of `ashlar status`.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
 
+use ashlar_control::{Limits, Room};
 use ashlar_engine::{Pool, PoolStatus};
 use ashlar_types::Region;
 use ashlar_volume::{DamageReport, StoreUsage, VolumeError, VolumeStore};
 use serde::{Deserialize, Serialize};
 
+use super::reclaim::ReclaimRecord;
 use crate::pools::Pools;
 use crate::scrub::{ScrubRecord, ScrubState, Scrubber};
+use crate::serve::nbd::NbdConnections;
 
 /// How the pools are, as `--json` shows it.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct HealthRecord {
-    pools: Vec<PoolRecord>,
+    pub(super) pools: Vec<PoolRecord>,
+    /// Who is connected over NBD.
+    nbd: NbdRecord,
     pub(crate) scrub: ScrubRecord,
+}
+
+/// Who is connected over NBD.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct NbdRecord {
+    /// All connections, those that have not agreed on an export yet included.
+    connections: u64,
+    /// The exports that are in use, and by how many connections each.
+    exports: Vec<(String, u64)>,
+}
+
+/// Whether a pool has room, as `--json` shows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum RoomRecord {
+    Enough,
+    /// An operator should act.
+    NearlyFull,
+    /// There are no new disks.
+    Full,
 }
 
 /// How a pool is.
 #[derive(Debug, Serialize, Deserialize)]
-struct PoolRecord {
+pub(super) struct PoolRecord {
     region: String,
     used_bytes: u64,
     available_bytes: u64,
+    /// What the file system below holds at most, whoever fills it.
+    capacity_bytes: u64,
+    /// How full it is, of the file system or of the configured limit.
+    percent_full: u64,
+    /// What that means for new disks.
+    room: RoomRecord,
+    /// How far it is with giving back what was deleted.
+    pub(super) reclaim: ReclaimRecord,
     /// Blocks whose bytes are not what was written.
     damaged_blocks: u64,
     /// Such blocks found since the server was started.
@@ -35,20 +68,36 @@ struct PoolRecord {
     /// Bytes whose checksums a crash has made uncertain; they are being worked out again.
     uncertain_bytes: u64,
     /// Why nothing is written any more, if so.
-    latched: Option<String>,
+    pub(super) latched: Option<String>,
 }
 
 /// Looks at all open pools.
-pub(crate) async fn health(pools: Arc<Pools>, scrubber: &Scrubber) -> Result<HealthRecord, String> {
+pub(crate) async fn health(
+    pools: Arc<Pools>,
+    limits: Limits,
+    nbd: &NbdConnections,
+    scrubber: &Scrubber,
+) -> Result<HealthRecord, String> {
     let looked = tokio::task::spawn_blocking(move || {
-        pools.open_pools().iter().map(|(region, pool)| look(region, pool)).collect::<Result<Vec<_>, _>>()
+        let pools = pools.open_pools();
+        pools.iter().map(|(region, pool)| look(region, pool, &limits)).collect::<Result<Vec<_>, _>>()
     });
     let pools = looked.await.map_err(|error| error.to_string())?.map_err(|error| error.to_string())?;
-    Ok(HealthRecord { pools, scrub: scrubber.record() })
+    let (connections, exports) = nbd.count();
+    let exports = exports.into_iter().map(|(export, count)| (export, count as u64)).collect();
+    let nbd = NbdRecord { connections: connections as u64, exports };
+    Ok(HealthRecord { pools, nbd, scrub: scrubber.record() })
 }
 
-fn look(region: &Region, pool: &Pool) -> Result<PoolRecord, VolumeError> {
-    let StoreUsage { used_bytes, available_bytes, .. } = pool.usage()?;
+fn look(region: &Region, pool: &Pool, limits: &Limits) -> Result<PoolRecord, VolumeError> {
+    let usage = pool.usage()?;
+    let percent_full = limits.percent_full(&usage);
+    let room = match limits.room(percent_full) {
+        Room::Enough => RoomRecord::Enough,
+        Room::NearlyFull => RoomRecord::NearlyFull,
+        Room::Full => RoomRecord::Full,
+    };
+    let StoreUsage { used_bytes, available_bytes, capacity_bytes } = usage;
     let DamageReport { volumes, snapshots } = pool.damage()?;
     let PoolStatus { damaged_blocks, damaged_blocks_found, open_bytes, uncertain_bytes, latched } =
         pool.status();
@@ -58,6 +107,10 @@ fn look(region: &Region, pool: &Pool) -> Result<PoolRecord, VolumeError> {
         region: region.to_string(),
         used_bytes,
         available_bytes,
+        capacity_bytes,
+        percent_full,
+        room,
+        reclaim: pool.reclaim_progress().into(),
         damaged_blocks,
         damaged_blocks_found,
         damaged: volumes.chain(snapshots).collect(),
@@ -81,11 +134,18 @@ pub(crate) fn to_text(status: &HealthRecord) -> String {
             (None, blocks) => format!("{blocks} DAMAGED BLOCKS"),
         };
         lines.push(format!(
-            "{}: {health}; {} MiB used, {} MiB available",
+            "{}: {health}; {} MiB used, {} MiB available, {} % full{}",
             pool.region,
             pool.used_bytes / MIB,
-            pool.available_bytes / MIB
+            pool.available_bytes / MIB,
+            pool.percent_full,
+            match pool.room {
+                RoomRecord::Enough => "",
+                RoomRecord::NearlyFull => ": NEARLY FULL",
+                RoomRecord::Full => ": FULL, no new disks",
+            }
         ));
+        lines.extend(pool.reclaim.to_text().map(|line| format!("  {line}")));
         for (name, blocks) in &pool.damaged {
             lines.push(format!("  {name}: {blocks} damaged blocks"));
         }
@@ -96,6 +156,12 @@ pub(crate) fn to_text(status: &HealthRecord) -> String {
             ));
         }
     }
+    let exports: Vec<_> =
+        status.nbd.exports.iter().map(|(export, count)| format!("{export} {count}")).collect();
+    lines.push(match &exports[..] {
+        [] => format!("NBD: {} connections", status.nbd.connections),
+        exports => format!("NBD: {} connections ({})", status.nbd.connections, exports.join(", ")),
+    });
     lines.push(format!("scrub: {}", scrub_line(&status.scrub)));
     lines.join("\n")
 }
@@ -122,11 +188,44 @@ pub(crate) fn scrub_line(scrub: &ScrubRecord) -> String {
 /// The status in the text format of Prometheus.
 pub(crate) fn to_metrics(status: &HealthRecord) -> String {
     type Figure = (&'static str, &'static str, &'static str, fn(&PoolRecord) -> u64);
-    let of_pools: [Figure; 7] = [
+    let of_pools: [Figure; 15] = [
         ("ashlar_pool_used_bytes", "gauge", "Bytes of blocks in use.", |pool| pool.used_bytes),
         ("ashlar_pool_available_bytes", "gauge", "Bytes that can still be written.", |pool| {
             pool.available_bytes
         }),
+        ("ashlar_pool_capacity_bytes", "gauge", "Bytes of the whole file system below.", |pool| {
+            pool.capacity_bytes
+        }),
+        (
+            "ashlar_pool_full_percent",
+            "gauge",
+            "How full it is, of the file system or of the limit.",
+            |pool| pool.percent_full,
+        ),
+        ("ashlar_pool_nearly_full", "gauge", "1: an operator should act.", |pool| {
+            u64::from(pool.room != RoomRecord::Enough)
+        }),
+        ("ashlar_pool_full", "gauge", "1: new disks are refused.", |pool| {
+            u64::from(pool.room == RoomRecord::Full)
+        }),
+        (
+            "ashlar_pool_reclaim_layers",
+            "gauge",
+            "Deleted layers that wait to be merged or dropped.",
+            |pool| pool.reclaim.layers,
+        ),
+        ("ashlar_pool_reclaim_layer_bytes", "gauge", "Bytes of the blocks in them.", |pool| {
+            pool.reclaim.layer_bytes
+        }),
+        ("ashlar_pool_punch_bytes", "gauge", "Bytes that wait to be given to the file system.", |pool| {
+            pool.reclaim.punch_bytes
+        }),
+        (
+            "ashlar_pool_punched_bytes_total",
+            "counter",
+            "Bytes given to the file system since the start.",
+            |pool| pool.reclaim.punched_bytes,
+        ),
         ("ashlar_pool_damaged_blocks", "gauge", "Blocks whose bytes are not what was written.", |pool| {
             pool.damaged_blocks
         }),
@@ -157,6 +256,17 @@ pub(crate) fn to_metrics(status: &HealthRecord) -> String {
             let _ = writeln!(text, "{name}{{region=\"{}\"}} {}", pool.region, figure(pool));
         }
     }
+    let _ = writeln!(
+        text,
+        "# HELP ashlar_nbd_connections NBD connections, those without an export yet included.\n\
+         # TYPE ashlar_nbd_connections gauge\nashlar_nbd_connections {}\n\
+         # HELP ashlar_nbd_export_connections NBD connections to an export.\n\
+         # TYPE ashlar_nbd_export_connections gauge",
+        status.nbd.connections
+    );
+    for (export, count) in &status.nbd.exports {
+        let _ = writeln!(text, "ashlar_nbd_export_connections{{export=\"{export}\"}} {count}");
+    }
     let scrub = &status.scrub;
     for (name, help, value) in [
         ("ashlar_scrub_running", "1: a scrub runs.", u64::from(scrub.state == ScrubState::Running)),
@@ -184,6 +294,15 @@ mod tests {
                 region: "ap-guangzhou".into(),
                 used_bytes: 5 << 20,
                 available_bytes: 7 << 20,
+                capacity_bytes: 60 << 20,
+                percent_full: 88,
+                room: RoomRecord::NearlyFull,
+                reclaim: ReclaimRecord {
+                    layers: 3,
+                    layer_bytes: 2 << 20,
+                    punch_bytes: 1 << 20,
+                    ..ReclaimRecord::default()
+                },
                 damaged_blocks: 2,
                 damaged_blocks_found: 3,
                 damaged: vec![("disk-00000001".into(), 2)],
@@ -191,6 +310,7 @@ mod tests {
                 uncertain_bytes: 0,
                 latched: None,
             }],
+            nbd: NbdRecord { connections: 3, exports: vec![("disk-00000001".into(), 2)] },
             scrub: ScrubRecord {
                 state: ScrubState::Running,
                 total_bytes: 4 << 20,
@@ -204,8 +324,9 @@ mod tests {
     fn damage_is_told_with_the_disks_that_show_it() {
         assert_eq!(
             to_text(&status()),
-            "ap-guangzhou: 2 DAMAGED BLOCKS; 5 MiB used, 7 MiB available\n  disk-00000001: 2 damaged blocks\n\
-             scrub: running, 25 %, 1 of 4 MiB, 0 damaged blocks"
+            "ap-guangzhou: 2 DAMAGED BLOCKS; 5 MiB used, 7 MiB available, 88 % full: NEARLY FULL\n  \
+             gives space back: 3 deleted layers with 2 MiB to go through, 1 MiB to punch\n  \
+             disk-00000001: 2 damaged blocks\nNBD: 3 connections (disk-00000001 2)\nscrub: running, 25 %, 1 of 4 MiB, 0 damaged blocks"
         );
     }
 
@@ -214,7 +335,7 @@ mod tests {
         let text = to_metrics(&status());
         assert!(text.contains("\nashlar_pool_damaged_blocks{region=\"ap-guangzhou\"} 2\n"), "{text}");
         let values: Vec<_> = text.lines().filter(|line| !line.starts_with('#')).collect();
-        assert_eq!(values.len(), 11, "{text}");
+        assert_eq!(values.len(), 21, "{text}");
         for value in values {
             let name = value.split(['{', ' ']).next().unwrap();
             assert!(text.contains(&format!("# HELP {name} ")), "{name}");

@@ -20,6 +20,7 @@ use crate::clock::TestClock;
 use crate::master_key::{MasterKeyRotation, Rotated};
 use crate::pools::Pools;
 use crate::scrub::Scrubber;
+use crate::serve::nbd::NbdConnections;
 use crate::serve::reconcilers::Reconcilers;
 use crate::stop::Stop;
 
@@ -46,6 +47,8 @@ pub(crate) struct Administrator {
     pub(crate) pools: Arc<Pools>,
     /// Runs scrubs.
     pub(crate) scrubber: Scrubber,
+    /// Who is connected over NBD.
+    pub(crate) nbd: NbdConnections,
     /// When a pool counts as full.
     pub(crate) limits: ashlar_control::Limits,
 }

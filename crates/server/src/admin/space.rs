@@ -8,6 +8,7 @@ use ashlar_types::GIB_BYTES;
 use serde::{Deserialize, Serialize};
 
 use super::protocol::Answer;
+use super::reclaim::ReclaimRecord;
 use crate::pools::Pools;
 
 /// A pool, as `--json` shows it.
@@ -25,6 +26,8 @@ pub(crate) struct PoolSpace {
     is_nearly_full: bool,
     /// Layers of what was deleted that still wait to be merged or dropped; 0 when all space is back.
     layers_to_reclaim: u64,
+    /// How far the pool is with that.
+    reclaim: ReclaimRecord,
     /// Disks and snapshots, the one that gives most back first.
     entries: Vec<EntrySpace>,
 }
@@ -47,7 +50,7 @@ pub(crate) struct EntrySpace {
 /// Does what is asked. Blocks.
 pub(crate) fn show(pools: &Arc<Pools>, limits: &Limits) -> Result<Answer, String> {
     let mut shown = Vec::new();
-    for (region, space, usage) in pools.spaces().map_err(|error| error.to_string())? {
+    for (region, space, usage, reclaim) in pools.spaces().map_err(|error| error.to_string())? {
         let volumes = space.volumes.iter().map(|(id, space)| entry(id.as_str(), space));
         let snapshots = space.snapshots.iter().map(|(id, space)| entry(id.as_str(), space));
         let mut entries: Vec<_> = volumes.chain(snapshots).collect();
@@ -62,6 +65,7 @@ pub(crate) fn show(pools: &Arc<Pools>, limits: &Limits) -> Result<Answer, String
             percent_full,
             is_nearly_full: percent_full >= limits.pool_warning_percent,
             layers_to_reclaim: space.layers_to_reclaim,
+            reclaim: reclaim.into(),
             entries,
         });
     }
@@ -86,17 +90,14 @@ pub(crate) fn to_text(pools: &[PoolSpace]) -> String {
     let mut lines = Vec::new();
     for pool in pools {
         lines.push(format!(
-            "{}: {} held, {} free, {} % full{}{}",
+            "{}: {} held, {} free, {} % full{}",
             pool.region,
             gigabytes(pool.held_bytes),
             gigabytes(pool.available_bytes),
             pool.percent_full,
             if pool.is_nearly_full { ", NEARLY FULL" } else { "" },
-            match pool.layers_to_reclaim {
-                0 => String::new(),
-                layers => format!(", {layers} deleted layers give their space back now"),
-            },
         ));
+        lines.extend(pool.reclaim.to_text().map(|line| format!("{line} (--wait shows how it goes)")));
         lines.push(format!(
             "{:<14}  {:>12}  {:>12}  {:>12}  {:>12}",
             "ID", "SIZE", "WRITTEN", "EXCLUSIVE", "IF DELETED"

@@ -62,7 +62,8 @@ impl ReconcilerRecord {
 
 /// Does what is asked.
 pub(crate) async fn show(administrator: &Administrator) -> Result<Answer, String> {
-    let health = super::health::health(Arc::clone(&administrator.pools), &administrator.scrubber).await?;
+    let Administrator { pools, limits, nbd, scrubber, .. } = administrator;
+    let health = super::health::health(Arc::clone(pools), limits.clone(), nbd, scrubber).await?;
     let histories = administrator.reconcilers.histories();
     let reconcilers = histories.into_iter().map(|(one, history)| ReconcilerRecord::new(one, history));
     Ok(Answer::Status(StatusRecord { reconcilers: reconcilers.collect(), health }))

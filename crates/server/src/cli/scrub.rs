@@ -33,6 +33,17 @@ pub(crate) struct StatusFlags {
     pub(crate) admin: AdminFlags,
 }
 
+/// The flags of `ashlar du`.
+#[derive(Debug, Args)]
+pub(crate) struct DuFlags {
+    /// Wait until all space of what was deleted is back, and show how it goes
+    #[arg(long)]
+    pub(crate) wait: bool,
+    /// Flags of every administrative command.
+    #[command(flatten)]
+    pub(crate) admin: AdminFlags,
+}
+
 /// The flags of `ashlar check`.
 #[derive(Debug, Args)]
 pub(crate) struct CheckFlags {

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use super::nbd_limits::NbdSetting;
 use super::nbd_tls::NbdTlsSetting;
 use super::rate_limits::RateLimitSetting;
 use crate::failure::Failure;
@@ -32,6 +33,9 @@ pub(super) struct ConfigFile {
     /// Networks of the proxies in front of the API, which say who called.
     #[serde(default)]
     pub(super) trusted_proxies: Vec<String>,
+    /// What NBD clients can make the server spend.
+    #[serde(default)]
+    pub(super) nbd: NbdSetting,
     /// TLS for NBD.
     pub(super) nbd_tls: Option<NbdTlsSetting>,
     /// As `--json-log`.

@@ -1,10 +1,11 @@
-//! Watches how full the pools are, and says so once when one becomes nearly full and once when it has room again.
+//! Watches how full the pools are, and says so once when one becomes nearly full, once when it is so full that there are no
+//! new disks, and once when it has room again.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ashlar_control::Limits;
+use ashlar_control::{Limits, Room};
 use ashlar_types::Region;
 use tokio::time::{MissedTickBehavior, interval};
 
@@ -18,7 +19,7 @@ const INTERVAL: Duration = Duration::from_secs(10);
 pub(super) async fn watch(pools: Arc<Pools>, limits: Limits, mut stop: Stop) {
     let mut ticks = interval(INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut nearly_full = BTreeSet::new();
+    let mut rooms = BTreeMap::new();
     loop {
         tokio::select! {
             biased;
@@ -29,24 +30,32 @@ pub(super) async fn watch(pools: Arc<Pools>, limits: Limits, mut stop: Stop) {
         let Ok(usages) = tokio::task::spawn_blocking(move || looked.usages()).await else { continue };
         for (region, usage) in usages {
             match usage {
-                Ok(usage) => note(&mut nearly_full, &region, limits.percent_full(&usage), &limits),
+                Ok(usage) => note(&mut rooms, &region, limits.percent_full(&usage), &limits),
                 Err(error) => tracing::warn!(%region, %error, "cannot tell how full the pool is"),
             }
         }
     }
 }
 
-fn note(nearly_full: &mut BTreeSet<Region>, region: &Region, percent: u64, limits: &Limits) {
-    if percent < limits.pool_warning_percent {
-        if nearly_full.remove(region) {
-            tracing::info!(%region, percent, "the pool has room again");
+fn note(rooms: &mut BTreeMap<Region, Room>, region: &Region, percent: u64, limits: &Limits) {
+    let room = limits.room(percent);
+    let before = rooms.insert(region.clone(), room).unwrap_or_default();
+    let refused_from = limits.pool_full_percent;
+    match room {
+        _ if room == before => {}
+        Room::Enough => tracing::info!(%region, percent, "the pool has room again"),
+        Room::NearlyFull if before == Room::Full => {
+            tracing::info!(%region, percent, refused_from, "the pool takes new disks again, and is still nearly full");
         }
-    } else if nearly_full.insert(region.clone()) {
-        let refused_from = limits.pool_full_percent;
-        tracing::warn!(
+        Room::NearlyFull => tracing::warn!(
             %region, percent, refused_from,
             "the pool is nearly full: delete snapshots or disks (`ashlar du` tells which give how much back), or enlarge \
              the file system"
-        );
+        ),
+        Room::Full => tracing::error!(
+            %region, percent, refused_from,
+            "the pool is full: there are no new disks until it has room again; writes to disks that exist go on until the \
+             file system is full"
+        ),
     }
 }

@@ -136,3 +136,17 @@ fn what_cannot_happen_cannot_be_planned() {
     assert_eq!(possible(FaultKind::BitFlip), [true, true, false, false, false]);
     assert_eq!(possible(FaultKind::NoSpace), [false, true, true, true, true]);
 }
+
+#[test]
+fn nothing_goes_wrong_while_it_is_not_armed() {
+    let rules =
+        vec![rule(FaultCall::Read, FaultKind::Error).at(2..=3), rule(FaultCall::Sync, FaultKind::Error)];
+    let injector = FaultInjector::new(FaultPlan { seed: 1, rules }, Arc::new(Waits::default()));
+    let read = || injector.strike(|_| true, FaultCall::Read, 0, 100, 100).is_some();
+    injector.set_armed(false);
+    assert!(!read() && !read());
+    injector.set_armed(true);
+    assert_eq!([read(), read(), read(), read()], [false, true, true, false], "what passed was not counted");
+    assert_eq!(injector.struck(), [Struck { calls: 2, bytes: 200 }, Struck::default()]);
+    assert_eq!(injector.strikes(), 2);
+}

@@ -10,14 +10,18 @@
 //! What is not simulated: SQLite's own file. It lies in a temporary directory; at a power cut the world keeps it
 //! as it was between two transactions, which is what its write-ahead log promises.
 //!
+//! In some lives of the server the medium lies, too: then a block that was hit may be an error, and nothing else may be
+//! wrong.
+//!
 //! The order of reading: `history` (what happens), `machine` (what dies with the power), `store` (where jobs and
-//! clients meet), `oracle` (what must hold), `client`.
+//! clients meet), `oracle` (what must hold), `lies` and `history::damage` (media that lie), `client`.
 
 mod client;
 mod digest;
 pub mod faults;
 mod history;
 mod keys;
+mod lies;
 mod machine;
 mod oracle;
 pub mod replay;

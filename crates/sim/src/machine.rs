@@ -9,13 +9,14 @@ use ashlar_attach::{AttachErrorKind, EndSession, ExportTable, Lease};
 use ashlar_control::{Control, ControlParts, Settings};
 use ashlar_db::Db;
 use ashlar_engine::simulated::SimulatedDisk;
-use ashlar_engine::{Background, KeyWrapper, Pool, PoolOptions};
+use ashlar_engine::{Background, Directory, FaultyDirectory, KeyWrapper, Pool, PoolOptions};
 use ashlar_nbd::{NbdLimits, OpenError, OpenErrorKind, Peer, Server, SessionHandle};
 use ashlar_types::{Clock, MIB_BYTES, ManualClock, RandomSource, SeededRandom};
 use ashlar_volume::BlockDevice;
 use parking_lot::Mutex;
 
 use crate::keys::MasterKeys;
+use crate::oracle::Tolerance;
 use crate::store::{Records, Shared, SimStore, SimStores};
 
 /// How often a running job is looked at before it counts as stuck; each look lets the job go on.
@@ -34,6 +35,8 @@ pub(crate) struct Ground {
     pub(crate) master_keys: Arc<MasterKeys>,
     /// The records of the present start.
     pub(crate) records: Arc<Records>,
+    /// What the medium may have damaged before.
+    pub(crate) tolerance: Tolerance,
 }
 
 /// A server that runs.
@@ -93,21 +96,37 @@ impl Ground {
         }
     }
 
+    fn medium(&self) -> Arc<dyn Directory> {
+        let disk = Arc::new(self.disk.clone());
+        match &self.shared.lock().lies.faults {
+            Some(faults) => Arc::new(FaultyDirectory::new(disk, Arc::clone(faults))),
+            None => disk,
+        }
+    }
+
     /// Opens the pool and compares it with the oracle.
     fn open_pool(&self) -> Result<Arc<Pool>, Stop> {
-        let opened = Pool::open_in(Arc::new(self.disk.clone()), self.options());
+        let opened = Pool::open_in(self.medium(), self.options());
         let pool = self.answered("open the pool", opened)?;
         let mut shared = self.shared.lock();
-        let candidates = [Some(shared.world.clone()), shared.alternative.clone()];
+        let mut candidates = vec![shared.world.clone()];
+        if let Some(mut alternative) = shared.alternative.clone() {
+            candidates[0].touch_like(&alternative);
+            alternative.touch_like(&shared.world);
+            candidates.push(alternative);
+        }
         let mut failures = Vec::new();
-        for mut world in candidates.into_iter().flatten() {
-            match world.recover(&pool) {
-                Ok(()) => {
+        for mut world in candidates {
+            match world.recover(&pool, self.tolerance) {
+                _ if self.disk.is_off() => return Err(Stop::PowerCut),
+                Ok(damaged) => {
+                    if !damaged.is_empty() {
+                        shared.digest.line(format!("damaged: {damaged:?}"));
+                    }
                     shared.world = world;
                     shared.alternative = None;
                     return Ok(Arc::new(pool));
                 }
-                Err(_) if self.disk.is_off() => return Err(Stop::PowerCut),
                 Err(failure) => failures.push(failure),
             }
         }

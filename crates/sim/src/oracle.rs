@@ -4,7 +4,9 @@
 use std::collections::BTreeMap;
 
 use ashlar_types::{RandomSource, SeededRandom};
-use ashlar_volume::{BLOCK_BYTES, BlockDevice, VolumeId, VolumeSnapshotId, VolumeStore};
+use ashlar_volume::{
+    BLOCK_BYTES, BlockDevice, ContentName, ErrorKind, VolumeError, VolumeId, VolumeSnapshotId, VolumeStore,
+};
 
 /// Which write filled a block; 0: zeroes.
 pub(crate) type Tag = u64;
@@ -23,6 +25,49 @@ pub(crate) fn block_bytes(tag: Tag) -> Vec<u8> {
 pub(crate) fn tag_of(bytes: &[u8]) -> Option<Tag> {
     let tag = Tag::from_le_bytes(*bytes.first_chunk()?);
     (block_bytes(tag) == bytes).then_some(tag)
+}
+
+/// How many blocks a medium that lied may have damaged, and nobody has mended since.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Tolerance {
+    /// Those that are errors when they are read.
+    pub(crate) errors: u64,
+    /// Those that show something else than they should: after a power cut the checksums of what was open for changes are
+    /// worked out from what the medium has, whatever that is.
+    pub(crate) wrong: u64,
+}
+
+/// A block that is not what it should be.
+pub(crate) type Damaged = (ContentName, u64);
+
+/// What is wrong with the blocks of a store, as long as there are no more than may be.
+#[derive(Debug)]
+struct Findings {
+    left: Tolerance,
+    damaged: Vec<Damaged>,
+}
+
+impl Findings {
+    /// An error of a read; the reason why it may not be, if so.
+    fn error(&mut self, name: &ContentName, block: u64, error: &VolumeError) -> Result<(), String> {
+        // A file that a lost write has not extended ends too early: an I/O error, not a wrong checksum.
+        let is_of_medium = matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Io);
+        if !is_of_medium || self.left.errors == 0 {
+            return Err(format!("read of block {block}: {error}"));
+        }
+        self.left.errors -= 1;
+        self.damaged.push((name.clone(), block));
+        Ok(())
+    }
+
+    fn wrong(&mut self, name: &ContentName, block: u64, what: String) -> Result<(), String> {
+        if self.left.wrong == 0 {
+            return Err(what);
+        }
+        self.left.wrong -= 1;
+        self.damaged.push((name.clone(), block));
+        Ok(())
+    }
 }
 
 /// A volume or a snapshot.
@@ -76,30 +121,65 @@ impl Content {
         self.blocks.get(&block).and_then(|values| values.last().copied()).unwrap_or(0)
     }
 
-    /// Whether every block shows one of its values; it keeps the one it shows.
-    fn recover(&mut self, device: &dyn BlockDevice) -> Result<(), String> {
+    /// Whether every block shows one of its values; it keeps the one it shows. A damaged one keeps them all: it may show
+    /// any again.
+    fn recover(
+        &mut self,
+        name: &ContentName,
+        device: &dyn BlockDevice,
+        findings: &mut Findings,
+    ) -> Result<(), String> {
         if device.size_bytes() != self.size_bytes {
             return Err(format!("size {} instead of {}", device.size_bytes(), self.size_bytes));
         }
         let mut bytes = vec![0; BLOCK_BYTES as usize];
         for (block, values) in &mut self.blocks {
-            device
-                .read(block * BLOCK_BYTES, &mut bytes)
-                .map_err(|error| format!("read of block {block}: {error}"))?;
-            let seen =
-                tag_of(&bytes).ok_or_else(|| format!("block {block} shows bytes that nobody wrote"))?;
-            if !values.contains(&seen) {
-                return Err(format!("block {block} shows {seen}, possible: {values:?}"));
+            if let Err(error) = device.read(block * BLOCK_BYTES, &mut bytes) {
+                findings.error(name, *block, &error)?;
+                continue;
             }
-            *values = vec![seen];
+            match tag_of(&bytes) {
+                Some(seen) if values.contains(&seen) => *values = vec![seen],
+                Some(seen) => {
+                    let what = format!("block {block} shows {seen}, possible: {values:?}");
+                    findings.wrong(name, *block, what)?;
+                }
+                None => {
+                    findings.wrong(name, *block, format!("block {block} shows bytes that nobody wrote"))?;
+                }
+            }
         }
         Ok(())
     }
 }
 
 impl World {
-    /// Whether a recovered pool may be what it is; if so, it is what it must stay.
-    pub(crate) fn recover(&mut self, store: &dyn VolumeStore) -> Result<(), String> {
+    /// What it is now, with nothing in doubt.
+    pub(crate) fn present(&self) -> Self {
+        let frozen = |content: &Content| content.frozen();
+        Self {
+            volumes: self.volumes.iter().map(|(name, content)| (name.clone(), frozen(content))).collect(),
+            snapshots: self.snapshots.iter().map(|(name, content)| (name.clone(), frozen(content))).collect(),
+        }
+    }
+
+    /// Knows of every block that `other` has touched: where this world did not, it has zeroes. Two worlds that differ in a
+    /// block that only one of them has touched could not be told apart otherwise, and the wrong one would be believed.
+    pub(crate) fn touch_like(&mut self, other: &Self) {
+        for (name, content) in &mut self.volumes {
+            for block in other.volumes.get(name).into_iter().flat_map(|other| other.blocks.keys()) {
+                content.blocks.entry(*block).or_insert_with(|| vec![0]);
+            }
+        }
+    }
+
+    /// Whether a pool may be what it is; if so, it is what it must stay. Gives the blocks that are damaged.
+    pub(crate) fn recover(
+        &mut self,
+        store: &dyn VolumeStore,
+        tolerance: Tolerance,
+    ) -> Result<Vec<Damaged>, String> {
+        let mut findings = Findings { left: tolerance, damaged: Vec::new() };
         let text = |error: ashlar_volume::VolumeError| error.to_string();
         let mut volumes = store.volumes().map_err(text)?;
         volumes.sort();
@@ -113,12 +193,14 @@ impl World {
         }
         for (name, content) in &mut self.volumes {
             let device = store.open_volume(name).map_err(text)?;
-            content.recover(&*device).map_err(|error| format!("volume {name}: {error}"))?;
+            let recovered = content.recover(&ContentName::Volume(name.clone()), &*device, &mut findings);
+            recovered.map_err(|error| format!("volume {name}: {error}"))?;
         }
         for (name, content) in &mut self.snapshots {
             let device = store.open_snapshot(name).map_err(text)?;
-            content.recover(&*device).map_err(|error| format!("snapshot {name}: {error}"))?;
+            let recovered = content.recover(&ContentName::Snapshot(name.clone()), &*device, &mut findings);
+            recovered.map_err(|error| format!("snapshot {name}: {error}"))?;
         }
-        Ok(())
+        Ok(findings.damaged)
     }
 }

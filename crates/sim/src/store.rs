@@ -1,7 +1,7 @@
 //! Where jobs and clients meet: the pool as the control plane sees it, with clients that act around each change and
 //! an oracle that notes what was changed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -10,14 +10,18 @@ use ashlar_engine::Pool;
 use ashlar_engine::simulated::SimulatedDisk;
 use ashlar_types::{RandomSource, Region, SeededRandom};
 use ashlar_volume::{
-    BlockDevice, ChangeExtent, ChangeQuery, ContentName, ErrorKind, Extent, ReadAttempt, SnapshotInfo,
-    StoreUsage, VolumeError, VolumeId, VolumeInfo, VolumeSnapshotId, VolumeStore, ZeroMode,
+    BlockDevice, ChangeExtent, ChangeQuery, ContentName, DamageReport, ErrorKind, Extent, ReadAttempt,
+    SnapshotInfo, StoreUsage, VolumeError, VolumeId, VolumeInfo, VolumeSnapshotId, VolumeStore, ZeroMode,
 };
 use parking_lot::Mutex;
 
 use crate::client::{Client, Command};
 use crate::digest::Digest;
+use crate::lies::Lies;
 use crate::oracle::{Content, Tag, World, block_bytes, tag_of};
+
+/// What the protocol answers for a block that is not what was written.
+const EIO: u32 = 5;
 
 /// The blocks that clients touch: the beginning, and the border of two leaves.
 const SPOTS: [(u64, u64); 2] = [(0, 24), (8190, 4)];
@@ -35,6 +39,10 @@ pub(crate) struct Shared {
     /// The first thing that was wrong.
     pub(crate) failure: Option<String>,
     pub(crate) requests: u64,
+    /// How the medium lies in this life of the server.
+    pub(crate) lies: Lies,
+    /// The damaged blocks that clients have met: what they held, and where.
+    damaged_met: BTreeSet<(Tag, u64)>,
     next_tag: Tag,
 }
 
@@ -48,8 +56,33 @@ impl Shared {
             clients: BTreeMap::new(),
             failure: None,
             requests: 0,
+            lies: Lies::default(),
+            damaged_met: BTreeSet::new(),
             next_tag: 0,
         }
+    }
+
+    /// A value that nothing has had yet.
+    pub(crate) fn new_tag(&mut self) -> Tag {
+        self.next_tag += 1;
+        self.next_tag
+    }
+
+    /// A life of the server begins. Nothing is damaged yet.
+    pub(crate) fn begin_lies(&mut self, lies: Lies) {
+        self.lies = lies;
+        self.damaged_met.clear();
+    }
+
+    /// A client could not read a block. A value lies in one place, whoever shows it, so what was met twice counts once.
+    fn meet_damage(&mut self, name: &VolumeId, block: u64) -> Result<(), String> {
+        let wanted = content(&mut self.world, name)?.current(block);
+        self.damaged_met.insert((wanted, block));
+        let (met, most) = (self.damaged_met.len() as u64, self.lies.damaged_max());
+        if met > most {
+            return Err(format!("block {block} is an error: {met} damaged blocks, {most} are possible"));
+        }
+        Ok(())
     }
 
     pub(crate) fn fail(&mut self, failure: String) {
@@ -125,6 +158,11 @@ impl Shared {
                     if seen != Some(wanted) {
                         return Err(format!("block {block} shows {seen:?} instead of {wanted}"));
                     }
+                    0
+                }
+                Err(EIO) if !disk.is_off() => {
+                    self.digest.line(format!("{name} read {block}: damaged"));
+                    self.meet_damage(name, block)?;
                     0
                 }
                 Err(error) => error,
@@ -404,6 +442,10 @@ impl VolumeStore for SimStore {
 
     fn usage(&self) -> Result<StoreUsage, VolumeError> {
         self.pool.usage()
+    }
+
+    fn damage(&self) -> Result<DamageReport, VolumeError> {
+        self.pool.damage()
     }
 }
 

@@ -2,17 +2,44 @@
 
 #![allow(clippy::panic, reason = "in a test, what cannot be is a failure")]
 
+use std::collections::BTreeMap;
+
 use ashlar_sim::run;
+
+/// What happens in every so many histories, beside requests.
+const EVENTS: [&str; 14] = [
+    "create",
+    "clone",
+    "snapshot",
+    "roll back",
+    "delete a snapshot",
+    "terminate",
+    "detach",
+    "resize",
+    "time passes",
+    "rotate the master key",
+    "scrub",
+    "layer merged or dropped",
+    "rotten bit",
+    "damaged block",
+];
 
 fn play(seeds: impl Iterator<Item = u64>) {
     let mut power_cuts = 0;
+    let mut events: BTreeMap<&str, u64> = BTreeMap::new();
     for seed in seeds {
         match run(seed) {
-            Ok(report) => power_cuts += report.power_cuts,
+            Ok(report) => {
+                power_cuts += report.power_cuts;
+                report.events.iter().for_each(|(event, count)| *events.entry(event).or_default() += count);
+            }
             Err(failure) => panic!("{failure}\nreplay: cargo xtask sim --seed {seed}"),
         }
     }
     assert!(power_cuts > 0, "the power never failed");
+    for event in EVENTS {
+        assert!(events.get(event).is_some_and(|count| *count > 0), "{event} never happened: {events:?}");
+    }
 }
 
 #[test]

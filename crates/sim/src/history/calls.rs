@@ -15,11 +15,11 @@ pub(super) fn region() -> Result<Region, String> {
 }
 
 impl History {
-    fn machine(&self) -> Result<&Machine, String> {
+    pub(super) fn machine(&self) -> Result<&Machine, String> {
         self.machine.as_ref().ok_or_else(|| "the machine is off".to_owned())
     }
 
-    fn pick_disk(&self, wanted: impl Fn(&DiskRecord) -> bool) -> Option<DiskId> {
+    pub(super) fn pick_disk(&self, wanted: impl Fn(&DiskRecord) -> bool) -> Option<DiskId> {
         let ids: Vec<_> =
             self.known.disks.iter().filter(|(_, disk)| wanted(disk)).map(|(id, _)| *id).collect();
         (!ids.is_empty()).then(|| ids[self.below(ids.len() as u64) as usize])
@@ -49,7 +49,8 @@ impl History {
             43..46 => self.resize().await,
             46..49 => self.pass_time().await,
             49..52 => self.rotate_master_key(),
-            52..68 => self.work_in_background(),
+            52..55 => self.scrub(),
+            55..69 => self.work_in_background(),
             _ => self.act_as_clients(),
         }
     }
@@ -64,16 +65,20 @@ impl History {
     fn work_in_background(&mut self) -> Result<(), Stop> {
         let steps = 1 + self.below(if self.below(4) == 0 { 40 } else { 4 });
         self.line(&format!("{steps} background steps"));
+        let before = self.machine()?.pool.reclaim_progress().layers_done;
         for _ in 0..steps {
             let worked = self.machine()?.pool.run_background_step();
             if !self.ground.answered("background", worked)? {
                 break;
             }
         }
+        let done = self.machine()?.pool.reclaim_progress().layers_done - before;
+        *self.events.entry("layer merged or dropped").or_default() += done;
         Ok(())
     }
 
     fn rotate_master_key(&mut self) -> Result<(), Stop> {
+        self.event("rotate the master key");
         self.ground.master_keys.rotate();
         let rewrapped = self.machine()?.pool.rewrap_keys();
         let count = self.ground.answered("rewrap keys", rewrapped)?;
@@ -83,6 +88,7 @@ impl History {
     }
 
     async fn pass_time(&mut self) -> Result<(), Stop> {
+        self.event("time passes");
         self.line("an hour passes");
         self.ground.clock.advance_ms(3_600_000);
         let result = self.machine()?.control.reconcile().await;
@@ -107,6 +113,7 @@ impl History {
 
     async fn make_disk(&mut self, snapshot: Option<SnapshotId>, size_gib: u64) -> Result<(), Stop> {
         self.under_way.makes = true;
+        self.event(if snapshot.is_some() { "clone" } else { "create" });
         self.line(&format!("create a disk of {size_gib} GiB from {snapshot:?}"));
         let wanted = new_disk(snapshot, size_gib)?;
         let made = self.machine()?.control.create_disks(&caller()?, wanted).await;
@@ -151,6 +158,7 @@ impl History {
     async fn detach(&mut self) -> Result<(), Stop> {
         let Some(disk) = self.pick_disk(|disk| disk.is_attached) else { return Ok(()) };
         self.under_way.disk = Some(disk);
+        self.event("detach");
         self.line(&format!("detach {disk}"));
         let clients = self.ground.shared.lock().clients.remove(&disk.into()).unwrap_or_default();
         if self.below(2) == 0 {
@@ -174,6 +182,7 @@ impl History {
             return Ok(());
         };
         self.under_way.makes = true;
+        self.event("snapshot");
         self.line(&format!("snapshot of {disk}"));
         let wanted = CreateSnapshot { disk: Some(disk), ..CreateSnapshot::default() };
         let made = self.machine()?.control.create_snapshot(&caller()?, wanted).await;
@@ -189,6 +198,7 @@ impl History {
             return Ok(());
         }
         self.under_way = UnderWay { disk: Some(disk), snapshot: Some(snapshot), makes: false };
+        self.event("roll back");
         self.line(&format!("roll {disk} back to {snapshot}"));
         let wanted = ApplySnapshot { snapshot, disk, auto_stop_instance: None, auto_start_instance: None };
         let applied = self.machine()?.control.apply_snapshot(&caller()?, wanted).await;
@@ -197,7 +207,12 @@ impl History {
 
     async fn delete_snapshot(&mut self) -> Result<(), Stop> {
         let Some(snapshot) = self.pick_snapshot() else { return Ok(()) };
+        self.delete_this(snapshot).await
+    }
+
+    pub(super) async fn delete_this(&mut self, snapshot: SnapshotId) -> Result<(), Stop> {
         self.under_way.snapshot = Some(snapshot);
+        self.event("delete a snapshot");
         self.line(&format!("delete {snapshot}"));
         let deleted = self.machine()?.control.delete_snapshots(&caller()?, vec![snapshot]).await;
         self.ground.answered("delete a snapshot", deleted)?;
@@ -208,6 +223,7 @@ impl History {
     async fn terminate(&mut self) -> Result<(), Stop> {
         let Some(disk) = self.pick_disk(|disk| !disk.is_attached) else { return Ok(()) };
         self.under_way.disk = Some(disk);
+        self.event("terminate");
         self.line(&format!("terminate {disk}"));
         let wanted = TerminateDisks { disks: vec![disk], delete_snapshot: None };
         let terminated = self.machine()?.control.terminate_disks(&caller()?, wanted).await;
@@ -220,6 +236,7 @@ impl History {
         let Some(disk) = self.pick_disk(|_| true) else { return Ok(()) };
         self.under_way.disk = Some(disk);
         let size_gib = self.known.disks[&disk].size_gib + 1;
+        self.event("resize");
         self.line(&format!("resize {disk} to {size_gib} GiB"));
         let resized = self.machine()?.control.resize_disk(&caller()?, disk, size_gib).await;
         self.ground.answered("resize", resized)?;

@@ -7,7 +7,7 @@ use super::{
     term_ids, write_marks,
 };
 use crate::column::{Columns, signed};
-use crate::connect::{Connection, Row};
+use crate::connect::{Connection, Row, next_sequence};
 use crate::listing::Builder;
 use crate::{DbError, Order};
 
@@ -266,11 +266,13 @@ async fn insert(
     first: Key,
     places: Places,
 ) -> Result<Block, DbError> {
+    // Never a number again: rows that move from a block into its halves must not meet their old places.
+    let number = next_sequence(connection).await?;
     let sql = "INSERT INTO list_blocks (block, uin, region, list_order, first_deadline_ms, first_created_ms,
             first_sequence, places)
-         VALUES ((SELECT COALESCE(MAX(block), 0) + 1 FROM list_blocks), $1, $2, $3, $4, $5, $6, $7)
-         RETURNING block";
-    let number = sqlx::query_scalar(sql)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+    sqlx::query(sql)
+        .bind(number)
         .bind(signed(owner.account.0))
         .bind(owner.region.as_str())
         .bind(order.number())
@@ -278,7 +280,7 @@ async fn insert(
         .bind(first.created_ms)
         .bind(first.sequence)
         .bind(places.encode())
-        .fetch_one(connection)
+        .execute(connection)
         .await?;
     Ok(Block { number, first, places })
 }

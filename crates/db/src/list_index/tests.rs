@@ -97,7 +97,7 @@ impl World {
     fn change(&self, disk: &mut Disk) {
         for _ in 0..1 + self.below(3) {
             match self.below(8) {
-                0 => disk.state = self.one(&DiskState::ALL),
+                0 => disk.state = self.one(DiskState::ALL),
                 1 => disk.name = self.name(),
                 2 => disk.project = ProjectId(self.below(2)),
                 3 => disk.deadline = (self.below(3) > 0).then(|| UnixMillis(self.below(50) as i64)),
@@ -198,7 +198,7 @@ impl World {
             5 => DiskFilter::Name(vec!["name 0".to_owned(), "name 2".to_owned()]),
             6 => DiskFilter::Name(some.map(|known| known.disk.name.clone()).into_iter().collect()),
             7 => DiskFilter::Type(vec![DiskType::CloudSsd, DiskType::CloudTssd]),
-            8 => DiskFilter::State(vec![self.one(&DiskState::ALL), self.one(&DiskState::ALL)]),
+            8 => DiskFilter::State(vec![self.one(DiskState::ALL), self.one(DiskState::ALL)]),
             9 => DiskFilter::Zone(vec![zone()]),
             10 => DiskFilter::Instance(vec![instance(self.below(4)), instance(self.below(4))]),
             11 => DiskFilter::InstanceAddress(instance_address(self.below(3)).into_iter().collect()),
@@ -306,8 +306,9 @@ async fn lists_of_disks_that_change_are_what_lists_in_memory_give() {
     ROOM.set(None);
 }
 
-#[tokio::test]
-async fn rows_that_come_in_order_fill_their_blocks() {
+/// Disks of one account, made at these times one after the other: how many blocks they take, and when those were made
+/// that a list shows.
+async fn made_at(times: impl Iterator<Item = i64>) -> (i64, Vec<i64>) {
     ROOM.set(Some(10));
     let directory = tempfile::tempdir().unwrap();
     let db = open(&directory).await;
@@ -315,7 +316,7 @@ async fn rows_that_come_in_order_fill_their_blocks() {
     let world = World { random: SeededRandom::new(5), disks: Vec::new() };
     let region: Region = REGIONS[0].parse().unwrap();
     let mut tx = db.write().await.unwrap();
-    for time in 0..100 {
+    for time in times {
         let disk = Disk {
             account: ACCOUNTS[0],
             zone: format!("{region}-1").parse().unwrap(),
@@ -327,6 +328,32 @@ async fn rows_that_come_in_order_fill_their_blocks() {
         };
         tx.disks().insert(&disk).await.unwrap();
     }
-    assert_eq!(tx.count("SELECT COUNT(*) FROM list_blocks").await.unwrap(), 10);
+    let query = DiskQuery {
+        account: ACCOUNTS[0],
+        region,
+        filters: Vec::new(),
+        order_field: DiskOrderField::CreateTime,
+        order: Order::Ascending,
+        page: Page { offset: 0, limit: 1000 },
+    };
+    let listed = tx.disks().list(&query).await.unwrap();
     ROOM.set(None);
+    let shown = listed.items.iter().map(|listing| listing.disk.created.0).collect();
+    (tx.count("SELECT COUNT(*) FROM list_blocks").await.unwrap(), shown)
+}
+
+#[tokio::test]
+async fn rows_that_come_in_order_fill_their_blocks() {
+    assert_eq!(made_at(0..100).await, (10, (0..100).collect()));
+}
+
+#[tokio::test]
+async fn rows_that_come_in_any_order_split_blocks() {
+    let (blocks, shown) = made_at((0..100).rev()).await;
+    assert_eq!(shown, (0..100).collect::<Vec<i64>>());
+    assert!((10..=20).contains(&blocks), "{blocks}");
+    // 37 and 101 have no factor in common: each number once.
+    let (blocks, shown) = made_at((1..101).map(|number| number * 37 % 101)).await;
+    assert_eq!(shown, (1..101).collect::<Vec<i64>>());
+    assert!((10..=20).contains(&blocks), "{blocks}");
 }

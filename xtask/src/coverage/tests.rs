@@ -118,6 +118,16 @@ fn every_gap_has_a_reason() {
 }
 
 #[test]
+fn the_number_of_gaps_only_goes_down() {
+    let two = reasons(&[("cbs A", "no use"), ("cbs B", "too new")]);
+    assert!(check_count(&two, 2).is_ok());
+    for (before, hint) in [(1, "close them"), (3, "lower it")] {
+        let message = check_count(&two, before).unwrap_err().to_string();
+        assert!(message.contains("2 gaps") && message.contains(hint), "{message}");
+    }
+}
+
+#[test]
 fn the_report_names_actions_and_differences() {
     let product = |name: &str| Product {
         name: name.to_owned(),

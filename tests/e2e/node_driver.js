@@ -16,7 +16,7 @@ function clientOf(call) {
       profile: {
         signMethod: call.SignMethod,
         language: "en-US",
-        httpProfile: { endpoint: call.Endpoint, protocol: "http://", reqMethod: call.HttpMethod },
+        httpProfile: { endpoint: call.Endpoint, protocol: `${call.Scheme.toLowerCase()}://`, reqMethod: call.HttpMethod },
       },
     });
     clients.set(name, client);

@@ -22,12 +22,21 @@ SIGNATURES = {
 FINAL_DISK_STATES = {"UNATTACHED", "ATTACHED", "TORECYCLE"}
 
 
-def sdk_client(server, signature="TC3 POST", region=REGION, secret=None, client=CbsClient):
-    """A client of the official SDK for `server`; `secret` replaces (SecretId, SecretKey), a third part is a token."""
+def sdk_client(server, signature="TC3 POST", region=REGION, secret=None, client=CbsClient, authority=None):
+    """A client of the official SDK for `server`; `secret` replaces (SecretId, SecretKey), a third part is a token.
+
+    With an `authority`, a file of certificates, it speaks HTTPS.
+    """
     sign_method, http_method = SIGNATURES[signature]
     environment = server.admin_environment()
     secret = secret or (environment["TENCENTCLOUD_SECRET_ID"], environment["TENCENTCLOUD_SECRET_KEY"])
-    http = HttpProfile(protocol="http", endpoint=f"{server.host}:{server.port}", reqMethod=http_method, reqTimeout=60)
+    http = HttpProfile(
+        protocol="https" if authority else "http",
+        endpoint=f"{server.host}:{server.port}",
+        reqMethod=http_method,
+        reqTimeout=60,
+        certification=str(authority) if authority else None,
+    )
     profile = ClientProfile(signMethod=sign_method, httpProfile=http, language="en-US")
     return client(credential.Credential(*secret), region, profile)
 

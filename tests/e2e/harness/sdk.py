@@ -45,14 +45,14 @@ class Unsupported(Exception):
 class PythonSdk:
     """The typed clients: request and response models; what they lack goes through the generic call."""
 
-    def __init__(self, server):
-        self._server = server
+    def __init__(self, server, authority=None):
+        self._server, self._authority = server, authority
 
     def call(self, caller, product, action, parameters):
         module = f"tencentcloud.{product}.v{VERSIONS[product].replace('-', '')}"
         kind = getattr(importlib.import_module(f"{module}.{product}_client"), f"{product.capitalize()}Client")
         models = importlib.import_module(f"{module}.models")
-        client = sdk_client(self._server, caller.signature, caller.region, caller.secret, kind)
+        client = sdk_client(self._server, caller.signature, caller.region, caller.secret, kind, self._authority)
         try:
             if not hasattr(models, f"{action}Request"):
                 return client.call_json(action, parameters)["Response"]
@@ -69,8 +69,8 @@ class PythonSdk:
 class ProgramSdk:
     """An SDK in a program that reads one call a line and writes what came of it."""
 
-    def __init__(self, server, *command, env=None):
-        self._server = server
+    def __init__(self, server, *command, env=None, scheme="HTTP"):
+        self._server, self._scheme = server, scheme
         self._program = subprocess.Popen(
             [str(word) for word in command],
             stdin=subprocess.PIPE,
@@ -83,6 +83,7 @@ class ProgramSdk:
         sign_method, http_method = SIGNATURES[caller.signature]
         secret_id, secret_key, *token = caller.secret
         call = {
+            "Scheme": self._scheme,
             "Endpoint": f"{self._server.host}:{self._server.port}",
             "Product": product,
             "Version": VERSIONS[product],
@@ -175,10 +176,16 @@ def node_modules():
     pytest.skip("tencentcloud-sdk-nodejs: not installed (npm ci in tests/e2e)")
 
 
-def node_sdk(server):
+def node_sdk(server, authority=None):
     """The Node SDK's clients."""
     need("node")
-    return ProgramSdk(server, "node", HERE / "node_driver.js", env={"NODE_PATH": node_modules()})
+    modules, trusted = {"NODE_PATH": node_modules()}, {"NODE_EXTRA_CA_CERTS": str(authority)} if authority else {}
+    return ProgramSdk(server, "node", HERE / "node_driver.js", env=modules | trusted, scheme=scheme_with(authority))
+
+
+def scheme_with(authority):
+    """HTTPS where there is somebody to trust."""
+    return "HTTPS" if authority else "HTTP"
 
 
 def descriptions():
@@ -214,9 +221,11 @@ def go_typed_sdk(server, directory):
     return ProgramSdk(server, go_program("typed", directory))
 
 
-def go_generic_sdk(server, directory):
+def go_generic_sdk(server, directory, authority=None):
     """The Go SDK's newest generic client, with structures made of the newest description."""
-    return ProgramSdk(server, go_program("generic", directory), descriptions())
+    trusted = {"SSL_CERT_FILE": str(authority)} if authority else {}
+    command = (go_program("generic", directory), descriptions())
+    return ProgramSdk(server, *command, env=trusted, scheme=scheme_with(authority))
 
 
 def sdk_of_a_go_program(server, directory, language):

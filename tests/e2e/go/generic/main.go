@@ -28,7 +28,7 @@ func answer(described *descriptions, call lines.Call) lines.Outcome {
 	settings.Language = "en-US"
 	settings.SignMethod = call.SignMethod
 	settings.HttpProfile.Endpoint = call.Endpoint
-	settings.HttpProfile.Scheme = "HTTP"
+	settings.HttpProfile.Scheme = call.Scheme
 	settings.HttpProfile.ReqMethod = call.HttpMethod
 	key := common.NewTokenCredential(call.SecretId, call.SecretKey, call.Token)
 	client := common.NewCommonClient(key, call.Region, settings)

@@ -13,10 +13,10 @@ const longestLineBytes = 1 << 24
 
 // Call is one call and who makes it.
 type Call struct {
-	Endpoint, Product, Version, Action, Region string
-	SecretId, SecretKey, Token                 string
-	SignMethod, HttpMethod                     string
-	Parameters                                 json.RawMessage
+	Scheme, Endpoint, Product, Version, Action, Region string
+	SecretId, SecretKey, Token                         string
+	SignMethod, HttpMethod                             string
+	Parameters                                         json.RawMessage
 }
 
 // Outcome is an answer, a refusal, or why this client cannot make the call.

@@ -55,7 +55,7 @@ func answer(call lines.Call) lines.Outcome {
 	settings.Language = "en-US"
 	settings.SignMethod = call.SignMethod
 	settings.HttpProfile.Endpoint = call.Endpoint
-	settings.HttpProfile.Scheme = "HTTP"
+	settings.HttpProfile.Scheme = call.Scheme
 	settings.HttpProfile.ReqMethod = call.HttpMethod
 	client, err := newClient(call, common.NewTokenCredential(call.SecretId, call.SecretKey, call.Token), settings)
 	if err != nil {

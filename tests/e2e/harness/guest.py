@@ -21,7 +21,7 @@ from harness.waiting import wait_until
 # In the order in which they are loaded.
 MODULES = (
     *("virtio_ring", "virtio", "virtio_pci_modern_dev", "virtio_pci_legacy_dev", "virtio_pci"),
-    *("failover", "net_failover", "virtio_net", "nbd"),
+    *("failover", "net_failover", "virtio_net", "virtio_blk", "nbd"),
 )
 # Where the guest finds this machine's loopback addresses, behind QEMU's own network.
 HOST = "10.0.2.2"
@@ -115,9 +115,9 @@ def initial_file_system(kernel_folder, programs, files):
 
 
 class Guest:
-    """A machine that runs. Leaving the block turns it off."""
+    """A machine that runs, with more `devices` if QEMU is told of some. Leaving the block turns it off."""
 
-    def __init__(self, directory, programs=(), files=None):
+    def __init__(self, directory, programs=(), files=None, devices=()):
         kernel_folder = guest_files()
         directory = Path(directory)
         directory.mkdir(parents=True, exist_ok=True)
@@ -134,6 +134,7 @@ class Guest:
                 *("-append", "console=ttyS0 quiet panic=-1 loglevel=3"),
                 *("-chardev", f"socket,id=line,path={self._line},server=on,wait=off", "-serial", "chardev:line"),
                 *("-netdev", "user,id=net", "-device", "virtio-net-pci,netdev=net,romfile="),
+                *devices,
             ],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,

@@ -9,7 +9,9 @@ mod cold;
 mod depth;
 mod describe;
 mod direct;
+mod encrypted;
 mod fio;
+mod first_writes;
 mod operations;
 mod options;
 mod peer;
@@ -38,6 +40,8 @@ pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<()> {
             Part::Io => cells::measure(workspace, &folder.path, &options)?,
             Part::Cold => cold::measure(workspace, &folder.path, &options)?,
             Part::Direct => direct::measure(workspace, &folder.path, &options)?,
+            Part::Encrypted => encrypted::measure(workspace, &folder.path, &options)?,
+            Part::FirstWrites => first_writes::measure(workspace, &folder.path, &options)?,
             Part::Depth => depth::measure(workspace, &folder.path, &options)?,
             Part::Engine => operations::engine(workspace, &folder.path)?,
             Part::Server => operations::server(workspace, &folder.path, &options)?,

@@ -54,7 +54,7 @@ impl Inner {
             while !self.core.wake.is_stopping() && self.core.close_pages(Closing::Idle)? {}
             Ok(())
         });
-        if let Err(error) = closed {
+        if let Err(error) = closed.and_then(|()| self.core.settle_last_record()) {
             tracing::debug!(%error, "pages of checksums stay open");
         }
     }
@@ -92,7 +92,7 @@ impl Inner {
             }
             Punch::Blocks(blocks) => self.core.punch_blocks(*blocks),
         };
-        self.core.mark_data_dirty();
+        self.core.mark_data_dirty(0);
         result.map_err(|error| self.core.failed_change("give space back to the file system", error))?;
         self.core.state.write().allocator.punched(punch);
         Ok(true)
@@ -186,7 +186,7 @@ impl Core {
             if lost != 0 {
                 self.punch_blocks(fragment.with_mask(lost))
                     .map_err(|error| self.failed_change("give back space that a crash had lost", error))?;
-                self.mark_data_dirty();
+                self.mark_data_dirty(0);
             }
         }
         Ok(())

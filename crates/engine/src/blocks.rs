@@ -239,7 +239,7 @@ impl Core {
     /// The page is open, and the chunks are locked.
     fn write_open(&self, page: &HeldPage<'_>, span: Span, bytes: &[u8]) -> Result<(), BlockError> {
         let written = self.data.write_at(span.offset_bytes, bytes);
-        self.mark_data_dirty();
+        self.mark_data_dirty(bytes.len() as u64);
         if let Err(error) = written {
             self.settle_failed_write(page, span, bytes);
             return Err(BlockError::Write(error));
@@ -294,7 +294,7 @@ impl Core {
         let mut sums = Vec::with_capacity(bytes.len() / BLOCK_BYTES as usize);
         as_stored(cipher, span, bytes, |span, stored| {
             let written = self.data.write_at(span.offset_bytes, stored);
-            self.mark_data_dirty();
+            self.mark_data_dirty(stored.len() as u64);
             written.map_err(BlockError::Write)?;
             sums.extend(blocks(stored).map(|(_, block)| crc32c(block)));
             Ok(())
@@ -312,7 +312,7 @@ impl Core {
         let start = blocks.chunk().offset_bytes();
         let _nobody_else_writes = self.checksums.lock_chunks(start, BLOCK_BYTES);
         let punched = self.punch_blocks(blocks);
-        self.mark_data_dirty();
+        self.mark_data_dirty(0);
         punched.map_err(BlockError::Write)?;
         let zeroes = zero_block_checksum();
         for block in (0..u64::from(u16::BITS)).filter(|block| blocks.mask() >> block & 1 == 1) {

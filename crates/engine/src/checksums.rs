@@ -34,6 +34,8 @@ pub(crate) enum PageState {
     Open = 1,
     /// A write intent was found at opening: the checksums have to be worked out again from the data.
     Stale = 2,
+    /// As closed; a write intent is being made durable.
+    Opening = 3,
 }
 
 /// The checksums of 60 chunks.
@@ -116,7 +118,8 @@ impl Slot {
         match self.state.load(Ordering::Acquire) {
             0 => PageState::Closed,
             1 => PageState::Open,
-            _ => PageState::Stale,
+            2 => PageState::Stale,
+            _ => PageState::Opening,
         }
     }
 

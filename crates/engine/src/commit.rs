@@ -1,8 +1,9 @@
 //! Making changes durable: the commit and the checkpoint.
 //!
 //! A commit takes the pending delta, syncs the data file, appends the delta to the journal as one record and syncs
-//! that. Data goes before metadata, so a durable entry never points at bytes that are not durable.
-//! `docs/design/2026-11-20-engine-commit-path.md` argues the cases.
+//! that. Data goes before metadata, so a durable entry never points at bytes that are not durable. A small commit of nothing
+//! but first writes has one sync for both: its record counts only if its blocks are there.
+//! `docs/design/2026-11-20-engine-commit-path.md` and `2026-11-26-flush-and-direct-profile.md` argue the cases.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -10,12 +11,17 @@ use std::sync::atomic::Ordering;
 use ashlar_volume::VolumeError;
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
+use crate::checksums::PageState;
 use crate::core::Core;
 use crate::delta::Delta;
-use crate::format::{Superblock, encode_delta};
+use crate::format::{ChecksumPage, Superblock, encode_delta};
+use crate::journal::Journal;
 
 #[cfg(test)]
 mod tests;
+
+/// The most chunks of a commit whose record is proven by its blocks: the opening after a crash reads them. 16 MiB.
+const FIRST_WRITE_CHUNKS_MAX: usize = 256;
 
 /// Lets callers that wait for a commit share one.
 #[derive(Debug, Default)]
@@ -38,6 +44,10 @@ impl Core {
     /// Makes everything durable that was published or written before the call. One caller does the work of all
     /// that wait meanwhile.
     pub(crate) fn commit(&self) -> Result<(), VolumeError> {
+        if self.has_nothing_to_record() {
+            // The system lets syncs of one file share what they can, and lets none wait for another to end.
+            return self.sync_data_if_dirty();
+        }
         let mut rounds = self.group.rounds.lock();
         // A round that runs already may have begun before our change: only the next one surely covers it.
         let wanted = rounds.begun + 1;
@@ -71,11 +81,73 @@ impl Core {
             state.committing = (!pending.is_empty()).then(|| Arc::new(pending));
             state.committing.clone()
         };
-        // After the delta was taken: its data was written before it was published.
-        if self.data_is_dirty.swap(false, Ordering::SeqCst) {
-            self.data.sync_data().map_err(|error| self.latched("sync the data file", error))?;
+        if let Some(delta) = &delta
+            && self.commit_beside(delta)?
+        {
+            return Ok(());
         }
+        // After the delta was taken: its data was written before it was published.
+        self.sync_data_if_dirty()?;
         delta.map_or(Ok(()), |delta| self.make_durable(&delta)).inspect_err(|error| self.latch.set(error))
+    }
+
+    /// Whether all metadata is durable.
+    fn has_nothing_to_record(&self) -> bool {
+        let state = self.state.read();
+        state.pending.is_empty() && state.committing.is_none()
+    }
+
+    /// Makes durable what was written to the data file before the call.
+    fn sync_data_if_dirty(&self) -> Result<(), VolumeError> {
+        // Counted before the dirt is taken: whoever finds no dirt and nobody who syncs knows that the sync which took it
+        // has ended.
+        self.dirt.syncs.fetch_add(1, Ordering::SeqCst);
+        let is_needed = self.dirt.take() || self.dirt.syncs.load(Ordering::SeqCst) > 1;
+        let synced = if is_needed { self.data.sync_data() } else { Ok(()) };
+        let synced = synced.map_err(|error| self.latched("sync the data file", error));
+        self.dirt.syncs.fetch_sub(1, Ordering::SeqCst);
+        synced.and_then(|()| self.latch.check())
+    }
+
+    /// Commits a delta of nothing but first writes with one sync for its data and its record; `false`: it has to go the
+    /// ordinary way.
+    ///
+    /// Nothing orders the two, so after a crash the record may be there without its blocks. It carries their checksums, and
+    /// the opening looks. What the record cannot survive is that a block changes and nothing tells of it: so all blocks lie in
+    /// pages without intent, and an intent is a record that is appended after the sync, under the same lock.
+    fn commit_beside(&self, delta: &Delta) -> Result<bool, VolumeError> {
+        if !delta.is_first_writes(FIRST_WRITE_CHUNKS_MAX) || !self.dirt.is_little() {
+            return Ok(false);
+        }
+        let payload = encode_delta(delta);
+        let mut journal = self.journal.lock();
+        if !journal.fits(&payload) || !self.blocks_stay_as_they_are(delta) {
+            return Ok(false);
+        }
+        self.dirt.syncs.fetch_add(1, Ordering::SeqCst);
+        let sync = || {
+            self.dirt.take();
+            self.data.sync_data()
+        };
+        let appended = journal.append_beside(&payload, sync);
+        let appended = appended.map_err(|error| self.latched("sync data and journal together", error));
+        self.dirt.syncs.fetch_sub(1, Ordering::SeqCst);
+        if appended? {
+            self.record_is_durable(journal);
+            return Ok(true);
+        }
+        Ok(false)
+    }
+
+    /// Whether no block of the delta can be changed in place before another record is durable. The journal is locked.
+    fn blocks_stay_as_they_are(&self, delta: &Delta) -> bool {
+        let state = self.state.read();
+        let mut pages = delta.checksums.keys().map(|chunk| ChecksumPage::of(*chunk));
+        // A page whose end of intent is not durable may have been changed in place since the delta was taken.
+        pages.all(|page| {
+            self.checksums.slot(page).state() == PageState::Closed
+                && !state.pending.intents.contains_key(&page)
+        })
     }
 
     fn latched(&self, context: &str, error: std::io::Error) -> VolumeError {
@@ -105,6 +177,12 @@ impl Core {
             return Ok(false);
         }
         journal.append(payload).map_err(|error| VolumeError::io("append to the journal", error))?;
+        self.record_is_durable(journal);
+        Ok(true)
+    }
+
+    /// The committing delta is in the journal.
+    fn record_is_durable(&self, journal: MutexGuard<'_, Journal>) {
         let mut state = self.state.write();
         if let Some(delta) = state.committing.take() {
             state.release(&delta);
@@ -116,7 +194,16 @@ impl Core {
         if has_work {
             self.wake.ring();
         }
-        Ok(true)
+    }
+
+    /// Appends an empty record behind one that is proven by its blocks: from then on damage to them is damage, and not a commit
+    /// that did not happen. For times when no other record comes.
+    pub(crate) fn settle_last_record(&self) -> Result<(), VolumeError> {
+        let mut journal = self.journal.lock();
+        if !journal.is_last_proven_by_blocks() || !journal.fits(&[]) || journal.is_waiting_for_checkpoint() {
+            return Ok(());
+        }
+        journal.append(&[]).map_err(|error| self.latched("append to the journal", error))
     }
 
     /// Whether the journal asks for a checkpoint.

@@ -1,7 +1,7 @@
 //! What all parts of an open pool share: the files, the metadata, the latch.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 
 use ashlar_volume::{BLOCK_BYTES, ErrorKind, VolumeError};
@@ -39,8 +39,7 @@ pub(crate) struct Core {
     pub(crate) checkpointing: Mutex<()>,
     pub(crate) group: Group,
     pub(crate) latch: Latch,
-    /// Whether the data file may have changes that no sync has covered.
-    pub(crate) data_is_dirty: AtomicBool,
+    pub(crate) dirt: Dirt,
     /// About how large the next journal record is.
     pub(crate) pending_bytes: AtomicUsize,
     pub(crate) space: Space,
@@ -94,11 +93,9 @@ impl Core {
         }
     }
 
-    /// Notes that the data file was changed. Call it before the change is answered or published.
-    pub(crate) fn mark_data_dirty(&self) {
-        if !self.data_is_dirty.load(Ordering::SeqCst) {
-            self.data_is_dirty.store(true, Ordering::SeqCst);
-        }
+    /// Notes that so many bytes of the data file were changed. Call it before the change is answered or published.
+    pub(crate) fn mark_data_dirty(&self, length_bytes: u64) {
+        self.dirt.add(length_bytes.div_ceil(BLOCK_BYTES));
     }
 
     /// Remembers how large the pending delta has become.
@@ -150,6 +147,42 @@ impl Core {
             self.latch.set(&error);
         }
         error
+    }
+}
+
+/// Changes of the data file that no sync has covered.
+#[derive(Debug)]
+pub(crate) struct Dirt {
+    /// Blocks that were changed since the last sync began, as far as they are counted.
+    blocks: AtomicU32,
+    /// Syncs that are under way.
+    pub(crate) syncs: AtomicUsize,
+}
+
+impl Dirt {
+    /// Blocks are counted up to here: 1 MiB of them.
+    const MANY: u32 = 256;
+
+    /// As much as there may be when nothing is known.
+    pub(crate) const fn unknown() -> Self {
+        Self { blocks: AtomicU32::new(Self::MANY), syncs: AtomicUsize::new(0) }
+    }
+
+    fn add(&self, blocks: u64) {
+        // Bulk writers soon find it full, and then only read it.
+        if self.blocks.load(Ordering::SeqCst) < Self::MANY {
+            self.blocks.fetch_add(blocks.min(u64::from(Self::MANY)).max(1) as u32, Ordering::SeqCst);
+        }
+    }
+
+    /// Whether a sync will not take long.
+    pub(crate) fn is_little(&self) -> bool {
+        self.blocks.load(Ordering::SeqCst) < Self::MANY
+    }
+
+    /// A sync begins, which covers what there was; answers whether there was any.
+    pub(crate) fn take(&self) -> bool {
+        self.blocks.swap(0, Ordering::SeqCst) != 0
     }
 }
 

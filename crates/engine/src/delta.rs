@@ -73,6 +73,34 @@ impl Delta {
             && self.damage.is_empty()
     }
 
+    /// Whether it is nothing but first writes to blocks, in at most so many chunks.
+    pub(crate) fn is_first_writes(&self, chunks_max: usize) -> bool {
+        let Self {
+            dropped_leaves,
+            chunks: _,
+            chunk_states,
+            held_blocks: _,
+            layers,
+            volumes,
+            snapshots,
+            checksums,
+            intents,
+            damage,
+            freed_blocks,
+            freed_keys,
+        } = self;
+        (1..=chunks_max).contains(&checksums.len())
+            && chunk_states.values().all(|state| *state == ChunkState::Allocated)
+            && dropped_leaves.is_empty()
+            && layers.is_empty()
+            && volumes.is_empty()
+            && snapshots.is_empty()
+            && intents.is_empty()
+            && damage.is_empty()
+            && freed_blocks.is_empty()
+            && freed_keys.is_empty()
+    }
+
     /// Whether making it durable gives space back.
     pub(crate) fn frees_space(&self) -> bool {
         !self.freed_blocks.is_empty() || self.chunk_states.values().any(|state| *state == ChunkState::Free)

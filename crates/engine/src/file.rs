@@ -9,6 +9,7 @@ use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 
+mod beside;
 mod direct;
 mod faulty;
 mod real;
@@ -102,6 +103,14 @@ pub trait File: Send + Sync + fmt::Debug {
 
     /// Writes all bytes; extends the file where needed.
     fn write_at(&self, offset_bytes: u64, data: &[u8]) -> io::Result<()>;
+
+    /// Writes over bytes that are durable, past every cache of the system, so that the next sync of any file of the directory
+    /// makes them durable, too. Until then they are kept or lost like any others. `false`: the medium cannot do that, and
+    /// nothing was written.
+    fn write_beside(&self, offset_bytes: u64, data: &[u8]) -> io::Result<bool> {
+        let _ = (offset_bytes, data);
+        Ok(false)
+    }
 
     /// Makes everything durable that was written before, with the length.
     fn sync_data(&self) -> io::Result<()>;

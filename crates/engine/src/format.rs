@@ -22,14 +22,16 @@ pub(crate) use checksum::{
 pub(crate) use key::{DataKeyId, KEY_SLOT_BYTES, KeySlot, WRAPPED_KEY_BYTES_MAX};
 pub(crate) use leaf::{LEAVES_PER_DIRECTORY, LeafChunks, LeafDirectory, decode_leaf, encode_leaf};
 pub(crate) use record::{
-    RECORD_ALIGNMENT_BYTES, RECORD_HEADER_BYTES, decode_delta, decode_record_header, encode_delta,
+    Proof, RECORD_ALIGNMENT_BYTES, RECORD_HEADER_BYTES, decode_delta, decode_record_header, encode_delta,
     encode_record,
 };
 
 pub(crate) use seal::{Table, seal, sealed_checksum, unseal};
 
-/// The version of the whole format. A pool of another version is refused.
-pub(crate) const FORMAT_VERSION: u32 = 2;
+/// The version of the whole format, which every opening writes.
+pub(crate) const FORMAT_VERSION: u32 = 3;
+/// The oldest version that is read. It differs in that no record is proven by its blocks.
+const FORMAT_VERSION_READ_MIN: u32 = 2;
 
 /// The unit of allocation in the data file.
 pub(crate) const CHUNK_BYTES: u64 = 64 * 1024;
@@ -245,7 +247,7 @@ impl Superblock {
             return Err(input.error("this is not the map of a pool"));
         }
         let version = input.u32()?;
-        if version < FORMAT_VERSION {
+        if version < FORMAT_VERSION_READ_MIN {
             return Err(VolumeError::new(
                 ErrorKind::Corrupt,
                 format!(
@@ -254,7 +256,7 @@ impl Superblock {
                 ),
             ));
         }
-        if version != FORMAT_VERSION {
+        if version > FORMAT_VERSION {
             return Err(VolumeError::new(
                 ErrorKind::Corrupt,
                 format!(

@@ -85,6 +85,8 @@ impl Core {
         if pages.is_empty() {
             return Ok(());
         }
+        // From now on no record is proven by blocks of these pages.
+        pages.iter().for_each(|page| self.checksums.slot(*page).set_state(PageState::Opening));
         let delta = Delta { intents: pages.iter().map(|page| (*page, true)).collect(), ..Delta::default() };
         if self.forget_closings(&pages) {
             self.append_intents(delta).inspect_err(|error| self.latch.set(error))?;
@@ -114,7 +116,9 @@ impl Core {
         let page = |offset_bytes: u64| ChecksumPage::of(ChunkNumber(offset_bytes / CHUNK_BYTES)).0;
         for number in page(offset_bytes)..=page(offset_bytes + length_bytes - 1) {
             let page = ChecksumPage(number);
-            if number < self.checksums.pages_end() && self.checksums.slot(page).state() == PageState::Closed {
+            let lacks_intent =
+                || matches!(self.checksums.slot(page).state(), PageState::Closed | PageState::Opening);
+            if number < self.checksums.pages_end() && lacks_intent() {
                 closed.push(page);
             }
         }
@@ -189,13 +193,15 @@ impl Core {
                 .unwrap_or_default()
                 .into_iter()
                 .collect();
-            slot.set_state(PageState::Closed);
             let mut state = self.state.write();
             for (chunk, checksums) in &modified {
                 state.pending.put_checksums(*chunk, checksums);
             }
             state.pending.intents.insert(page, false);
             self.note_pending(&state);
+            drop(state);
+            // Last: whoever finds it closed also finds that the end of its intent is pending.
+            slot.set_state(PageState::Closed);
         }
         self.commit()?;
         Ok(true)

@@ -12,7 +12,8 @@ use ashlar_volume::{ErrorKind, VolumeError};
 use crate::delta::Delta;
 use crate::file::File;
 use crate::format::{
-    RECORD_ALIGNMENT_BYTES, RECORD_HEADER_BYTES, crc32c, decode_delta, decode_record_header, encode_record,
+    Proof, RECORD_ALIGNMENT_BYTES, RECORD_HEADER_BYTES, crc32c, decode_delta, decode_record_header,
+    encode_record,
 };
 
 #[cfg(test)]
@@ -33,6 +34,8 @@ pub(crate) struct Journal {
     offset_bytes: u64,
     /// Whether a sequence was given out whose checkpoint is not durable yet: a record after it would not count.
     is_waiting_for_checkpoint: bool,
+    /// Whether the last record counts only with its blocks.
+    is_last_proven_by_blocks: bool,
     /// Whether an append failed. What the medium holds since then is unknown, so nothing more is written.
     has_failed: bool,
 }
@@ -46,6 +49,8 @@ pub(crate) struct Tail {
     pub(crate) sequence: u64,
     /// How many records there are.
     pub(crate) records: u64,
+    /// Whether the last record counts because the data file holds its blocks. They need not be durable yet.
+    pub(crate) is_proven_by_blocks: bool,
 }
 
 impl Journal {
@@ -73,6 +78,7 @@ impl Journal {
             segment: 0,
             offset_bytes: 0,
             is_waiting_for_checkpoint: false,
+            is_last_proven_by_blocks: false,
             has_failed: false,
         }
     }
@@ -114,17 +120,62 @@ impl Journal {
 
     /// Appends a record that [`fits`](Self::fits) and makes it durable.
     pub(crate) fn append(&mut self, payload: &[u8]) -> io::Result<()> {
-        if self.has_failed {
-            return Err(io::Error::other("an earlier append failed"));
-        }
-        let record = encode_record(self.generation, self.sequence + 1, payload);
-        let at = self.segment * self.segment_bytes + self.offset_bytes;
-        let appended = self.file.write_at(at, &record).and_then(|()| self.file.sync_data());
+        self.check()?;
+        let record = encode_record(self.generation, self.sequence + 1, Proof::Itself, payload);
+        let appended = self.file.write_at(self.end(), &record).and_then(|()| self.file.sync_data());
         self.has_failed = appended.is_err();
         appended?;
+        self.advance(&record);
+        self.is_last_proven_by_blocks = false;
+        Ok(())
+    }
+
+    /// Appends a record that [`fits`](Self::fits) beside the data, then makes both durable with `sync`, which syncs the data
+    /// file. `false`: the medium cannot do that, and nothing was written. What the record says must be proven by the
+    /// blocks that it maps, and these must not change until another record is durable.
+    pub(crate) fn append_beside(
+        &mut self,
+        payload: &[u8],
+        sync: impl FnOnce() -> io::Result<()>,
+    ) -> io::Result<bool> {
+        self.check()?;
+        let record = encode_record(self.generation, self.sequence + 1, Proof::Blocks, payload);
+        let appended = match self.file.write_beside(self.end(), &record) {
+            Ok(false) => return Ok(false),
+            written => written.and_then(|_| sync()),
+        };
+        if let Err(error) = appended {
+            self.has_failed = true;
+            // Best effort. After a sync that failed the system may show blocks that the medium lacks: they would prove
+            // too much at the next opening.
+            let _ = self
+                .file
+                .write_at(self.end(), &[0; RECORD_HEADER_BYTES])
+                .and_then(|()| self.file.sync_data());
+            return Err(error);
+        }
+        self.advance(&record);
+        self.is_last_proven_by_blocks = true;
+        Ok(true)
+    }
+
+    /// Whether the last record counts only with its blocks.
+    pub(crate) const fn is_last_proven_by_blocks(&self) -> bool {
+        self.is_last_proven_by_blocks
+    }
+
+    fn check(&self) -> io::Result<()> {
+        if self.has_failed { Err(io::Error::other("an earlier append failed")) } else { Ok(()) }
+    }
+
+    /// Where in the file the next record goes.
+    const fn end(&self) -> u64 {
+        self.segment * self.segment_bytes + self.offset_bytes
+    }
+
+    const fn advance(&mut self, record: &[u8]) {
         self.offset_bytes += record.len() as u64;
         self.sequence += 1;
-        Ok(())
     }
 
     /// Gives out a sequence number for a commit that goes straight into the map.
@@ -147,17 +198,21 @@ impl Journal {
     pub(crate) const fn rotate(&mut self) {
         self.segment = (self.segment + 1) % SEGMENTS;
         self.offset_bytes = 0;
+        // The checkpoint contains it.
+        self.is_last_proven_by_blocks = false;
     }
 
     /// Reads the records of `generation` that follow `applied_sequence`.
     ///
     /// At most the last record can be torn, because a record is written only when the one before it is durable. So
-    /// reading ends at the first that does not check, and nothing acknowledged can follow it.
+    /// reading ends at the first that does not check, and nothing acknowledged can follow it. For the same reason only the
+    /// last one can lack its blocks; `holds_blocks` says whether they are there.
     pub(crate) fn read_tail(
         file: &dyn File,
         segment_bytes: u64,
         generation: u64,
         applied_sequence: u64,
+        holds_blocks: impl Fn(&Delta) -> Result<bool, VolumeError>,
     ) -> Result<Tail, VolumeError> {
         let io = |error| VolumeError::io("read the journal", error);
         let length_bytes = file.length_bytes().map_err(io)?;
@@ -173,11 +228,12 @@ impl Journal {
             file.read_at(segment * segment_bytes, &mut bytes).map_err(io)?;
             scan_segment(&bytes, generation, &mut found);
         }
-        found.retain(|(sequence, _)| *sequence > applied_sequence);
-        found.sort_by_key(|(sequence, _)| *sequence);
+        found.retain(|record| record.sequence > applied_sequence);
+        found.sort_by_key(|record| record.sequence);
 
+        let last = found.last().map(|record| record.sequence);
         let mut tail = Tail { sequence: applied_sequence, ..Tail::default() };
-        for (sequence, payload) in found {
+        for Found { sequence, proof, payload } in found {
             // A record is written only when the one before it is durable: a gap is a write that the medium
             // reported as durable and lost.
             if sequence != tail.sequence + 1 {
@@ -190,7 +246,15 @@ impl Journal {
                     ),
                 ));
             }
-            tail.delta.absorb(decode_delta(&payload)?);
+            let delta = decode_delta(&payload)?;
+            if proof == Proof::Blocks && last == Some(sequence) {
+                if !holds_blocks(&delta)? {
+                    tracing::info!(sequence, "the last commit was cut off: its blocks are not there");
+                    break;
+                }
+                tail.is_proven_by_blocks = true;
+            }
+            tail.delta.absorb(delta);
             tail.sequence = sequence;
             tail.records += 1;
         }
@@ -198,9 +262,16 @@ impl Journal {
     }
 }
 
-/// Collects the sequence and payload of each record that checks and belongs to the generation. What does not check is
+/// A record that checks.
+struct Found {
+    sequence: u64,
+    proof: Proof,
+    payload: Vec<u8>,
+}
+
+/// Collects each record that checks and belongs to the generation. What does not check is
 /// stepped over: a record behind it shows that a write was lost.
-fn scan_segment(bytes: &[u8], generation: u64, found: &mut Vec<(u64, Vec<u8>)>) {
+fn scan_segment(bytes: &[u8], generation: u64, found: &mut Vec<Found>) {
     let mut rest = bytes;
     while let Some(header) = rest.first_chunk() {
         let record = decode_record_header(header).filter(|header| {
@@ -214,7 +285,8 @@ fn scan_segment(bytes: &[u8], generation: u64, found: &mut Vec<(u64, Vec<u8>)>) 
             continue;
         };
         let end = RECORD_HEADER_BYTES + header.payload_bytes as usize;
-        found.push((header.sequence, rest[RECORD_HEADER_BYTES..end].to_vec()));
+        let payload = rest[RECORD_HEADER_BYTES..end].to_vec();
+        found.push(Found { sequence: header.sequence, proof: header.proof, payload });
         rest = &rest[header.record_bytes()..];
     }
 }

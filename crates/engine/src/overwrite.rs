@@ -1,5 +1,6 @@
-//! Many blocks changed in place at one time; see `blocks` for one after the other.
+//! Many blocks written at one time; see `blocks` for one after the other.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io;
 
@@ -50,13 +51,38 @@ impl Core {
             return chosen.iter().map(|_| None).collect();
         }
         let written = self.data.write_parts(&parts);
-        self.mark_data_dirty();
+        self.mark_data_dirty(parts.iter().map(|(_, bytes)| bytes.len() as u64).sum());
         let results = chosen.iter().zip(&stored).map(|(chosen, stored)| {
             let (page, span, bytes) = (*chosen)?;
             let bytes = stored.as_deref().unwrap_or(bytes);
             Some(self.note_overwritten(page, span, bytes, &written))
         });
         results.collect()
+    }
+
+    /// Writes whole blocks to places that nothing refers to yet and that do not overlap, all at once; answers the checksums of
+    /// each part.
+    pub(crate) fn write_new_parts<'a>(
+        &self,
+        cipher: Cipher<'_>,
+        spans: impl Iterator<Item = (Span, &'a [u8])>,
+    ) -> io::Result<Vec<Vec<u32>>> {
+        let stored: Vec<(u64, Cow<'_, [u8]>)> = spans
+            .map(|(span, bytes)| {
+                let bytes = cipher.map_or(Cow::Borrowed(bytes), |cipher| {
+                    let mut stored = bytes.to_vec();
+                    cipher.encrypt(span.block, &mut stored);
+                    Cow::Owned(stored)
+                });
+                (span.offset_bytes, bytes)
+            })
+            .collect();
+        let parts: Vec<(u64, &[u8])> = stored.iter().map(|(at, bytes)| (*at, &**bytes)).collect();
+        let written = self.data.write_parts(&parts);
+        self.mark_data_dirty(parts.iter().map(|(_, bytes)| bytes.len() as u64).sum());
+        written?;
+        let sums = |bytes: &[u8]| bytes.chunks_exact(BLOCK_BYTES as usize).map(crc32c).collect();
+        Ok(parts.into_iter().map(|(_, bytes)| sums(bytes)).collect())
     }
 
     /// Stores the checksums of what was written; the chunks are locked.

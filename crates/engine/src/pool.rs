@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize};
+use std::sync::atomic::AtomicUsize;
 use std::thread::JoinHandle;
 
 use ashlar_volume::VolumeError;
@@ -13,7 +13,7 @@ use crate::allocator::Allocator;
 use crate::catalog::Catalog;
 use crate::checksums::{Checksums, PageState};
 use crate::commit::{Checkpoint, Group};
-use crate::core::{Core, Latch, ResolvedLeaves, Space};
+use crate::core::{Core, Dirt, Latch, ResolvedLeaves, Space};
 use crate::damage::Damage;
 use crate::delta::Delta;
 use crate::file::{Directory, FaultyDirectory, FileFaults, FileRole, RealDirectory};
@@ -172,7 +172,7 @@ impl Inner {
             group: Group::default(),
             latch: Latch::default(),
             // The process before may have left changes that only the page cache has.
-            data_is_dirty: AtomicBool::new(true),
+            dirt: Dirt::unknown(),
             pending_bytes: AtomicUsize::new(0),
             space: Space::new(Arc::clone(&directory), options.reserve_bytes),
             resolved_leaves: ResolvedLeaves::new(options.leaves_cached_max),
@@ -205,7 +205,7 @@ impl Inner {
         self.core.commit()?;
         while self.punch_step()? {}
         // The holes must be durable before the map vouches for them.
-        self.core.mark_data_dirty();
+        self.core.mark_data_dirty(0);
         self.core.commit()?;
         let is_clean = self.catalog.lock().scrub.is_none() && self.core.state.read().allocator.is_settled();
         self.core.checkpoint(if is_clean { Checkpoint::CleanClose } else { Checkpoint::Committed })

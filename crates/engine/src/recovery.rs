@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use ashlar_volume::{ErrorKind, VolumeError};
+use ashlar_volume::{BLOCK_BYTES, ErrorKind, VolumeError};
 
 use crate::delta::Delta;
-use crate::file::{Directory, FileRole};
-use crate::format::{CHUNK_BYTES, LayerId, Superblock};
+use crate::file::{Directory, File, FileRole};
+use crate::format::{CHUNK_BYTES, LayerId, Superblock, crc32c};
 use crate::journal::{Journal, Tail};
 use crate::map::{Contents, Map};
 use crate::options::PoolOptions;
@@ -97,12 +97,27 @@ pub(crate) fn read(directory: &dyn Directory, map: &Map) -> Result<Durable, Volu
         superblock.journal_segment_bytes,
         superblock.generation,
         superblock.applied_sequence,
+        |delta| Ok(holds_blocks(&*open_file(directory, FileRole::Data)?, delta)),
     )?;
     contents.apply(&tail.delta);
     if let Some((last, _)) = tail.delta.layers.last_key_value() {
         superblock.next_layer = superblock.next_layer.max(LayerId(last.0 + 1));
     }
     Ok(Durable { superblock, contents, tail })
+}
+
+/// Whether the data file holds the blocks that a delta maps. One that cannot be read is not taken for missing: the medium has
+/// lost it, as it may lose any other.
+fn holds_blocks(data: &dyn File, delta: &Delta) -> bool {
+    let mut block = [0; BLOCK_BYTES as usize];
+    delta.checksums.iter().all(|(chunk, checksums)| {
+        checksums.iter().all(|(number, sum)| {
+            match data.read_at(chunk.offset_bytes() + number * BLOCK_BYTES, &mut block) {
+                Ok(()) => crc32c(&block) == sum,
+                Err(error) => error.kind() != std::io::ErrorKind::UnexpectedEof,
+            }
+        })
+    })
 }
 
 /// Makes the recovered state the map's, in a new generation: from here on no old record counts, and the pool is not
@@ -118,9 +133,13 @@ pub(crate) fn settle(
         is_clean: false,
         ..durable.superblock
     };
+    let data = open_file(directory, FileRole::Data)?;
+    if durable.tail.is_proven_by_blocks {
+        // They were seen, but perhaps in memory only, where a process that was killed has left them.
+        data.sync_data().map_err(|error| VolumeError::io("sync the data file", error))?;
+    }
     map.apply(&durable.tail.delta, superblock)?;
     let (_, high_water) = durable.contents.allocation.free_and_high_water();
-    let data = open_file(directory, FileRole::Data)?;
     let io = |error| VolumeError::io("cut the data file", error);
     if data.length_bytes().map_err(io)? > high_water * CHUNK_BYTES {
         data.set_length(high_water * CHUNK_BYTES).map_err(io)?;

@@ -405,6 +405,7 @@ impl<'server> Session<'server> {
         let start = self.features.style.request_bytes();
         let payload = &self.input.pending()[start..start + range.length_bytes as usize];
         if self.prefers_batches {
+            self.device.await_turn(range.offset_bytes, range.length_bytes);
             let (data, offset_bytes) = (payload.to_vec(), range.offset_bytes);
             let ticket = Ticket::Request { to, offset_bytes, durable, data_bytes: data.len(), reservation };
             self.submit(ticket, Work::Write { range, data });

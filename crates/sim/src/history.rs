@@ -109,10 +109,14 @@ impl History {
     fn new(seed: u64) -> Result<Self, String> {
         let directory = tempfile::tempdir().map_err(|error| format!("make a directory: {error}"))?;
         let records = Arc::new(Records::new(directory.path().join("0")));
+        let disk = SimulatedDisk::new(1 << 40);
+        if seed.is_multiple_of(2) {
+            disk.share_syncs();
+        }
         let ground = Ground {
             records,
             master_keys: Arc::new(MasterKeys::new(seed)),
-            disk: SimulatedDisk::new(1 << 40),
+            disk,
             clock: Arc::new(ManualClock::new(BEGIN)),
             random: Arc::new(SeededRandom::new(seed ^ 0x5eed)),
             shared: Arc::new(Mutex::new(Shared::new(seed))),

@@ -88,6 +88,12 @@ pub trait BlockDevice: Send + Sync {
         false
     }
 
+    /// Waits until a read or write may begin, where a device is limited in speed; it then begins without another wait. For
+    /// whoever puts it into a batch, which must not hold up those of others.
+    fn await_turn(&self, offset_bytes: u64, length_bytes: u64) {
+        let _ = (offset_bytes, length_bytes);
+    }
+
     /// Several [`read`](Self::read)s, each with its own result; at the same time where the device can.
     fn read_batch(&self, reads: &mut [BatchRead<'_>]) -> Vec<Result<(), VolumeError>> {
         reads.iter_mut().map(|read| self.read(read.offset_bytes, read.buffer)).collect()

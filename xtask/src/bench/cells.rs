@@ -89,9 +89,16 @@ fn start(workspace: &Workspace, folder: &Path, name: &str) -> Result<Export> {
 pub(super) fn attached_disk(workspace: &Workspace, folder: &Path, flags: &[&str]) -> Result<Export> {
     let ashlar = Ashlar::start_with(workspace, folder, flags)?;
     let mut api = Api::start(workspace, &ashlar.data_dir)?;
-    let disks = make_attached_disks(workspace, &ashlar, &mut api, 1)?;
+    let disks = make_attached_disks(workspace, &ashlar, &mut api, &[Disk::Plain])?;
     let uri = server::uri(&ashlar.socket(), &disks[0]);
     Ok(Export { server: ashlar.server, uri })
+}
+
+/// What is wanted of a disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Disk {
+    Plain,
+    Encrypted,
 }
 
 /// Makes disks and attaches them to one new instance; gives their ids.
@@ -99,19 +106,21 @@ pub(super) fn make_attached_disks(
     workspace: &Workspace,
     ashlar: &Ashlar,
     api: &mut Api,
-    count: u32,
+    wanted: &[Disk],
 ) -> Result<Vec<String>> {
     let mut add = workspace.command(workspace.release_binary());
     add.args(["instance", "add", "--zone", ZONE, "--data-dir"]).arg(&ashlar.data_dir);
     let instance = process::output(&mut add)?.trim().to_owned();
-    let wanted = json!({
-        "Placement": {"Zone": ZONE}, "DiskType": "CLOUD_PREMIUM", "DiskChargeType": "POSTPAID_BY_HOUR",
-        "DiskSize": DISK_GIB, "DiskCount": count,
-    });
-    let made = api.call("CreateDisks", wanted)?;
     let mut disks = Vec::new();
-    for at in 0..count as usize {
-        disks.push(text(&made["DiskIdSet"][at])?);
+    for disk in wanted {
+        let mut request = json!({
+            "Placement": {"Zone": ZONE}, "DiskType": "CLOUD_PREMIUM", "DiskChargeType": "POSTPAID_BY_HOUR",
+            "DiskSize": DISK_GIB,
+        });
+        if *disk == Disk::Encrypted {
+            request["Encrypt"] = json!("ENCRYPT");
+        }
+        disks.push(text(&api.call("CreateDisks", request)?["DiskIdSet"][0])?);
     }
     for disk in &disks {
         await_state(api, disk, "UNATTACHED")?;
@@ -175,7 +184,7 @@ fn section(peers: &[Peer]) -> String {
 }
 
 fn row(peers: &[Peer], index: usize, load: Load) -> Vec<String> {
-    let unit = if load.block_kib == 4 { 1000.0 } else { 1024.0 / f64::from(load.block_kib) };
+    let unit = load.unit();
     let of = |peer: &Peer, what: fn(&Sample) -> f64| {
         median(&peer.samples[index].iter().map(what).collect::<Vec<_>>())
     };

@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::json;
 
 use super::api::Api;
-use super::cells::{await_state, make_attached_disks};
+use super::cells::{Disk, await_state, make_attached_disks};
 use super::fio::{self, Extent, LOADS, Load, SIZE_GIB};
 use super::options::Options;
 use super::server::{self, Ashlar};
@@ -21,7 +21,7 @@ const READS: [Load; 2] = [LOADS[0], LOADS[2]];
 pub(super) fn measure(workspace: &Workspace, folder: &Path, options: &Options) -> Result<String> {
     let ashlar = Ashlar::start(workspace, folder)?;
     let mut api = Api::start(workspace, &ashlar.data_dir)?;
-    let disks = make_attached_disks(workspace, &ashlar, &mut api, 2)?;
+    let disks = make_attached_disks(workspace, &ashlar, &mut api, &[Disk::Plain; 2])?;
     let uris: Vec<String> = disks.iter().map(|disk| server::uri(&ashlar.socket(), disk)).collect();
     for uri in &uris {
         println!("filling {SIZE_GIB} GiB");

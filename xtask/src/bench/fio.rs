@@ -18,10 +18,17 @@ pub(super) struct Load {
     pub(super) name: &'static str,
     /// fio's word for the pattern.
     pattern: &'static str,
-    pub(super) block_kib: u32,
+    block_kib: u32,
     depth: u32,
     /// Each on a connection of its own.
     connections: u32,
+}
+
+impl Load {
+    /// Operations a second that make one of the unit in which its speed is given: a thousand, or what moves 1 MiB.
+    pub(super) fn unit(self) -> f64 {
+        if self.block_kib == 4 { 1000.0 } else { 1024.0 / f64::from(self.block_kib) }
+    }
 }
 
 const fn load(
@@ -65,6 +72,8 @@ pub(super) const COLD_LOADS: [Load; 2] = [
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Extent {
     Seconds(u32),
+    /// So many seconds, and no block twice before all were met.
+    SecondsOfNewBlocks(u32),
     /// Each byte once.
     Whole,
 }
@@ -124,8 +133,15 @@ fn run_with(
     command.args(engine).arg(format!("--rw={}", load.pattern));
     command.arg(format!("--bs={}k", load.block_kib)).arg(format!("--iodepth={}", load.depth));
     command.arg(format!("--numjobs={}", load.connections)).arg(format!("--size={SIZE_GIB}g"));
-    if let Extent::Seconds(seconds) = extent {
-        command.args(["--time_based", "--norandommap"]).arg(format!("--runtime={seconds}"));
+    match extent {
+        Extent::Seconds(seconds) => {
+            command.args(["--time_based", "--norandommap"]).arg(format!("--runtime={seconds}"));
+        }
+        Extent::SecondsOfNewBlocks(seconds) => {
+            // Another order in each run than in the one before.
+            command.args(["--time_based", "--randrepeat=0"]).arg(format!("--runtime={seconds}"));
+        }
+        Extent::Whole => {}
     }
     outcome(&process::output(&mut command)?)
 }

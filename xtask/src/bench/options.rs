@@ -11,6 +11,10 @@ pub(super) enum Part {
     Cold,
     /// Reads and writes past the page cache.
     Direct,
+    /// Reads and writes of an encrypted disk.
+    Encrypted,
+    /// First writes to blocks after a snapshot.
+    FirstWrites,
     /// Reads over NBD with many snapshots below.
     Depth,
     /// Snapshots, clones, rollbacks and deep chains inside the engine.
@@ -22,14 +26,25 @@ pub(super) enum Part {
 }
 
 impl Part {
-    pub(super) const ALL: [Self; 7] =
-        [Self::Io, Self::Cold, Self::Direct, Self::Depth, Self::Engine, Self::Server, Self::Api];
+    pub(super) const ALL: [Self; 9] = [
+        Self::Io,
+        Self::Cold,
+        Self::Direct,
+        Self::Encrypted,
+        Self::FirstWrites,
+        Self::Depth,
+        Self::Engine,
+        Self::Server,
+        Self::Api,
+    ];
 
     fn parse(name: &str) -> Option<Self> {
         match name {
             "io" => Some(Self::Io),
             "cold" => Some(Self::Cold),
             "direct" => Some(Self::Direct),
+            "encrypted" => Some(Self::Encrypted),
+            "first-writes" => Some(Self::FirstWrites),
             "depth" => Some(Self::Depth),
             "engine" => Some(Self::Engine),
             "server" => Some(Self::Server),
@@ -75,7 +90,9 @@ impl Options {
                 "--only" => {
                     let part = Part::parse(value);
                     options.only = Some(part.ok_or_else(|| {
-                        usage(format!("bench: --only io|cold|direct|depth|engine|server|api, not `{value}`"))
+                        usage(format!(
+                            "bench: --only io|cold|direct|encrypted|first-writes|depth|engine|server|api, not `{value}`"
+                        ))
                     })?);
                 }
                 _ => return Err(usage(format!("bench: unknown flag `{flag}`"))),

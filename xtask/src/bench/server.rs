@@ -111,6 +111,19 @@ pub(super) fn qemu_nbd_direct(workspace: &Workspace, folder: &Path) -> Result<Ex
     Ok(Export { server, uri: uri(&socket, "") })
 }
 
+/// Serves a disk image with snapshots of its own.
+pub(super) fn qemu_nbd_qcow2(workspace: &Workspace, folder: &Path, image: &Path) -> Result<Export> {
+    let socket = folder.join("qemu-nbd.sock");
+    let mut command = workspace.command("qemu-nbd");
+    command
+        .args(["-f", "qcow2", "--cache=writeback", "--discard=unmap", "-t", "-e", "8", "-k"])
+        .arg(&socket)
+        .arg(image);
+    let server = Running::start(&mut command, "qemu-nbd")?;
+    await_socket(workspace, &socket, "")?;
+    Ok(Export { server, uri: uri(&socket, "") })
+}
+
 pub(super) fn nbdkit(workspace: &Workspace, folder: &Path) -> Result<Export> {
     let file = raw_file(folder, "nbdkit.raw")?;
     let socket = folder.join("nbdkit.sock");

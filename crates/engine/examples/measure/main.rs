@@ -1,5 +1,5 @@
 //! Measures the engine without a network:
-//! `cargo run --release -p ashlar-engine --example measure -- DIRECTORY [hot|flush|snapshot|depth|many|large|tebibyte]...`
+//! `cargo run --release -p ashlar-engine --example measure -- DIRECTORY [bulk|hot|encrypted|flush|snapshot|depth|many|large|tebibyte]...`
 //!
 //! Needs about 8 GiB in the directory, which should be empty. Figures are medians or totals of one run; compare only
 //! inside a run.
@@ -15,6 +15,9 @@ use ashlar_engine::{Pool, PoolOptions};
 use ashlar_types::{GIB_BYTES, MIB_BYTES, RandomSource, SeededRandom};
 use ashlar_volume::{BlockDevice, VolumeId, VolumeSnapshotId, VolumeStore};
 
+mod bulk;
+mod encrypted;
+mod flush;
 mod tebibyte;
 
 const BLOCK_BYTES: u64 = 4096;
@@ -26,9 +29,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     std::fs::create_dir_all(directory)?;
     let wanted: Vec<String> = std::env::args().skip(2).collect();
     type Measure = fn(&Path) -> Result<(), Box<dyn Error>>;
-    let measures: [(&str, Measure); 7] = [
+    let measures: [(&str, Measure); 9] = [
+        ("bulk", bulk::measure),
         ("hot", measure_hot_path),
-        ("flush", measure_flush),
+        ("encrypted", encrypted::measure),
+        ("flush", flush::measure),
         ("snapshot", measure_snapshot),
         ("depth", measure_depth),
         ("many", measure_many_volumes),
@@ -61,6 +66,12 @@ fn per_call_ns(size_bytes: u64, mut call: impl FnMut(u64)) -> u128 {
     start.elapsed().as_nanos() / u128::from(OPERATIONS)
 }
 
+/// The middle one, or the lower of the two middle ones.
+fn median(mut figures: Vec<f64>) -> f64 {
+    figures.sort_by(f64::total_cmp);
+    figures.get(figures.len().saturating_sub(1) / 2).copied().unwrap_or(f64::NAN)
+}
+
 fn fill(device: &dyn BlockDevice, size_bytes: u64) -> Result<(), Box<dyn Error>> {
     let data = vec![7; MIB_BYTES as usize];
     for offset_bytes in (0..size_bytes).step_by(MIB_BYTES as usize) {
@@ -78,25 +89,14 @@ fn measure_hot_path(directory: &Path) -> Result<(), Box<dyn Error>> {
         .truncate(true)
         .open(directory.join("bare"))?;
     let data = vec![7; MIB_BYTES as usize];
-    let start = Instant::now();
     for offset_bytes in (0..size_bytes).step_by(MIB_BYTES as usize) {
         bare.write_all_at(&data, offset_bytes)?;
     }
-    println!(
-        "1 MiB sequential write, new blocks: bare {:>8.0} MiB/s",
-        1024.0 / start.elapsed().as_secs_f64()
-    );
-
     let pool = Pool::open(&directory.join("hot"), PoolOptions::default())?;
     let id = volume_id("hot")?;
     pool.create_volume(&id, size_bytes)?;
     let device = pool.open_volume(&id)?;
-    let start = Instant::now();
     fill(&*device, size_bytes)?;
-    println!(
-        "1 MiB sequential write, new blocks: pool {:>8.0} MiB/s",
-        1024.0 / start.elapsed().as_secs_f64()
-    );
 
     let mut buffer = vec![0; BLOCK_BYTES as usize];
     for round in 0..3 {
@@ -121,89 +121,6 @@ fn measure_hot_path(directory: &Path) -> Result<(), Box<dyn Error>> {
     drop(device);
     pool.close()?;
     Ok(())
-}
-
-fn measure_flush(directory: &Path) -> Result<(), Box<dyn Error>> {
-    const FLUSHES: u64 = 1000;
-    let bare = std::fs::File::options()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .open(directory.join("bare"))?;
-    let buffer = vec![1; BLOCK_BYTES as usize];
-    let rate = |start: Instant| FLUSHES as f64 / start.elapsed().as_secs_f64();
-    let start = Instant::now();
-    for block in 0..FLUSHES {
-        bare.write_all_at(&buffer, block * BLOCK_BYTES)?;
-        bare.sync_data()?;
-    }
-    println!("write + flush per second: bare, growing file {:.0}", rate(start));
-    let start = Instant::now();
-    for block in 0..FLUSHES {
-        bare.write_all_at(&buffer, block * BLOCK_BYTES)?;
-        bare.sync_data()?;
-    }
-    println!("write + flush per second: bare, in place {:.0}", rate(start));
-    let pool = Pool::open(&directory.join("flush"), PoolOptions::default())?;
-    let id = volume_id("flush")?;
-    pool.create_volume(&id, GIB_BYTES)?;
-    let device = pool.open_volume(&id)?;
-    for what in ["new blocks", "in place"] {
-        let start = Instant::now();
-        for block in 0..FLUSHES {
-            device.write(block * BLOCK_BYTES, &buffer)?;
-            device.flush()?;
-        }
-        println!("write + flush per second: pool, {what} {:.0}", rate(start));
-    }
-    let text = |error: &dyn std::fmt::Display| error.to_string();
-    bare.set_len(0)?;
-    for what in ["growing file", "in place"] {
-        let rate = flushes_per_second(
-            16,
-            |at, bytes| bare.write_all_at(bytes, at).map_err(|error| text(&error)),
-            || bare.sync_data().map_err(|error| text(&error)),
-        )?;
-        println!("16 at once, write + flush per second: bare, {what} {rate:.0}");
-    }
-    let id = volume_id("flush-16")?;
-    pool.create_volume(&id, GIB_BYTES)?;
-    let device = pool.open_volume(&id)?;
-    for what in ["new blocks", "in place"] {
-        let rate = flushes_per_second(
-            16,
-            |at, bytes| device.write(at, bytes).map_err(|error| text(&error)),
-            || device.flush().map_err(|error| text(&error)),
-        )?;
-        println!("16 at once, write + flush per second: pool, {what} {rate:.0}");
-    }
-    std::fs::remove_file(directory.join("bare"))?;
-    Ok(())
-}
-
-/// Writes and flushes by so many threads at once, a thousand each of its own blocks; how many a second in all.
-fn flushes_per_second(
-    threads: u64,
-    write: impl Fn(u64, &[u8]) -> Result<(), String> + Sync,
-    flush: impl Fn() -> Result<(), String> + Sync,
-) -> Result<f64, Box<dyn Error>> {
-    const FLUSHES: u64 = 300;
-    let buffer = vec![1; BLOCK_BYTES as usize];
-    let start = Instant::now();
-    let failed = std::thread::scope(|scope| {
-        let work = |thread: u64| {
-            (0..FLUSHES).try_for_each(|round| {
-                write((round * threads + thread) * BLOCK_BYTES, &buffer).and_then(|()| flush())
-            })
-        };
-        let running: Vec<_> = (0..threads).map(|thread| scope.spawn(move || work(thread))).collect();
-        running.into_iter().find_map(|thread| thread.join().ok().and_then(Result::err))
-    });
-    match failed {
-        Some(error) => Err(error.into()),
-        None => Ok((FLUSHES * threads) as f64 / start.elapsed().as_secs_f64()),
-    }
 }
 
 /// First writes after a snapshot beside overwrites, and how long writers wait while snapshots are taken.

@@ -88,6 +88,9 @@ fn waiting_callers_share_a_round() {
     const CALLERS: usize = 16;
     let disk = SimulatedDisk::new(1 << 40);
     let pool = open(&disk);
+    pool.create_volume(&volume(), 64 << 20).unwrap();
+    // Something to record: what has nothing waits for nobody.
+    pool.open_volume(&volume()).unwrap().write(0, &[1; 4096]).unwrap();
     let core = &pool.inner.core;
     let begun = core.group.rounds.lock().begun;
     // Stand in for a round that is running when the callers come.

@@ -1,9 +1,10 @@
 //! The data file past the page cache: O_DIRECT, through io_uring.
 //!
-//! Everything goes through the memory of a ring, which is aligned as the medium wants it; a call takes a ring for as long as
-//! it lasts, and there are never more rings than calls at one time. Reads and writes are of whole blocks: the
-//! engine knows no others on this file.
+//! Everything goes through the memory of a ring, which is aligned as the medium wants it. Each thread that makes transfers has a
+//! ring of its own: then the kernel need not wake it for each transfer of a batch, but once for all. Reads and writes are
+//! of whole blocks: the engine knows no others on this file.
 
+use std::cell::Cell;
 use std::io;
 use std::ops::Range;
 use std::os::fd::AsFd;
@@ -26,7 +27,6 @@ const ALLOCATION_ROOM_BYTES: u64 = 1 << 30;
 /// The data file, open past the page cache.
 pub(super) struct DirectFile {
     file: std::fs::File,
-    rings: Mutex<Vec<Ring>>,
     /// Up to where space was taken ahead.
     allocated_bytes: AtomicU64,
     allocating: Mutex<()>,
@@ -52,22 +52,9 @@ impl DirectFile {
         // What the page cache still has would make every transfer slow.
         file.sync_data()?;
         rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed)?;
-        let ring = Ring::new().map_err(|error| refused("make an io_uring", error))?;
+        Ring::new().map_err(|error| refused("make an io_uring", error))?;
         let allocated_bytes = AtomicU64::new(file.metadata()?.len());
-        Ok(Self { file, rings: Mutex::new(vec![ring]), allocated_bytes, allocating: Mutex::new(()) })
-    }
-
-    fn with_ring<T>(&self, body: impl FnOnce(&mut Ring) -> io::Result<T>) -> io::Result<T> {
-        let kept = self.rings.lock().pop();
-        let mut ring = match kept {
-            Some(ring) => ring,
-            None => Ring::new()?,
-        };
-        let result = body(&mut ring);
-        if ring.is_sound() {
-            self.rings.lock().push(ring);
-        }
-        result
+        Ok(Self { file, allocated_bytes, allocating: Mutex::new(()) })
     }
 
     /// Carries out transfers of up to the ring's memory; all of them must move everything.
@@ -101,6 +88,23 @@ impl DirectFile {
         let _ = rustix::fs::fallocate(&self.file, FallocateFlags::empty(), from_bytes, to_bytes - from_bytes);
         self.allocated_bytes.store(to_bytes, Ordering::Release);
     }
+}
+
+thread_local! {
+    /// The ring of the thread, for whichever file. It ends with the thread.
+    static RING: Cell<Option<Ring>> = const { Cell::new(None) };
+}
+
+fn with_ring<T>(body: impl FnOnce(&mut Ring) -> io::Result<T>) -> io::Result<T> {
+    let mut ring = match RING.take() {
+        Some(ring) => ring,
+        None => Ring::new()?,
+    };
+    let result = body(&mut ring);
+    if ring.is_sound() {
+        RING.set(Some(ring));
+    }
+    result
 }
 
 fn refused(what: &str, error: io::Error) -> io::Error {
@@ -150,7 +154,7 @@ impl File for DirectFile {
 
     fn read_at(&self, offset_bytes: u64, buffer: &mut [u8]) -> io::Result<()> {
         check_alignment(offset_bytes, buffer.len())?;
-        self.with_ring(|ring| {
+        with_ring(|ring| {
             let mut at = offset_bytes;
             for piece in buffer.chunks_mut(MEMORY_BYTES) {
                 let transfer = Transfer { offset_bytes: at, memory: 0..piece.len() };
@@ -171,7 +175,7 @@ impl File for DirectFile {
             return parts.iter_mut().try_for_each(|part| self.read_at(part.offset_bytes, part.buffer));
         }
         let lengths: Vec<usize> = parts.iter().map(|part| part.buffer.len()).collect();
-        self.with_ring(|ring| {
+        with_ring(|ring| {
             for batch in batches(&lengths) {
                 let transfers: Vec<Transfer> = batch
                     .iter()
@@ -208,7 +212,7 @@ impl File for DirectFile {
             check_alignment(*offset_bytes, data.len())?;
             self.allocate(offset_bytes + data.len() as u64);
         }
-        self.with_ring(|ring| {
+        with_ring(|ring| {
             for batch in batches(&lengths) {
                 let mut transfers = Vec::with_capacity(batch.len());
                 for (number, memory) in batch {

@@ -122,6 +122,24 @@ impl File for FaultyFile {
         }
     }
 
+    fn write_beside(&self, offset_bytes: u64, data: &[u8]) -> io::Result<bool> {
+        match self.strike(FaultCall::Write, offset_bytes, data.len() as u64)? {
+            Some(Strike::Lost) => Ok(true),
+            Some(Strike::Torn { kept_bytes }) => {
+                // Not in the units of direct transfers.
+                self.inner.write_at(offset_bytes, &data[..kept_bytes.min(data.len())])?;
+                Ok(true)
+            }
+            Some(Strike::Misdirected { offset_bytes: other }) => self.inner.write_beside(other, data),
+            Some(Strike::BitFlip { byte, mask }) => {
+                let mut flipped = data.to_vec();
+                Strike::flip(byte, mask, &mut flipped);
+                self.inner.write_beside(offset_bytes, &flipped)
+            }
+            _ => self.inner.write_beside(offset_bytes, data),
+        }
+    }
+
     fn sync_data(&self) -> io::Result<()> {
         match self.strike(FaultCall::Sync, 0, 0)? {
             Some(Strike::Lost) => Ok(()),

@@ -10,6 +10,7 @@ use ashlar_volume::{ErrorKind, VolumeError};
 use rustix::fs::{Advice, FallocateFlags, FlockOperation, SeekFrom};
 use rustix::io::{Errno, ReadWriteFlags};
 
+use super::beside::Beside;
 use super::direct::DirectFile;
 use super::{Directory, File, FileRole};
 use crate::options::DataCache;
@@ -79,7 +80,8 @@ impl Directory for RealDirectory {
             return Ok(Arc::new(DirectFile::open(&path)?));
         }
         let is_new_file_of_keys = role == FileRole::Keys && !path.try_exists()?;
-        let file = std::fs::File::options().read(true).write(true).create(true).truncate(false).open(path)?;
+        let file =
+            std::fs::File::options().read(true).write(true).create(true).truncate(false).open(&path)?;
         if is_new_file_of_keys {
             // Older pools get this file when they are opened; the others are made durable with the map's rename.
             self.handle.sync_all()?;
@@ -88,7 +90,11 @@ impl Directory for RealDirectory {
             // Read-ahead fills the cache with large folios, which make later 4 KiB writes seven times slower.
             rustix::fs::fadvise(&file, 0, None, Advice::Random)?;
         }
-        Ok(Arc::new(RealFile(file)))
+        let beside = match role {
+            FileRole::Journal => Beside::open(&self.path, &path, &file),
+            _ => None,
+        };
+        Ok(Arc::new(RealFile { file, beside }))
     }
 
     fn rename(&self, from: FileRole, to: FileRole) -> io::Result<()> {
@@ -110,25 +116,28 @@ impl Directory for RealDirectory {
 }
 
 #[derive(Debug)]
-struct RealFile(std::fs::File);
+struct RealFile {
+    file: std::fs::File,
+    beside: Option<Beside>,
+}
 
 impl File for RealFile {
     fn length_bytes(&self) -> io::Result<u64> {
-        Ok(self.0.metadata()?.len())
+        Ok(self.file.metadata()?.len())
     }
 
     fn set_length(&self, length_bytes: u64) -> io::Result<()> {
-        self.0.set_len(length_bytes)
+        self.file.set_len(length_bytes)
     }
 
     fn read_at(&self, offset_bytes: u64, buffer: &mut [u8]) -> io::Result<()> {
-        self.0.read_exact_at(buffer, offset_bytes)
+        self.file.read_exact_at(buffer, offset_bytes)
     }
 
     fn try_read_at(&self, offset_bytes: u64, buffer: &mut [u8]) -> io::Result<bool> {
         let wanted = buffer.len();
         let mut slices = [IoSliceMut::new(buffer)];
-        match rustix::io::preadv2(&self.0, &mut slices, offset_bytes, ReadWriteFlags::NOWAIT) {
+        match rustix::io::preadv2(&self.file, &mut slices, offset_bytes, ReadWriteFlags::NOWAIT) {
             Ok(read) => Ok(read == wanted),
             Err(Errno::AGAIN | Errno::OPNOTSUPP | Errno::INTR) => Ok(false),
             Err(errno) => Err(errno.into()),
@@ -136,19 +145,23 @@ impl File for RealFile {
     }
 
     fn write_at(&self, offset_bytes: u64, data: &[u8]) -> io::Result<()> {
-        self.0.write_all_at(data, offset_bytes)
+        self.file.write_all_at(data, offset_bytes)
+    }
+
+    fn write_beside(&self, offset_bytes: u64, data: &[u8]) -> io::Result<bool> {
+        self.beside.as_ref().map_or(Ok(false), |beside| beside.write_at(offset_bytes, data).map(|()| true))
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        self.0.sync_data()
+        self.file.sync_data()
     }
 
     fn punch_hole(&self, offset_bytes: u64, length_bytes: u64) -> io::Result<()> {
-        punch_hole(&self.0, offset_bytes, length_bytes)
+        punch_hole(&self.file, offset_bytes, length_bytes)
     }
 
     fn next_allocated(&self, from_bytes: u64, to_bytes: u64) -> io::Result<Option<Range<u64>>> {
-        next_allocated(&self.0, from_bytes, to_bytes)
+        next_allocated(&self.file, from_bytes, to_bytes)
     }
 }
 

@@ -39,7 +39,7 @@ pub(super) struct Transfer {
 #[derive(Clone)]
 struct Page([u8; ALIGNMENT_BYTES]);
 
-/// A ring and its memory.
+/// A ring and its memory. Only the thread that made it may [`run`](Self::run) it.
 pub(super) struct Ring {
     ring: ManuallyDrop<IoUring>,
     memory: ManuallyDrop<Box<[Page]>>,
@@ -50,7 +50,7 @@ pub(super) struct Ring {
 impl Ring {
     /// A ring with registered memory. An error: the kernel has no io_uring, or this process may not use it.
     pub(super) fn new() -> io::Result<Self> {
-        let ring = IoUring::new(TRANSFERS_MAX as u32)?;
+        let ring = make_ring()?;
         let mut memory = vec![Page([0; ALIGNMENT_BYTES]); MEMORY_BYTES / ALIGNMENT_BYTES].into_boxed_slice();
         let vector = libc::iovec { iov_base: memory.as_mut_ptr().cast(), iov_len: MEMORY_BYTES };
         // SAFETY: the memory belongs to the ring and outlives it: both are dropped together, the ring first, or leaked.
@@ -135,6 +135,13 @@ impl Ring {
         }
         Ok(results)
     }
+}
+
+/// A ring for the calling thread alone: what has ended is handed over when the thread waits for it, all at once, so that it is
+/// not woken for each transfer. Kernels before 6.1 do not know that, and get an ordinary one.
+fn make_ring() -> io::Result<IoUring> {
+    let own = IoUring::builder().setup_single_issuer().setup_defer_taskrun().build(TRANSFERS_MAX as u32);
+    own.or_else(|_| IoUring::new(TRANSFERS_MAX as u32))
 }
 
 impl Drop for Ring {

@@ -3,6 +3,7 @@
 //! What was written and not synced may, after a power cut, be there or not, piece by piece: a piece is
 //! 4096 bytes of the data file and 512 bytes of the others. Pieces are kept or lost independently of the order in
 //! which they were written, except that two writes to one piece never swap. The same seed loses the same pieces.
+//! On a disk that [shares syncs](SimulatedDisk::share_syncs) what was written beside is durable with the next sync of any file.
 //! These are the assumptions about the medium that `FORMAT.md` states.
 
 use std::collections::BTreeMap;
@@ -42,6 +43,7 @@ struct Disk {
     capacity_bytes: u64,
     sync_to_fail: Option<FileRole>,
     written_bytes: BTreeMap<FileRole, u64>,
+    shares_syncs: bool,
 }
 
 #[derive(Debug, Default, Clone)]
@@ -59,7 +61,7 @@ struct Image {
 
 #[derive(Debug, Clone)]
 enum Change {
-    Write { offset_bytes: u64, data: Vec<u8> },
+    Write { offset_bytes: u64, data: Vec<u8>, is_beside: bool },
     Punch { offset_bytes: u64, length_bytes: u64 },
     SetLength(u64),
 }
@@ -76,7 +78,13 @@ impl SimulatedDisk {
             capacity_bytes,
             sync_to_fail: None,
             written_bytes: BTreeMap::new(),
+            shares_syncs: false,
         })))
+    }
+
+    /// From now on the sync of one file also makes durable what was [written beside](File::write_beside) in others.
+    pub fn share_syncs(&self) {
+        self.0.lock().shares_syncs = true;
     }
 
     /// Another disk with the same content, durable and not. Its power is on, and nothing is planned for it.
@@ -91,6 +99,7 @@ impl SimulatedDisk {
             capacity_bytes: disk.capacity_bytes,
             sync_to_fail: None,
             written_bytes: BTreeMap::new(),
+            shares_syncs: disk.shares_syncs,
         })))
     }
 
@@ -172,7 +181,7 @@ impl Disk {
 
     fn change(&mut self, role: FileRole, change: Change) -> io::Result<()> {
         let has_power = self.step()?;
-        if let Change::Write { offset_bytes, data } = &change {
+        if let Change::Write { offset_bytes, data, .. } = &change {
             let new_pages = self.file(role)?.now.missing_pages(*offset_bytes, data.len() as u64);
             if self.allocated_bytes() + new_pages * PAGE_BYTES > self.capacity_bytes {
                 return Err(io::Error::from(io::ErrorKind::StorageFull));
@@ -200,7 +209,7 @@ impl Contents {
         };
         for change in self.unsynced.drain(..) {
             match change {
-                Change::Write { offset_bytes, data } => {
+                Change::Write { offset_bytes, data, .. } => {
                     for piece in pieces(offset_bytes, data.len() as u64, piece_bytes) {
                         if survives() {
                             let from = (piece.start - offset_bytes) as usize;
@@ -231,6 +240,14 @@ impl Contents {
             self.durable.apply(&change);
         }
     }
+
+    /// The sync of another file.
+    fn sync_beside(&mut self) {
+        let is_beside = |change: &mut Change| matches!(change, Change::Write { is_beside: true, .. });
+        for change in self.unsynced.extract_if(.., is_beside) {
+            self.durable.apply(&change);
+        }
+    }
 }
 
 /// Cuts a range at multiples of `piece_bytes`.
@@ -249,7 +266,7 @@ fn pieces(offset_bytes: u64, length_bytes: u64, piece_bytes: u64) -> impl Iterat
 impl Image {
     fn apply(&mut self, change: &Change) {
         match change {
-            Change::Write { offset_bytes, data } => self.write(*offset_bytes, data),
+            Change::Write { offset_bytes, data, .. } => self.write(*offset_bytes, data),
             Change::Punch { offset_bytes, length_bytes } => self.punch(*offset_bytes, *length_bytes),
             Change::SetLength(length_bytes) => self.set_length(*length_bytes),
         }
@@ -379,7 +396,15 @@ impl File for SimulatedFile {
     }
 
     fn write_at(&self, offset_bytes: u64, data: &[u8]) -> io::Result<()> {
-        self.change(Change::Write { offset_bytes, data: data.to_vec() })
+        self.change(Change::Write { offset_bytes, data: data.to_vec(), is_beside: false })
+    }
+
+    fn write_beside(&self, offset_bytes: u64, data: &[u8]) -> io::Result<bool> {
+        if !self.disk.0.lock().shares_syncs {
+            return Ok(false);
+        }
+        self.change(Change::Write { offset_bytes, data: data.to_vec(), is_beside: true })?;
+        Ok(true)
     }
 
     fn sync_data(&self) -> io::Result<()> {
@@ -392,6 +417,9 @@ impl File for SimulatedFile {
             return Err(io::Error::other("simulated failure of a sync"));
         }
         disk.file(self.role)?.sync();
+        if disk.shares_syncs {
+            disk.files.values_mut().for_each(Contents::sync_beside);
+        }
         Ok(())
     }
 

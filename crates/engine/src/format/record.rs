@@ -28,6 +28,34 @@ pub(crate) struct RecordHeader {
     pub(crate) generation: u64,
     /// Its place in the order of all commits; without gaps within a generation.
     pub(crate) sequence: u64,
+    /// What has to hold for it to count.
+    pub(crate) proof: Proof,
+}
+
+/// When a record counts that is the last one of the journal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Proof {
+    /// If it checks: the data was durable before it was written.
+    Itself,
+    /// If it checks and the data file holds the blocks that it maps: it was written beside them.
+    Blocks,
+}
+
+impl Proof {
+    const fn flags(self) -> u32 {
+        match self {
+            Self::Itself => 0,
+            Self::Blocks => 1,
+        }
+    }
+
+    const fn from_flags(flags: u32) -> Option<Self> {
+        match flags {
+            0 => Some(Self::Itself),
+            1 => Some(Self::Blocks),
+            _ => None,
+        }
+    }
 }
 
 impl RecordHeader {
@@ -38,12 +66,12 @@ impl RecordHeader {
 }
 
 /// A whole record, padded with zeroes.
-pub(crate) fn encode_record(generation: u64, sequence: u64, payload: &[u8]) -> Vec<u8> {
+pub(crate) fn encode_record(generation: u64, sequence: u64, proof: Proof, payload: &[u8]) -> Vec<u8> {
     let mut out = Writer::new();
     out.bytes(&MAGIC);
     out.u32(0); // the checksum, below
     out.u32(payload.len() as u32);
-    out.u32(0); // flags: none yet
+    out.u32(proof.flags());
     out.u64(generation);
     out.u64(sequence);
     out.bytes(&[0; 32]); // reserved
@@ -63,9 +91,9 @@ pub(crate) fn decode_record_header(bytes: &[u8; RECORD_HEADER_BYTES]) -> Option<
     }
     let crc = input.u32().ok()?;
     let payload_bytes = input.u32().ok()?;
-    input.zeroes(4).ok()?;
-    let header =
-        RecordHeader { crc, payload_bytes, generation: input.u64().ok()?, sequence: input.u64().ok()? };
+    let proof = Proof::from_flags(input.u32().ok()?)?;
+    let (generation, sequence) = (input.u64().ok()?, input.u64().ok()?);
+    let header = RecordHeader { crc, payload_bytes, generation, sequence, proof };
     input.zeroes(32).ok()?;
     Some(header)
 }

@@ -52,11 +52,11 @@ fn delta() -> Delta {
 /// When this fails, the format has changed: pools in the field no longer open. Raise `FORMAT_VERSION`, say in
 /// `FORMAT.md` what is new, and read the old version too.
 #[test]
-fn the_bytes_of_format_2_do_not_change() {
+fn the_bytes_of_format_3_do_not_change() {
     assert_eq!(
         hex(&superblock().encode()),
-        "4153484c4152504c0200000001000000000001000010000002010000000000000403000000000000\
-         060500000000000000008000000000000a09080783a52ffd"
+        "4153484c4152504c0300000001000000000001000010000002010000000000000403000000000000\
+         060500000000000000008000000000000a09080729514159"
     );
     assert_eq!(
         hex(&NameRecord { size_bytes: 0x10_0000, layer: LayerId(5) }.encode()),
@@ -104,13 +104,20 @@ fn the_bytes_of_format_2_do_not_change() {
     let page = encode_checksums(&sums);
     assert_eq!((page.len(), hex(&page[..12])), (3840, "000000000403020100000000".to_owned()));
     assert_eq!(*decode_checksums(&page).unwrap(), sums);
-    let record = encode_record(0x0102, 0x0304, b"payload");
+    let record = encode_record(0x0102, 0x0304, Proof::Itself, b"payload");
     assert_eq!(record.len(), 4096);
     assert_eq!(
         hex(&record[..72]),
         "414a5231d61c200c0700000000000000020100000000000004030000000000000000000000000000\
          0000000000000000000000000000000000000000000000007061796c6f616400"
     );
+    let record = encode_record(0x0102, 0x0304, Proof::Blocks, b"payload");
+    assert_eq!(hex(&record[12..16]), "01000000");
+    let header = |bytes: &[u8]| decode_record_header(bytes.first_chunk().unwrap());
+    assert_eq!(header(&record).unwrap().proof, Proof::Blocks);
+    let mut unknown = record;
+    unknown[12] = 2;
+    assert_eq!(header(&unknown), None);
     // The check value that the catalogue of CRC algorithms gives for CRC-32/ISCSI.
     assert_eq!(crc32c(b"123456789"), 0xe306_9283);
 }
@@ -128,13 +135,18 @@ fn what_is_encoded_is_decoded() {
 #[test]
 fn other_versions_and_reserved_fields_are_refused_with_a_reason() {
     let mut newer = superblock().encode();
-    for (version, text) in [(3, "format 3"), (1, "copy its disks into a new one")] {
+    for (version, text) in [(4, "format 4"), (1, "copy its disks into a new one")] {
         newer[8] = version;
         let error = Superblock::decode(&newer).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Corrupt);
         assert!(error.to_string().contains(text), "{error}");
     }
-    newer[8] = 2;
+    let mut older = superblock().encode();
+    older[8] = 2;
+    let (fields, crc) = older.split_last_chunk_mut::<4>().unwrap();
+    *crc = crc32c(fields).to_le_bytes();
+    assert_eq!(Superblock::decode(&older).unwrap(), superblock());
+    newer[8] = 3;
     newer[30] ^= 1;
     assert!(Superblock::decode(&newer).unwrap_err().to_string().contains("checksum"));
 

@@ -47,7 +47,7 @@ fn a_torn_record_ends_the_journal_and_hides_nothing_before_it() {
             journal.append(&payload).unwrap_err();
         }
         disk.restart(seed, Survival::Some);
-        let tail = Journal::read_tail(&*file, SEGMENT_BYTES, 7, applied).unwrap();
+        let tail = Journal::read_tail(&*file, SEGMENT_BYTES, 7, applied, |_| Ok(false)).unwrap();
         if tail.delta == acknowledged {
             lost += 1;
             continue;
@@ -66,7 +66,9 @@ fn records_of_another_generation_do_not_count() {
     Journal::prepare(&*file, SEGMENT_BYTES).unwrap();
     let (delta, payload) = payload(&SeededRandom::new(1), 1);
     Journal::new(Arc::clone(&file), SEGMENT_BYTES, 7, 0).append(&payload).unwrap();
-    let read = |generation, applied| Journal::read_tail(&*file, SEGMENT_BYTES, generation, applied).unwrap();
+    let read = |generation, applied| {
+        Journal::read_tail(&*file, SEGMENT_BYTES, generation, applied, |_| Ok(false)).unwrap()
+    };
     assert_eq!((read(7, 0).delta, read(7, 0).records), (delta, 1));
     assert_eq!(read(8, 0).records, 0, "of an older opening");
     assert_eq!(read(7, 1).records, 0, "in the checkpoint already");
@@ -78,6 +80,33 @@ fn a_journal_that_is_too_short_is_corrupt() {
     let file = disk.open(FileRole::Journal).unwrap();
     Journal::prepare(&*file, SEGMENT_BYTES).unwrap();
     file.set_length(SEGMENT_BYTES).unwrap();
-    let error = Journal::read_tail(&*file, SEGMENT_BYTES, 0, 0).unwrap_err();
+    let error = Journal::read_tail(&*file, SEGMENT_BYTES, 0, 0, |_| Ok(false)).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Corrupt);
+}
+
+/// A record beside the data counts if its blocks are there, or if another one follows it: that was written after both were
+/// durable.
+#[test]
+fn a_record_that_needs_its_blocks_counts_only_with_them() {
+    let disk = SimulatedDisk::new(1 << 30);
+    disk.share_syncs();
+    let (file, data) = (disk.open(FileRole::Journal).unwrap(), disk.open(FileRole::Data).unwrap());
+    Journal::prepare(&*file, SEGMENT_BYTES).unwrap();
+    let random = SeededRandom::new(1);
+    let mut journal = Journal::new(Arc::clone(&file), SEGMENT_BYTES, 7, 0);
+    journal.append(&payload(&random, 1).1).unwrap();
+    assert!(journal.append_beside(&payload(&random, 2).1, || data.sync_data()).unwrap());
+    let records = |holds: bool| {
+        let tail = Journal::read_tail(&*file, SEGMENT_BYTES, 7, 0, |_| Ok(holds)).unwrap();
+        (tail.records, tail.is_proven_by_blocks)
+    };
+    disk.restart(1, Survival::Nothing);
+    assert_eq!((records(true), records(false)), ((2, true), (1, false)), "the data's sync was the record's");
+    journal.append(&[]).unwrap();
+    assert_eq!((records(true), records(false)), ((3, false), (3, false)));
+    let error =
+        journal.append_beside(&payload(&random, 4).1, || Err(io::Error::other("no power"))).unwrap_err();
+    assert_eq!(error.to_string(), "no power");
+    assert_eq!(records(true), (3, false), "what failed is taken back");
+    journal.append(&[]).unwrap_err();
 }

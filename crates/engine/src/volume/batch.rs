@@ -1,12 +1,14 @@
 //! Several reads or writes at a time, for a medium that is at its best with many. What is simple goes together: whole blocks,
-//! one run of them, in a leaf that is in memory; a write also only over blocks that the top layer holds. Everything else
-//! takes the ordinary way, one after the other.
+//! one run of them, in a leaf that is in memory; a write over blocks that the top layer holds, or over blocks of which it holds
+//! none. Everything else takes the ordinary way, one after the other.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use ashlar_volume::{BLOCK_BYTES, BatchRead, BatchWrite, VolumeError};
 use parking_lot::RwLockReadGuard;
 
+use super::change::{Target, note_checksums, place_among};
+use super::read::run_part;
 use super::{OpenVolume, Piece, Shape, leaf_pieces};
 use crate::blocks::Span;
 use crate::file::Part;
@@ -55,6 +57,14 @@ impl OpenVolume {
 
     pub(crate) fn write_batch(&self, writes: &[BatchWrite<'_>]) -> Vec<Result<(), VolumeError>> {
         let mut results: Vec<Option<Result<(), VolumeError>>> = writes.iter().map(|_| None).collect();
+        self.overwrite_batch(writes, &mut results);
+        self.write_new_batch(writes, &mut results);
+        let rest = results.into_iter().zip(writes);
+        rest.map(|(done, write)| done.unwrap_or_else(|| self.write(write.offset_bytes, write.data))).collect()
+    }
+
+    /// Carries out those writes that are simple and in place.
+    fn overwrite_batch(&self, writes: &[BatchWrite<'_>], results: &mut [Option<Result<(), VolumeError>>]) {
         if let Ok(shape) = self.shape_for_change()
             && !self.is_read_only
         {
@@ -91,8 +101,76 @@ impl OpenVolume {
                 });
             }
         }
-        let rest = results.into_iter().zip(writes);
-        rest.map(|(done, write)| done.unwrap_or_else(|| self.write(write.offset_bytes, write.data))).collect()
+    }
+
+    /// Carries out those writes that are simple and for blocks that the top layer lacks, leaf by leaf. What fails is tried
+    /// again on the ordinary way, which tells the one whom the error concerns.
+    fn write_new_batch(&self, writes: &[BatchWrite<'_>], results: &mut [Option<Result<(), VolumeError>>]) {
+        let mut leaves: BTreeMap<LeafIndex, Vec<(usize, Piece)>> = BTreeMap::new();
+        for (number, write) in writes.iter().enumerate().filter(|(number, _)| results[*number].is_none()) {
+            if let Some(piece) = self.simple_piece(write.offset_bytes, write.data.len()) {
+                leaves.entry(piece.leaf).or_default().push((number, piece));
+            }
+        }
+        for (index, pieces) in leaves.into_iter().filter(|(_, pieces)| pieces.len() > 1) {
+            let wanted: Vec<_> =
+                pieces.iter().map(|(number, piece)| (*number, *piece, writes[*number].data)).collect();
+            for number in self.write_new_together(index, &wanted).unwrap_or_default() {
+                results[number] = Some(self.core.commit_if_large());
+            }
+        }
+    }
+
+    /// Writes blocks of one leaf that the top layer lacks, all at once; answers which of the writes were carried out.
+    fn write_new_together(
+        &self,
+        index: LeafIndex,
+        wanted: &[(usize, Piece, &[u8])],
+    ) -> Result<Vec<usize>, VolumeError> {
+        if self.is_read_only {
+            return Ok(Vec::new());
+        }
+        let shape = self.shape_for_change()?;
+        let slot = shape.slot(index);
+        slot.mark_used();
+        let mut guard = slot.leaf.write();
+        let leaf = self.load(&shape, index, &mut guard)?;
+        let mut masks: BTreeMap<u16, u16> = BTreeMap::new();
+        let mut chosen = Vec::new();
+        for (number, piece, bytes) in wanted {
+            let taken = |slot: u16| leaf.owned_blocks(slot) | masks.get(&slot).copied().unwrap_or(0);
+            if piece.slots().all(|slot| piece.mask(slot) & taken(slot) == 0) {
+                piece.slots().for_each(|slot| *masks.entry(slot).or_default() |= piece.mask(slot));
+                chosen.push((*number, *piece, *bytes));
+            }
+        }
+        if chosen.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut targets = self.choose_targets(leaf, masks.into_iter())?;
+        if let Err(error) = self.fill_targets(&mut targets, &chosen) {
+            self.give_back(&targets);
+            return Err(self.core.failed_change(&format!("write `{}`", self.name), error));
+        }
+        self.publish_targets(&shape, leaf, index, &targets);
+        Ok(chosen.into_iter().map(|(number, _, _)| number).collect())
+    }
+
+    /// Writes the pieces to their targets, and notes the checksums.
+    fn fill_targets(&self, targets: &mut [Target], chosen: &[(usize, Piece, &[u8])]) -> std::io::Result<()> {
+        let mut spans = Vec::new();
+        for (_, piece, bytes) in chosen {
+            for run in runs(piece.first_block(), piece.end_block(), |block| place_among(targets, block)) {
+                let Place::At(offset_bytes) = run.place else { continue };
+                spans.push((run.first, piece.span(run.first, offset_bytes), &bytes[run_part(run, *piece).0]));
+            }
+        }
+        let sums =
+            self.core.write_new_parts(self.cipher(), spans.iter().map(|(_, span, bytes)| (*span, *bytes)))?;
+        for ((first, _, _), sums) in spans.iter().zip(sums) {
+            note_checksums(targets, *first, sums);
+        }
+        Ok(())
     }
 
     /// The range as a piece of one leaf, if it is one and of whole blocks.

@@ -5,12 +5,12 @@ use ashlar_volume::{BLOCK_BYTES, VolumeError};
 use super::block::Refusal;
 use super::read::run_part;
 use super::{OpenVolume, Piece, Shape, leaf_pieces};
-use crate::format::{BLOCKS_PER_CHUNK, CHUNK_BYTES, ChunkChecksums, ChunkNumber, Fragment};
+use crate::format::{BLOCKS_PER_CHUNK, CHUNK_BYTES, ChunkChecksums, ChunkNumber, Fragment, LeafIndex};
 use crate::leaf::{BlockInLeaf, Place, ResolvedLeaf, Run, place_in, runs};
 
 /// Where the top layer will hold blocks of a chunk that it does not hold yet.
 #[derive(Debug, Clone, Copy)]
-struct Target {
+pub(super) struct Target {
     slot: u16,
     /// The blocks.
     mask: u16,
@@ -19,6 +19,29 @@ struct Target {
     is_new: bool,
     /// Of the blocks, once they are written.
     checksums: ChunkChecksums,
+}
+
+/// Where a block of a leaf will be that the top layer lacks.
+pub(super) fn place_among(targets: &[Target], block: BlockInLeaf) -> Place {
+    let slot = (block / BLOCKS_PER_CHUNK) as u16;
+    match targets.binary_search_by_key(&slot, |target| target.slot) {
+        Ok(at) => place_in(targets[at].chunk, block),
+        Err(_) => Place::Hole,
+    }
+}
+
+/// Notes the checksums of blocks that follow each other.
+pub(super) fn note_checksums(
+    targets: &mut [Target],
+    first: BlockInLeaf,
+    sums: impl IntoIterator<Item = u32>,
+) {
+    for (block, sum) in (first..).zip(sums) {
+        let slot = (block / BLOCKS_PER_CHUNK) as u16;
+        if let Ok(at) = targets.binary_search_by_key(&slot, |target| target.slot) {
+            targets[at].checksums.set(block % BLOCKS_PER_CHUNK, sum);
+        }
+    }
 }
 
 impl OpenVolume {
@@ -91,42 +114,53 @@ impl OpenVolume {
         piece: Piece,
         from: &[u8],
     ) -> Result<(), Refusal> {
-        let mut targets = self.choose_targets(leaf, piece)?;
+        let slots = piece.slots().map(|slot| (slot, piece.mask(slot) & !leaf.owned_blocks(slot)));
+        let mut targets = self.choose_targets(leaf, slots)?;
         if let Err(error) = self.write_targets(leaf, &mut targets, piece, from) {
             self.give_back(&targets);
             return Err(error);
         }
+        self.publish_targets(shape, leaf, piece.leaf, &targets);
+        Ok(())
+    }
+
+    /// Puts blocks that were written into the map.
+    pub(super) fn publish_targets(
+        &self,
+        shape: &Shape,
+        leaf: &mut ResolvedLeaf,
+        index: LeafIndex,
+        targets: &[Target],
+    ) {
         let mut state = self.core.state.write();
-        for target in &targets {
+        for target in targets {
             leaf.own(target.slot, target.chunk, target.mask);
             if target.is_new {
                 state.allocate(target.chunk);
             }
             state.pending.put_checksums(target.chunk, &target.checksums);
-            state.pending.put_chunk(shape.top(), piece.leaf.chunk(target.slot), leaf.top_entry(target.slot));
+            state.pending.put_chunk(shape.top(), index.chunk(target.slot), leaf.top_entry(target.slot));
             state.adjust_held(shape.top(), u64::from(target.mask.count_ones()), 0);
         }
         self.core.note_pending(&state);
         drop(state);
-        for target in &targets {
+        for target in targets {
             self.core.publish_checksums(target.chunk, &target.checksums);
             self.core.damage.forget_blocks(&self.core, target.chunk, target.mask);
         }
-        Ok(())
     }
 
-    /// Finds a place for each block that the top layer lacks: in a chunk that it has for the same chunk of the
-    /// volume, or in a new one. New ones follow each other where they can.
-    fn choose_targets(&self, leaf: &ResolvedLeaf, piece: Piece) -> Result<Vec<Target>, VolumeError> {
+    /// Finds a place for blocks that the top layer lacks, by ascending slots: in a chunk that it has for the same chunk of
+    /// the volume, or in a new one. New ones follow each other where they can.
+    pub(super) fn choose_targets(
+        &self,
+        leaf: &ResolvedLeaf,
+        slots: impl Iterator<Item = (u16, u16)>,
+    ) -> Result<Vec<Target>, VolumeError> {
         let mut targets = Vec::new();
         let mut new_blocks = 0;
         let mut state = self.core.state.write();
-        for slot in piece.first_block() / BLOCKS_PER_CHUNK..piece.end_block().div_ceil(BLOCKS_PER_CHUNK) {
-            let slot = slot as u16;
-            let mask = piece.mask(slot) & !leaf.owned_blocks(slot);
-            if mask == 0 {
-                continue;
-            }
+        for (slot, mask) in slots.filter(|(_, mask)| *mask != 0) {
             new_blocks += u64::from(mask.count_ones());
             let own =
                 leaf.owned_chunks(slot).find(|chunk| state.allocator.unusable_blocks(*chunk) & mask == 0);
@@ -169,11 +203,7 @@ impl OpenVolume {
                 self.overwrite_run(run, part, &bytes[within])?;
             }
             let new = |block: BlockInLeaf| {
-                let slot = (block / BLOCKS_PER_CHUNK) as u16;
-                match targets.binary_search_by_key(&slot, |target| target.slot) {
-                    Ok(at) if !leaf.is_owned(block) => place_in(targets[at].chunk, block),
-                    _ => Place::Hole,
-                }
+                if leaf.is_owned(block) { Place::Hole } else { place_among(targets, block) }
             };
             let new_runs: Vec<_> = runs(part.first_block(), part.end_block(), new).collect();
             for run in new_runs {
@@ -199,12 +229,7 @@ impl OpenVolume {
         let Place::At(offset_bytes) = run.place else { return Ok(()) };
         let written = self.core.write_new_blocks(self.cipher(), part.span(run.first, offset_bytes), bytes);
         let sums = written.map_err(|error| self.change_error(error))?;
-        for (block, sum) in (run.first..).zip(sums) {
-            let slot = (block / BLOCKS_PER_CHUNK) as u16;
-            if let Ok(at) = targets.binary_search_by_key(&slot, |target| target.slot) {
-                targets[at].checksums.set(block % BLOCKS_PER_CHUNK, sum);
-            }
-        }
+        note_checksums(targets, run.first, sums);
         Ok(())
     }
 
@@ -222,7 +247,7 @@ impl OpenVolume {
     }
 
     /// Nothing refers to the targets: what was written there goes.
-    fn give_back(&self, targets: &[Target]) {
+    pub(super) fn give_back(&self, targets: &[Target]) {
         for target in targets {
             if target.is_new {
                 self.core.state.write().allocator.chunk_is_free(target.chunk);
@@ -238,6 +263,12 @@ impl OpenVolume {
 }
 
 impl Piece {
+    /// The chunks that the piece touches.
+    pub(super) fn slots(&self) -> impl Iterator<Item = u16> + use<> {
+        (self.first_block() / BLOCKS_PER_CHUNK..self.end_block().div_ceil(BLOCKS_PER_CHUNK))
+            .map(|slot| slot as u16)
+    }
+
     /// The blocks of a chunk that the piece touches.
     pub(super) fn mask(&self, slot: u16) -> u16 {
         mask_of(slot, self.first_block(), self.end_block())

@@ -203,9 +203,12 @@ fn cut_everywhere(template: &SimulatedDisk, history: &[Operation]) -> bool {
     true
 }
 
-/// All histories whose first operation is in `firsts`.
-fn enumerate(firsts: &[Operation]) {
+/// All histories whose first operation is in `firsts`, on a disk whose syncs are for one file or for all.
+fn enumerate(firsts: &[Operation], shares_syncs: bool) {
     let template = SimulatedDisk::new(1 << 40);
+    if shares_syncs {
+        template.share_syncs();
+    }
     let pool = Pool::open_in(Arc::new(template.clone()), options()).unwrap();
     pool.create_volume(&volume(), MIB_BYTES).unwrap();
     drop(pool);
@@ -225,19 +228,32 @@ fn enumerate(firsts: &[Operation]) {
     assert!(histories.len() > 100 * firsts.len(), "{} histories", histories.len());
 }
 
+const WRITES: [Operation; 2] = [Operation::WriteFirst, Operation::WriteSecond];
+const OTHERS: [Operation; 6] = [
+    Operation::Flush,
+    Operation::DiscardFirst,
+    Operation::Snapshot,
+    Operation::Background,
+    Operation::RollBack,
+    Operation::DeleteSnapshot,
+];
+
 #[test]
 fn histories_that_begin_with_a_write_survive_every_cut() {
-    enumerate(&[Operation::WriteFirst, Operation::WriteSecond]);
+    enumerate(&WRITES, false);
+}
+
+#[test]
+fn histories_that_begin_with_a_write_survive_every_cut_where_syncs_are_shared() {
+    enumerate(&WRITES, true);
 }
 
 #[test]
 fn histories_that_begin_otherwise_survive_every_cut() {
-    enumerate(&[
-        Operation::Flush,
-        Operation::DiscardFirst,
-        Operation::Snapshot,
-        Operation::Background,
-        Operation::RollBack,
-        Operation::DeleteSnapshot,
-    ]);
+    enumerate(&OTHERS, false);
+}
+
+#[test]
+fn histories_that_begin_otherwise_survive_every_cut_where_syncs_are_shared() {
+    enumerate(&OTHERS, true);
 }

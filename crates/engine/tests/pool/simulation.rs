@@ -73,10 +73,14 @@ impl History {
             key_wrapper: Some(Arc::new(master_key.clone())),
             ..PoolOptions::default()
         };
+        let disk = SimulatedDisk::new(capacity_bytes);
+        if random.below(2) == 0 {
+            disk.share_syncs();
+        }
         Self {
             random,
             master_key,
-            disk: SimulatedDisk::new(capacity_bytes),
+            disk,
             options,
             pool: None,
             devices: BTreeMap::new(),

@@ -6,16 +6,16 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use super::{Limiter, Pace};
-use crate::{BlockDevice, Extent, ReadAttempt, VolumeError, ZeroMode};
+use crate::{BatchRead, BatchWrite, BlockDevice, Extent, ReadAttempt, VolumeError, ZeroMode};
 
-/// Reads that took their turn and then had to be left to a thread that may wait. More than sessions can have in
+/// Reads and writes that took their turn and then had to be left to a thread that may wait. More than sessions can have in
 /// flight; beyond, what a session that went away left behind is forgotten.
 const PAID_MAX: usize = 4096;
 
 /// A device whose requests wait for their turn.
 ///
-/// The wait is on the thread that calls [`try_read`](BlockDevice::try_read) or [`write`](BlockDevice::write), so a
-/// disk that is used up holds up its own sessions and no shared worker.
+/// The wait is on the thread that calls [`try_read`](BlockDevice::try_read), [`write`](BlockDevice::write) or
+/// [`await_turn`](BlockDevice::await_turn), so a disk that is used up holds up its own sessions and no shared worker.
 pub struct LimitedDevice {
     inner: Arc<dyn BlockDevice>,
     limiter: Arc<Limiter>,
@@ -35,6 +35,12 @@ impl LimitedDevice {
         let turn_ns = self.limiter.reserve(length_bytes, now_ns);
         if turn_ns > now_ns {
             self.pace.wait_until(turn_ns);
+        }
+    }
+
+    fn take_turn_unless_paid(&self, offset_bytes: u64, length: usize) {
+        if !self.was_paid((offset_bytes, length)) {
+            self.take_turn(length as u64);
         }
     }
 
@@ -67,9 +73,7 @@ impl BlockDevice for LimitedDevice {
     }
 
     fn read(&self, offset_bytes: u64, buffer: &mut [u8]) -> Result<(), VolumeError> {
-        if !self.was_paid((offset_bytes, buffer.len())) {
-            self.take_turn(buffer.len() as u64);
-        }
+        self.take_turn_unless_paid(offset_bytes, buffer.len());
         self.inner.read(offset_bytes, buffer)
     }
 
@@ -83,8 +87,27 @@ impl BlockDevice for LimitedDevice {
         Ok(attempt)
     }
 
+    fn prefers_batches(&self) -> bool {
+        self.inner.prefers_batches()
+    }
+
+    fn await_turn(&self, offset_bytes: u64, length_bytes: u64) {
+        self.take_turn(length_bytes);
+        self.note_paid((offset_bytes, length_bytes as usize));
+    }
+
+    fn read_batch(&self, reads: &mut [BatchRead<'_>]) -> Vec<Result<(), VolumeError>> {
+        reads.iter().for_each(|read| self.take_turn_unless_paid(read.offset_bytes, read.buffer.len()));
+        self.inner.read_batch(reads)
+    }
+
+    fn write_batch(&self, writes: &[BatchWrite<'_>]) -> Vec<Result<(), VolumeError>> {
+        writes.iter().for_each(|write| self.take_turn_unless_paid(write.offset_bytes, write.data.len()));
+        self.inner.write_batch(writes)
+    }
+
     fn write(&self, offset_bytes: u64, data: &[u8]) -> Result<(), VolumeError> {
-        self.take_turn(data.len() as u64);
+        self.take_turn_unless_paid(offset_bytes, data.len());
         self.inner.write(offset_bytes, data)
     }
 

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::*;
 use crate::model::ModelStore;
-use crate::{BlockDevice, ReadAttempt, VolumeError, VolumeStore as _};
+use crate::{BatchRead, BatchWrite, BlockDevice, ReadAttempt, VolumeError, VolumeStore as _};
 
 const MIB: u64 = 1 << 20;
 
@@ -126,6 +126,9 @@ impl BlockDevice for Cold {
     fn try_read(&self, _: u64, _: &mut [u8]) -> Result<ReadAttempt, VolumeError> {
         Ok(ReadAttempt::WouldWait)
     }
+    fn prefers_batches(&self) -> bool {
+        true
+    }
     fn write(&self, offset_bytes: u64, data: &[u8]) -> Result<(), VolumeError> {
         self.0.write(offset_bytes, data)
     }
@@ -158,6 +161,38 @@ fn a_read_that_is_passed_on_does_not_wait_again() {
     // A read that nobody tried before takes its own turn.
     let before_ns = rig.pace.now_ns();
     cold.read(0, &mut buffer).unwrap();
+    assert!(rig.pace.now_ns() > before_ns);
+}
+
+#[test]
+fn what_goes_in_a_batch_takes_its_turn_before() {
+    let rig = rig(steady(speed(1_000, 100)));
+    let cold = LimitedDevice::new(Arc::new(Cold(rig.volume.clone())), rig.limiter.clone(), rig.pace.clone());
+    assert!(cold.prefers_batches());
+    let (data, mut buffers) = ([7; 4096], [[0; 4096]; 4]);
+    for _ in 0..125 {
+        let offsets = (0..4).map(|at| at * 4096);
+        let writes: Vec<_> =
+            offsets.clone().map(|offset_bytes| BatchWrite { offset_bytes, data: &data }).collect();
+        writes.iter().for_each(|write| cold.await_turn(write.offset_bytes, 4096));
+        let mut reads: Vec<_> = offsets
+            .zip(&mut buffers)
+            .map(|(offset_bytes, buffer)| BatchRead { offset_bytes, buffer })
+            .collect();
+        for read in &mut reads {
+            assert_eq!(cold.try_read(read.offset_bytes, read.buffer).unwrap(), ReadAttempt::WouldWait);
+        }
+        let before_ns = rig.pace.now_ns();
+        assert!(
+            cold.write_batch(&writes).into_iter().chain(cold.read_batch(&mut reads)).all(|done| done.is_ok())
+        );
+        assert_eq!(rig.pace.now_ns(), before_ns, "the worker's thread never waits for a turn");
+    }
+    assert_eq!(buffers, [data; 4]);
+    assert_near(rig.pace.now_ns() / 1_000_000, 1_000);
+    // A batch that nobody announced takes its turns itself.
+    let before_ns = rig.pace.now_ns();
+    cold.write_batch(&[BatchWrite { offset_bytes: 0, data: &data }]).remove(0).unwrap();
     assert!(rig.pace.now_ns() > before_ns);
 }
 

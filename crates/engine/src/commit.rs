@@ -8,7 +8,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use ashlar_volume::VolumeError;
+use ashlar_volume::{BLOCK_BYTES, VolumeError};
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use crate::checksums::PageState;
@@ -118,6 +118,13 @@ impl Core {
     fn commit_beside(&self, delta: &Delta) -> Result<bool, VolumeError> {
         if !delta.is_first_writes(FIRST_WRITE_CHUNKS_MAX) || !self.dirt.is_little() {
             return Ok(false);
+        }
+        // The medium works on the blocks while the record is written.
+        for (chunk, checksums) in &delta.checksums {
+            for (first, count) in checksums.runs() {
+                let offset_bytes = chunk.offset_bytes() + first * BLOCK_BYTES;
+                self.data.begin_write_back(offset_bytes, count * BLOCK_BYTES);
+            }
         }
         let payload = encode_delta(delta);
         let mut journal = self.journal.lock();

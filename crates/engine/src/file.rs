@@ -112,6 +112,11 @@ pub trait File: Send + Sync + fmt::Debug {
         Ok(false)
     }
 
+    /// Lets the system begin to write a range out of its cache, where it has one. A hint: nothing is waited for.
+    fn begin_write_back(&self, offset_bytes: u64, length_bytes: u64) {
+        let _ = (offset_bytes, length_bytes);
+    }
+
     /// Makes everything durable that was written before, with the length.
     fn sync_data(&self) -> io::Result<()>;
 

@@ -122,6 +122,10 @@ impl File for FaultyFile {
         }
     }
 
+    fn begin_write_back(&self, offset_bytes: u64, length_bytes: u64) {
+        self.inner.begin_write_back(offset_bytes, length_bytes);
+    }
+
     fn write_beside(&self, offset_bytes: u64, data: &[u8]) -> io::Result<bool> {
         match self.strike(FaultCall::Write, offset_bytes, data.len() as u64)? {
             Some(Strike::Lost) => Ok(true),

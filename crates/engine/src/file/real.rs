@@ -1,6 +1,7 @@
 //! Files of the operating system.
 
 use std::io::{self, IoSliceMut};
+use std::num::NonZeroU64;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
@@ -146,6 +147,14 @@ impl File for RealFile {
 
     fn write_at(&self, offset_bytes: u64, data: &[u8]) -> io::Result<()> {
         self.file.write_all_at(data, offset_bytes)
+    }
+
+    fn begin_write_back(&self, offset_bytes: u64, length_bytes: u64) {
+        // What is said not to be needed is written back at once, but only whole pages are let go of. Without its first and
+        // last byte no block of its own is one, and those in between are being written, which keeps them.
+        if let Some(inner_bytes) = NonZeroU64::new(length_bytes.saturating_sub(2)) {
+            let _ = rustix::fs::fadvise(&self.file, offset_bytes + 1, Some(inner_bytes), Advice::DontNeed);
+        }
     }
 
     fn write_beside(&self, offset_bytes: u64, data: &[u8]) -> io::Result<bool> {

@@ -75,6 +75,19 @@ impl ChunkChecksums {
             .map(|block| (block, self.sums[block as usize]))
     }
 
+    /// Runs of blocks that have one: where each begins, and how many it has.
+    pub(crate) fn runs(&self) -> impl Iterator<Item = (u64, u64)> + use<> {
+        let mut rest = u32::from(self.mask);
+        std::iter::from_fn(move || {
+            (rest != 0).then(|| {
+                let first = rest.trailing_zeros();
+                let count = (rest >> first).trailing_ones();
+                rest &= !(((1 << count) - 1) << first);
+                (u64::from(first), u64::from(count))
+            })
+        })
+    }
+
     pub(super) fn encode(&self, out: &mut Writer) {
         out.u16(self.mask);
         self.iter().for_each(|(_, sum)| out.u32(sum));

@@ -186,6 +186,19 @@ fn cut_payloads_are_errors_or_fewer_operations() {
 }
 
 #[test]
+fn runs_of_checksums_are_as_long_as_they_can_be() {
+    for (blocks, runs) in [
+        (vec![], vec![]),
+        (vec![0, 1, 2, 5, 15], vec![(0, 3), (5, 1), (15, 1)]),
+        ((0..16).collect(), vec![(0, 16)]),
+    ] {
+        let mut checksums = ChunkChecksums::default();
+        blocks.iter().for_each(|block| checksums.set(*block, 1));
+        assert_eq!(checksums.runs().collect::<Vec<_>>(), runs);
+    }
+}
+
+#[test]
 fn fragments_keep_number_and_mask_apart() {
     let fragment = Fragment::new(ChunkNumber(ChunkNumber::ZEROES.0 - 1), 0xa5a5);
     assert_eq!((fragment.chunk().0, fragment.mask()), ((1 << 48) - 2, 0xa5a5));

@@ -163,9 +163,9 @@ impl Dirt {
     /// Blocks are counted up to here: 1 MiB of them.
     const MANY: u32 = 256;
 
-    /// As much as there may be when nothing is known.
+    /// Some, of which nobody knows how much.
     pub(crate) const fn unknown() -> Self {
-        Self { blocks: AtomicU32::new(Self::MANY), syncs: AtomicUsize::new(0) }
+        Self { blocks: AtomicU32::new(1), syncs: AtomicUsize::new(0) }
     }
 
     fn add(&self, blocks: u64) {

@@ -99,6 +99,9 @@ struct History {
     steps: u64,
     power_cuts: u64,
     events: BTreeMap<&'static str, u64>,
+    /// Whether a sync is for all files, in lives in which the medium does not lie. Of a last commit that shared its sync a lost
+    /// block takes all away, which no count of damaged blocks allows for (`FORMAT.md`, what cannot be found out).
+    shares_syncs: bool,
     /// Whether the medium has ever lied.
     was_faulty: bool,
     /// How many blocks it can have damaged in all lives that are over.
@@ -109,14 +112,10 @@ impl History {
     fn new(seed: u64) -> Result<Self, String> {
         let directory = tempfile::tempdir().map_err(|error| format!("make a directory: {error}"))?;
         let records = Arc::new(Records::new(directory.path().join("0")));
-        let disk = SimulatedDisk::new(1 << 40);
-        if seed.is_multiple_of(2) {
-            disk.share_syncs();
-        }
         let ground = Ground {
             records,
             master_keys: Arc::new(MasterKeys::new(seed)),
-            disk,
+            disk: SimulatedDisk::new(1 << 40),
             clock: Arc::new(ManualClock::new(BEGIN)),
             random: Arc::new(SeededRandom::new(seed ^ 0x5eed)),
             shared: Arc::new(Mutex::new(Shared::new(seed))),
@@ -133,6 +132,7 @@ impl History {
             steps: 0,
             power_cuts: 0,
             events: BTreeMap::new(),
+            shares_syncs: seed.is_multiple_of(2),
             was_faulty: false,
             damaged_ever: 0,
         })

@@ -82,9 +82,9 @@ impl SimulatedDisk {
         })))
     }
 
-    /// From now on the sync of one file also makes durable what was [written beside](File::write_beside) in others.
-    pub fn share_syncs(&self) {
-        self.0.lock().shares_syncs = true;
+    /// Whether from now on the sync of one file also makes durable what is [written beside](File::write_beside) in others.
+    pub fn share_syncs(&self, shares_syncs: bool) {
+        self.0.lock().shares_syncs = shares_syncs;
     }
 
     /// Another disk with the same content, durable and not. Its power is on, and nothing is planned for it.

@@ -89,7 +89,7 @@ fn a_journal_that_is_too_short_is_corrupt() {
 #[test]
 fn a_record_that_needs_its_blocks_counts_only_with_them() {
     let disk = SimulatedDisk::new(1 << 30);
-    disk.share_syncs();
+    disk.share_syncs(true);
     let (file, data) = (disk.open(FileRole::Journal).unwrap(), disk.open(FileRole::Data).unwrap());
     Journal::prepare(&*file, SEGMENT_BYTES).unwrap();
     let random = SeededRandom::new(1);

@@ -206,9 +206,7 @@ fn cut_everywhere(template: &SimulatedDisk, history: &[Operation]) -> bool {
 /// All histories whose first operation is in `firsts`, on a disk whose syncs are for one file or for all.
 fn enumerate(firsts: &[Operation], shares_syncs: bool) {
     let template = SimulatedDisk::new(1 << 40);
-    if shares_syncs {
-        template.share_syncs();
-    }
+    template.share_syncs(shares_syncs);
     let pool = Pool::open_in(Arc::new(template.clone()), options()).unwrap();
     pool.create_volume(&volume(), MIB_BYTES).unwrap();
     drop(pool);

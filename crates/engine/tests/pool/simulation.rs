@@ -74,9 +74,7 @@ impl History {
             ..PoolOptions::default()
         };
         let disk = SimulatedDisk::new(capacity_bytes);
-        if random.below(2) == 0 {
-            disk.share_syncs();
-        }
+        disk.share_syncs(random.below(2) == 0);
         Self {
             random,
             master_key,

@@ -30,6 +30,7 @@ impl History {
         } else {
             Lies::default()
         };
+        self.ground.disk.share_syncs(self.shares_syncs && !lies.are_told());
         self.ground.shared.lock().begin_lies(lies);
     }
 

@@ -1,7 +1,7 @@
 //! What unfinished jobs say of records and pools: a part of the off-line check.
 //!
-//! A job may have died at any instant of its present step, and a step may have been done without the journal knowing.
-//! So a job expects of a pool only what holds before and after its step.
+//! A job may have died at any instant of the step that the journal names or of a later one: steps in the stores run on
+//! without a line in the journal. So a job expects of a pool only what holds from that step to the last one.
 
 use std::collections::BTreeSet;
 use std::fmt::Display;
@@ -140,13 +140,6 @@ fn needs(work: &Work, phase: JobPhase, step: Step) -> Needs {
             Needs { snapshots: from.iter().map(|from| (*from).into()).collect(), ..Needs::default() }
         }
         (Work::CreateDisks { .. }, Step::Settle) => of_disks,
-        (Work::TerminateDisks { .. }, Step::WithdrawSnapshots) if is_forward => {
-            Needs { snapshots: all(), ..of_disks }
-        }
-        (Work::TerminateDisks { .. }, Step::DeleteSnapshots) => of_disks,
-        (Work::DeleteSnapshots { .. }, Step::WithdrawSnapshots) if is_forward => {
-            Needs { snapshots: all(), ..Needs::default() }
-        }
         (
             Work::CreateSnapshot { .. } | Work::CreateSnapshotGroup { .. } | Work::CreateDiskBackup { .. },
             Step::PublishSnapshots | Step::Settle,

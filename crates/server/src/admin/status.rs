@@ -145,7 +145,9 @@ mod tests {
             total: Reconciled { items: 5, failures: 1 },
             ..History::default()
         };
-        let health = serde_json::json!({"pools": [], "scrub": ScrubRecord::default()});
+        let health = serde_json::json!({
+            "pools": [], "nbd": {"connections": 0, "exports": []}, "scrub": ScrubRecord::default(),
+        });
         let health: HealthRecord = serde_json::from_value(health).unwrap();
         StatusRecord { reconcilers: vec![ReconcilerRecord::new(Reconciler::Usage, history)], health }
     }

@@ -531,8 +531,6 @@ class World:
             self.call("ApplySnapshot", {"DiskId": self.disk, "SnapshotId": self.snapshot})
         elif what == "takes snapshots":
             self.call("CreateSnapshot", {"DiskId": self.disk})
-        elif what == "takes snapshots in a machine":
-            self.call("CreateSnapshot", {"DiskId": self.attached})
         elif what == "takes backups":
             self.call("CreateDiskBackup", {"DiskId": self.spare})
         elif what == "rolls back to a backup":

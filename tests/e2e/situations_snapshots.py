@@ -47,7 +47,7 @@ UNREACHABLE = {
         BROKEN: ["InternalError.ComponentError"],
         NO_MACHINE: ["ResourceInUse.DiskRollbacking"],
         OTHER_CODE + "ResourceUnavailable.SnapshotCreating": ["InvalidDisk.SnapshotCreating"],
-        "met by chance only: a snapshot is taken in a moment, and the limit of snapshots ends the tries; no test meets it": [
+        "met by chance only: a snapshot takes a moment, and their limit ends the tries; no test meets it": [
             "ResourceUnavailable.SnapshotCreating"
         ],
         OTHER_CODE + "InvalidDiskId.NotFound": ["ResourceNotFound.NotFound"],

@@ -12,6 +12,7 @@ use ashlar_volume::{
 };
 
 use crate::format::{BLOCKS_PER_CHUNK, LEAF_BYTES, LayerId, LeafChunks, LeafIndex, NameRecord};
+use crate::held::HeldLeaves;
 use crate::pool::Inner;
 
 /// An answer ends after this many leaves with changes, so that it never takes long. 8 GiB.
@@ -30,8 +31,8 @@ struct Lineage {
 
 /// What a row of layers shows of one chunk.
 #[derive(Debug, Default, Clone, Copy)]
-struct Shown {
-    data: u16,
+pub(crate) struct Shown {
+    pub(crate) data: u16,
     zeroes: u16,
 }
 
@@ -85,9 +86,12 @@ impl Inner {
     fn describe(&self, query: &ChangeQuery, lineage: &Lineage) -> Result<Vec<ChangeExtent>, VolumeError> {
         let mut extents = ChangeExtents::new(query);
         let end_bytes = query.offset_bytes + query.length_bytes;
+        let leaf_of = |offset_bytes: u64| LeafIndex((offset_bytes / LEAF_BYTES) as u32);
+        let mut changed =
+            HeldLeaves::new(leaf_of(query.offset_bytes)..LeafIndex(end_bytes.div_ceil(LEAF_BYTES) as u32));
         for _ in 0..DESCRIBED_LEAVES_MAX {
-            let from = LeafIndex((extents.next_bytes() / LEAF_BYTES) as u32);
-            let leaf = self.next_changed_leaf(lineage, from)?;
+            // An entry that moves meanwhile moves within `newer`, and stays in its leaf.
+            let leaf = changed.next(&self.core, &lineage.newer, leaf_of(extents.next_bytes()))?;
             let begins = leaf.map_or(end_bytes, |leaf| u64::from(leaf.0) * LEAF_BYTES);
             let wants_more = extents.push(begins, ChangeKind::Unchanged);
             let Some(leaf) = leaf.filter(|_| wants_more) else { break };
@@ -96,26 +100,6 @@ impl Inner {
             }
         }
         Ok(extents.into_vec())
-    }
-
-    /// The first leaf from `from` on in which a newer layer may hold something.
-    ///
-    /// Old layers are asked first: an entry that moves meanwhile moves to a layer that is still to be asked, so it is
-    /// seen in one of the two places.
-    fn next_changed_leaf(
-        &self,
-        lineage: &Lineage,
-        from: LeafIndex,
-    ) -> Result<Option<LeafIndex>, VolumeError> {
-        let mut first = None;
-        for layer in lineage.newer.iter().rev() {
-            let leaf = self.core.next_leaf(*layer, from)?.map(|(leaf, _)| leaf);
-            first = first.into_iter().chain(leaf).min();
-            if first == Some(from) {
-                break;
-            }
-        }
-        Ok(first)
     }
 
     /// Adds a leaf's extents; `false` when no more may be added.
@@ -159,7 +143,7 @@ impl Inner {
 }
 
 /// What layers show of each chunk of a leaf; the top layer comes first.
-fn shown(layers: &[LeafChunks]) -> BTreeMap<u16, Shown> {
+pub(crate) fn shown(layers: &[LeafChunks]) -> BTreeMap<u16, Shown> {
     let mut all: BTreeMap<u16, Shown> = BTreeMap::new();
     for layer in layers {
         for (slot, fragments) in layer {

@@ -254,6 +254,14 @@ impl ResolvedLeaf {
         if number == ChunkNumber::ZEROES { Place::Hole } else { place_in(number, block) }
     }
 
+    /// Blocks of a chunk that are no holes.
+    pub(crate) fn data_blocks(&self, slot: u16) -> u16 {
+        let chunk = self.chunk(slot);
+        let Some(table) = self.table(chunk) else { return chunk.single.mask() };
+        let is_data = |block: &u64| table[*block as usize] != ChunkNumber::ZEROES;
+        (0..BLOCKS_PER_CHUNK).filter(is_data).fold(0, |mask, block| mask | 1 << block)
+    }
+
     /// Whether the top layer holds the block's data.
     pub(crate) fn is_owned(&self, block: BlockInLeaf) -> bool {
         let chunk = self.chunk((block / BLOCKS_PER_CHUNK) as u16);

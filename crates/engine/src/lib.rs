@@ -29,6 +29,7 @@ mod delta;
 mod device;
 mod file;
 mod format;
+mod held;
 mod intent;
 mod journal;
 mod keys;

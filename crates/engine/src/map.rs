@@ -17,6 +17,7 @@ use crate::format::{
     LEAVES_PER_DIRECTORY, LayerId, LayerRecord, LeafChunks, LeafDirectory, LeafIndex, NameRecord,
     StoredChecksums, Superblock, Table, decode_checksums, decode_leaf, sealed_checksum, unseal,
 };
+use crate::held::FirstLeaves;
 
 mod apply;
 mod backend;
@@ -342,6 +343,33 @@ impl Map {
                 }
             }
             Ok(None)
+        })
+    }
+
+    /// Adds the stored leaves of the layers for which `wanted` holds, as far as they are among the first.
+    pub(crate) fn find_leaves(
+        &self,
+        layers: &[LayerId],
+        found: &mut FirstLeaves,
+        wanted: impl Fn(LayerId, LeafIndex) -> bool,
+    ) -> Result<(), VolumeError> {
+        self.read(|transaction| {
+            let sums = transaction.open_table(LEAF_SUMS)?;
+            let start = found.range().start;
+            for layer in layers {
+                let last = found.range().end.0.div_ceil(LEAVES_PER_DIRECTORY);
+                'layer: for row in sums.range((layer.0, start.0 / LEAVES_PER_DIRECTORY)..(layer.0, last))? {
+                    let (key, value) = row?;
+                    let (_, number) = key.value();
+                    let directory = decode_directory(layer.0, number, value.value())?;
+                    for leaf in directory_leaves(number, &directory) {
+                        if leaf >= start && wanted(*layer, leaf) && !found.add(leaf) {
+                            break 'layer;
+                        }
+                    }
+                }
+            }
+            Ok(())
         })
     }
 

@@ -14,6 +14,7 @@ use crate::leaf::ResolvedLeaf;
 mod batch;
 mod block;
 mod change;
+mod describe;
 mod discard;
 mod read;
 
@@ -64,6 +65,12 @@ impl Shape {
         let segment = self.segments[at / LEAVES_PER_SEGMENT]
             .get_or_init(|| Box::new(std::array::from_fn(|_| Slot::default())));
         &segment[at % LEAVES_PER_SEGMENT]
+    }
+
+    /// The leaf's place in memory, if something near it was touched.
+    fn slot_if_made(&self, leaf: LeafIndex) -> Option<&Slot> {
+        let at = leaf.0 as usize;
+        self.segments[at / LEAVES_PER_SEGMENT].get().map(|segment| &segment[at % LEAVES_PER_SEGMENT])
     }
 
     fn top(&self) -> LayerId {

@@ -16,6 +16,7 @@ mod differential;
 mod encryption;
 mod fixture;
 mod snapshot;
+mod sparse;
 mod store;
 
 pub use changes::{
@@ -27,6 +28,7 @@ pub use device::*;
 pub use differential::*;
 pub use encryption::*;
 pub use snapshot::*;
+pub use sparse::*;
 pub use store::*;
 
 use crate::VolumeStore;
@@ -110,6 +112,7 @@ macro_rules! contract_tests {
             growth_under_writers_loses_nothing
             stores_serve_many_volumes_at_once
             random_histories_match_the_model
+            huge_sparse_volumes_match_the_model
         }
     };
     (@each $subject:expr; $($rule:ident)+) => {

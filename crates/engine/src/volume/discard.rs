@@ -4,7 +4,7 @@ use ashlar_volume::{BLOCK_BYTES, VolumeError, ZeroMode};
 
 use super::block::Refusal;
 use super::change::mask_of;
-use super::{OpenVolume, Piece, leaf_pieces};
+use super::{OpenVolume, Piece};
 use crate::format::BLOCKS_PER_CHUNK;
 use crate::leaf::{Discarded, Place};
 
@@ -31,7 +31,10 @@ impl OpenVolume {
 
     pub(crate) fn discard(&self, offset_bytes: u64, length_bytes: u64) -> Result<(), VolumeError> {
         self.check_change(offset_bytes, length_bytes)?;
-        for piece in leaf_pieces(offset_bytes, length_bytes) {
+        // Where there is nothing to discard, a pool that takes no changes says so all the same.
+        drop(self.shape_for_change()?);
+        for piece in self.held_pieces(offset_bytes, length_bytes) {
+            let piece = piece?;
             for part in piece.split_at_partial_blocks() {
                 if part.start % BLOCK_BYTES == 0 && part.end % BLOCK_BYTES == 0 {
                     self.with_open_pages(|| self.discard_blocks(part))?;

@@ -1,15 +1,11 @@
-//! Reading, and describing what there is to read.
+//! Reading.
 
-use ashlar_volume::{BLOCK_BYTES, ErrorKind, Extent, ExtentKind, ReadAttempt, VolumeError};
+use ashlar_volume::{BLOCK_BYTES, ErrorKind, ReadAttempt, VolumeError};
 use parking_lot::RwLockWriteGuard;
 
 use super::{OpenVolume, Piece, Shape, leaf_pieces};
 use crate::blocks::{BlockError, Span};
-use crate::format::LEAF_BYTES;
 use crate::leaf::{Place, ResolvedLeaf, Run, runs};
-
-/// A description of a range ends after this many bytes, so that it never takes long. 32 GiB.
-const DESCRIBED_BYTES_MAX: u64 = 1024 * LEAF_BYTES;
 
 impl OpenVolume {
     pub(crate) fn read(&self, offset_bytes: u64, buffer: &mut [u8]) -> Result<(), VolumeError> {
@@ -36,28 +32,6 @@ impl OpenVolume {
             }
         }
         Ok(ReadAttempt::Done)
-    }
-
-    pub(crate) fn extents(
-        &self,
-        offset_bytes: u64,
-        length_bytes: u64,
-        extents_max: usize,
-    ) -> Result<Vec<Extent>, VolumeError> {
-        self.check_range(offset_bytes, length_bytes)?;
-        if extents_max == 0 {
-            return Err(VolumeError::new(ErrorKind::InvalidArgument, "extents_max 0: expected at least 1"));
-        }
-        let shape = self.shape.read();
-        let mut extents: Vec<Extent> = Vec::new();
-        for piece in leaf_pieces(offset_bytes, length_bytes.min(DESCRIBED_BYTES_MAX)) {
-            let is_full =
-                self.with_leaf(&shape, piece, |leaf| describe_piece(leaf, piece, &mut extents, extents_max))?;
-            if is_full {
-                break;
-            }
-        }
-        Ok(extents)
     }
 
     /// Runs `body` with the leaf held shared.
@@ -140,20 +114,4 @@ pub(super) fn run_part(run: Run, piece: Piece) -> (std::ops::Range<usize>, u64) 
     let start = run_start.max(piece.start);
     let end = (run_start + run.count * BLOCK_BYTES).min(piece.end);
     ((start - piece.start) as usize..(end - piece.start) as usize, start - run_start)
-}
-
-/// Adds the piece's extents; `true` when no more may be added.
-fn describe_piece(leaf: &ResolvedLeaf, piece: Piece, extents: &mut Vec<Extent>, extents_max: usize) -> bool {
-    for run in runs(piece.first_block(), piece.end_block(), |block| leaf.place(block)) {
-        let (part, _) = run_part(run, piece);
-        let length_bytes = part.len() as u64;
-        let kind = if run.place == Place::Hole { ExtentKind::Hole } else { ExtentKind::Data };
-        let count = extents.len();
-        match extents.last_mut() {
-            Some(last) if last.kind == kind => last.length_bytes += length_bytes,
-            _ if count == extents_max => return true,
-            _ => extents.push(Extent { length_bytes, kind }),
-        }
-    }
-    false
 }

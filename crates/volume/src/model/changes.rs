@@ -3,7 +3,8 @@
 use super::State;
 use super::content::Content;
 use crate::{
-    BLOCK_BYTES, ChangeExtent, ChangeExtents, ChangeQuery, ContentName, VolumeError, VolumeSnapshotId,
+    BLOCK_BYTES, ChangeExtent, ChangeExtents, ChangeKind, ChangeQuery, ContentName, VolumeError,
+    VolumeSnapshotId,
 };
 
 impl State {
@@ -33,11 +34,14 @@ impl State {
         let mut extents = ChangeExtents::new(query);
         let first = query.offset_bytes / BLOCK_BYTES;
         let end = (query.offset_bytes + query.length_bytes).div_ceil(BLOCK_BYTES);
-        for block in first..end {
-            if !extents.push((block + 1) * BLOCK_BYTES, content.change_of(block, older)) {
-                break;
+        for block in content.blocks_of_either(older, first..end) {
+            let wants_more = extents.push(block * BLOCK_BYTES, ChangeKind::Unchanged)
+                && extents.push((block + 1) * BLOCK_BYTES, content.change_of(block, older));
+            if !wants_more {
+                return Ok(extents.into_vec());
             }
         }
+        extents.push(end * BLOCK_BYTES, ChangeKind::Unchanged);
         Ok(extents.into_vec())
     }
 

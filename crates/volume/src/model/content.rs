@@ -1,6 +1,6 @@
 //! The bytes of one volume or snapshot: a map of blocks, and the arithmetic of ranges over it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -49,6 +49,16 @@ fn pieces(offset_bytes: u64, length_bytes: u64) -> impl Iterator<Item = Piece> {
     })
 }
 
+/// The blocks that a range covers in part: at most the first and the last.
+fn partial_blocks(offset_bytes: u64, length_bytes: u64) -> impl Iterator<Item = Piece> {
+    let end = offset_bytes + length_bytes;
+    let first = (offset_bytes / BLOCK_BYTES + 1) * BLOCK_BYTES;
+    let last = (end / BLOCK_BYTES * BLOCK_BYTES).max(first.min(end));
+    pieces(offset_bytes, first.min(end) - offset_bytes)
+        .chain(pieces(last, end - last))
+        .filter(|piece| !piece.is_whole_block())
+}
+
 impl Content {
     pub(super) const fn new() -> Self {
         Self { blocks: BTreeMap::new() }
@@ -84,10 +94,13 @@ impl Content {
 
     /// Drops whole blocks; zeroes the rest where there is a block at all.
     pub(super) fn punch(&mut self, offset_bytes: u64, length_bytes: u64) {
-        for piece in pieces(offset_bytes, length_bytes) {
-            if piece.is_whole_block() {
-                self.blocks.remove(&piece.block);
-            } else if let Some(block) = self.blocks.get_mut(&piece.block) {
+        let whole = offset_bytes.div_ceil(BLOCK_BYTES)..(offset_bytes + length_bytes) / BLOCK_BYTES;
+        if !whole.is_empty() {
+            let gone: Vec<u64> = self.blocks.range(whole).map(|(number, _)| *number).collect();
+            gone.iter().for_each(|number| drop(self.blocks.remove(number)));
+        }
+        for piece in partial_blocks(offset_bytes, length_bytes) {
+            if let Some(block) = self.blocks.get_mut(&piece.block) {
                 Arc::make_mut(block).bytes[piece.within].fill(0);
             }
         }
@@ -111,9 +124,7 @@ impl Content {
     /// How many new blocks [`punch`](Self::punch) would take: partly zeroed ones that are shared.
     pub(super) fn blocks_for_punch(&self, offset_bytes: u64, length_bytes: u64) -> u64 {
         let is_shared = |number: &u64| self.blocks.get(number).is_some_and(|b| Arc::strong_count(b) > 1);
-        pieces(offset_bytes, length_bytes)
-            .filter(|piece| !piece.is_whole_block() && is_shared(&piece.block))
-            .count() as u64
+        partial_blocks(offset_bytes, length_bytes).filter(|piece| is_shared(&piece.block)).count() as u64
     }
 
     /// Blocks that nothing else in the store shares.
@@ -127,6 +138,12 @@ impl Content {
             other.and_then(|other| other.blocks.get(number)).is_some_and(|theirs| Arc::ptr_eq(theirs, block))
         };
         self.blocks.iter().filter(|(number, block)| !shares(number, block)).count() as u64
+    }
+
+    /// The blocks of a range that this or `other` has, in order.
+    pub(super) fn blocks_of_either(&self, other: &Self, range: Range<u64>) -> BTreeSet<u64> {
+        let blocks = self.blocks.range(range.clone()).chain(other.blocks.range(range));
+        blocks.map(|(number, _)| *number).collect()
     }
 
     /// What became of a block since `older`.

@@ -4,6 +4,7 @@
 //! its chunk; a reader takes no lock, and only where the two do not match does it look again under it, so that
 //! a write that is under way is never taken for damage.
 
+use std::cell::Cell;
 use std::io;
 
 use ashlar_volume::{BLOCK_BYTES, VolumeError};
@@ -93,6 +94,11 @@ fn first_mismatch(page: &HeldPage<'_>, span: Span, bytes: &[u8]) -> Option<u64> 
     blocks(bytes).find(|(at, block)| crc32c(block) != page.get(span.offset_bytes + at)).map(|(at, _)| at)
 }
 
+thread_local! {
+    /// Where the thread encrypts what it writes. Kept for its memory, and nothing secret.
+    static STORED: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
 /// Hands over the bytes as the file holds them, in pieces if they have to be encrypted.
 fn as_stored(
     cipher: Cipher<'_>,
@@ -101,13 +107,16 @@ fn as_stored(
     mut write: impl FnMut(Span, &[u8]) -> Result<(), BlockError>,
 ) -> Result<(), BlockError> {
     let Some(cipher) = cipher else { return write(span, bytes) };
-    for (step, done) in bytes.chunks(ENCRYPTED_AT_ONCE_BYTES).zip((0..).step_by(ENCRYPTED_AT_ONCE_BYTES)) {
-        let mut stored = step.to_vec();
-        let span = span.after(done);
-        cipher.encrypt(span.block, &mut stored);
-        write(span, &stored)?;
-    }
-    Ok(())
+    let mut memory = STORED.take();
+    memory.resize(memory.len().max(bytes.len().min(ENCRYPTED_AT_ONCE_BYTES)), 0);
+    let mut steps = bytes.chunks(ENCRYPTED_AT_ONCE_BYTES).zip((0..).step_by(ENCRYPTED_AT_ONCE_BYTES));
+    let result = steps.try_for_each(|(step, done)| {
+        let (span, stored) = (span.after(done), &mut memory[..step.len()]);
+        cipher.encrypt_into(span.block, step, stored);
+        write(span, stored)
+    });
+    STORED.set(memory);
+    result
 }
 
 impl Core {
@@ -229,9 +238,10 @@ impl Core {
             if !page.is_open() {
                 return Err(BlockError::IsClosed(part.page()));
             }
-            let bytes = &bytes[range];
-            let _nobody_else_writes = self.checksums.lock_chunks(part.offset_bytes, bytes.len() as u64);
-            as_stored(cipher, part, bytes, |part, stored| self.write_open(&page, part, stored))?;
+            as_stored(cipher, part, &bytes[range], |part, stored| {
+                let _nobody_else_writes = self.checksums.lock_chunks(part.offset_bytes, stored.len() as u64);
+                self.write_open(&page, part, stored)
+            })?;
         }
         Ok(())
     }

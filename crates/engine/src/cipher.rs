@@ -13,9 +13,16 @@ use zeroize::Zeroizing;
 
 #[cfg(test)]
 mod tests;
+#[cfg(target_arch = "x86_64")]
+mod wide;
+
+#[cfg(target_arch = "x86_64")]
+use wide::WideCipher;
 
 /// Bytes of a data key: one AES-256 key for the data, one for the tweak.
 pub const DATA_KEY_BYTES: usize = 64;
+/// Bytes of each of the two.
+const HALF_KEY_BYTES: usize = DATA_KEY_BYTES / 2;
 
 const BLOCK_LENGTH: usize = BLOCK_BYTES as usize;
 /// Bytes that the cipher works on at once.
@@ -47,9 +54,13 @@ impl fmt::Debug for DataKey {
 }
 
 /// Encrypts and decrypts blocks with one data key.
-pub(crate) struct BlockCipher {
-    data: Aes256,
-    tweak: Aes256,
+pub(crate) struct BlockCipher(Way);
+
+/// How the processor does it best.
+enum Way {
+    Portable(PortableCipher),
+    #[cfg(target_arch = "x86_64")]
+    Wide(WideCipher),
 }
 
 impl fmt::Debug for BlockCipher {
@@ -60,20 +71,23 @@ impl fmt::Debug for BlockCipher {
 
 impl BlockCipher {
     pub(crate) fn new(key: &DataKey) -> Self {
-        let (data, tweak) = key.0.split_at(DATA_KEY_BYTES / 2);
-        let cipher = |half: &[u8]| {
-            let mut bytes = Zeroizing::new([0; DATA_KEY_BYTES / 2]);
-            bytes.copy_from_slice(half);
-            Aes256::new((&*bytes).into())
-        };
-        Self { data: cipher(data), tweak: cipher(tweak) }
+        let mut halves = Zeroizing::new([[0; HALF_KEY_BYTES]; 2]);
+        halves.as_flattened_mut().copy_from_slice(key.bytes());
+        let [data, tweak] = &*halves;
+        #[cfg(target_arch = "x86_64")]
+        if let Some(wide) = WideCipher::new(data, tweak) {
+            return Self(Way::Wide(wide));
+        }
+        Self(Way::Portable(PortableCipher::new(data, tweak)))
     }
 
-    /// Encrypts whole blocks in place; the first one is block `first` of the volume.
-    pub(crate) fn encrypt(&self, first: u64, blocks: &mut [u8]) {
-        debug_assert!(blocks.len().is_multiple_of(BLOCK_LENGTH), "whole blocks");
-        for (number, block) in (first..).zip(blocks.chunks_exact_mut(BLOCK_LENGTH)) {
-            self.transform(number, block, &mut |units| self.data.encrypt_blocks(units));
+    /// Encrypts whole blocks; the first one is block `first` of the volume. `stored` has the length of `plain`.
+    pub(crate) fn encrypt_into(&self, first: u64, plain: &[u8], stored: &mut [u8]) {
+        debug_assert!(plain.len().is_multiple_of(BLOCK_LENGTH), "whole blocks");
+        debug_assert_eq!(plain.len(), stored.len(), "as many stored as plain bytes");
+        let blocks = plain.chunks_exact(BLOCK_LENGTH).zip(stored.chunks_exact_mut(BLOCK_LENGTH));
+        for (number, (plain, stored)) in (first..).zip(blocks) {
+            self.0.encrypt_into(number, plain, stored);
         }
     }
 
@@ -85,9 +99,50 @@ impl BlockCipher {
         debug_assert!(blocks.len().is_multiple_of(BLOCK_LENGTH), "whole blocks");
         for (number, block) in (first..).zip(blocks.chunks_exact_mut(BLOCK_LENGTH)) {
             if block.iter().any(|byte| *byte != 0) {
-                self.transform(number, block, &mut |units| self.data.decrypt_blocks(units));
+                self.0.decrypt(number, block);
             }
         }
+    }
+}
+
+impl Way {
+    fn encrypt_into(&self, number: u64, plain: &[u8], stored: &mut [u8]) {
+        match self {
+            Self::Portable(cipher) => {
+                stored.copy_from_slice(plain);
+                cipher.encrypt(number, stored);
+            }
+            #[cfg(target_arch = "x86_64")]
+            Self::Wide(cipher) => cipher.encrypt_into(number, plain, stored),
+        }
+    }
+
+    fn decrypt(&self, number: u64, data_unit: &mut [u8]) {
+        match self {
+            Self::Portable(cipher) => cipher.decrypt(number, data_unit),
+            #[cfg(target_arch = "x86_64")]
+            Self::Wide(cipher) => cipher.decrypt(number, data_unit),
+        }
+    }
+}
+
+/// The cipher on any processor: the crate `aes` finds the best instructions for AES by itself.
+struct PortableCipher {
+    data: Aes256,
+    tweak: Aes256,
+}
+
+impl PortableCipher {
+    fn new(data: &[u8; HALF_KEY_BYTES], tweak: &[u8; HALF_KEY_BYTES]) -> Self {
+        Self { data: Aes256::new(data.into()), tweak: Aes256::new(tweak.into()) }
+    }
+
+    fn encrypt(&self, number: u64, data_unit: &mut [u8]) {
+        self.transform(number, data_unit, &mut |units| self.data.encrypt_blocks(units));
+    }
+
+    fn decrypt(&self, number: u64, data_unit: &mut [u8]) {
+        self.transform(number, data_unit, &mut |units| self.data.decrypt_blocks(units));
     }
 
     /// One data unit of at most a block. All of its tweaks first, so that the cipher runs over the whole unit in one

@@ -29,14 +29,12 @@ impl Core {
             .iter()
             .map(|(span, bytes)| open(span, bytes.len()).map(|page| (page, *span, *bytes)))
             .collect();
-        let ranges = chosen.iter().flatten().map(|(_, span, bytes)| (span.offset_bytes, bytes.len() as u64));
-        let _nobody_else_writes = self.checksums.lock_ranges(ranges);
         let stored: Vec<Option<Vec<u8>>> = chosen
             .iter()
             .map(|chosen| {
                 let ((_, span, bytes), cipher) = (chosen.as_ref()?, cipher?);
-                let mut stored = bytes.to_vec();
-                cipher.encrypt(span.block, &mut stored);
+                let mut stored = vec![0; bytes.len()];
+                cipher.encrypt_into(span.block, bytes, &mut stored);
                 Some(stored)
             })
             .collect();
@@ -50,6 +48,8 @@ impl Core {
         if parts.is_empty() {
             return chosen.iter().map(|_| None).collect();
         }
+        let ranges = chosen.iter().flatten().map(|(_, span, bytes)| (span.offset_bytes, bytes.len() as u64));
+        let _nobody_else_writes = self.checksums.lock_ranges(ranges);
         let written = self.data.write_parts(&parts);
         self.mark_data_dirty(parts.iter().map(|(_, bytes)| bytes.len() as u64).sum());
         let results = chosen.iter().zip(&stored).map(|(chosen, stored)| {
@@ -70,8 +70,8 @@ impl Core {
         let stored: Vec<(u64, Cow<'_, [u8]>)> = spans
             .map(|(span, bytes)| {
                 let bytes = cipher.map_or(Cow::Borrowed(bytes), |cipher| {
-                    let mut stored = bytes.to_vec();
-                    cipher.encrypt(span.block, &mut stored);
+                    let mut stored = vec![0; bytes.len()];
+                    cipher.encrypt_into(span.block, bytes, &mut stored);
                     Cow::Owned(stored)
                 });
                 (span.offset_bytes, bytes)

@@ -22,12 +22,19 @@ pub(super) struct Load {
     depth: u32,
     /// Each on a connection of its own.
     connections: u32,
+    /// The part of the disk that is used.
+    size_gib: u32,
 }
 
 impl Load {
     /// Operations a second that make one of the unit in which its speed is given: a thousand, or what moves 1 MiB.
     pub(super) fn unit(self) -> f64 {
         if self.block_kib == 4 { 1000.0 } else { 1024.0 / f64::from(self.block_kib) }
+    }
+
+    /// The same on another part of the disk.
+    pub(super) const fn of_gib(self, size_gib: u32) -> Self {
+        Self { size_gib, ..self }
     }
 }
 
@@ -38,7 +45,7 @@ const fn load(
     depth: u32,
     connections: u32,
 ) -> Load {
-    Load { name, pattern, block_kib, depth, connections }
+    Load { name, pattern, block_kib, depth, connections, size_gib: SIZE_GIB }
 }
 
 /// Random loads come before sequential ones: a sequential read fills the page cache with large folios, after
@@ -87,7 +94,12 @@ pub(super) struct Outcome {
 
 /// Writes every byte in 4 KiB steps, in order: data in the page cache, in folios of the same size for each server.
 pub(super) fn fill(workspace: &Workspace, uri: &str, folder: &Path) -> Result<Outcome> {
-    run(workspace, uri, folder, load("fill", "write", 4, 32, 1), Extent::Whole)
+    fill_gib(workspace, uri, folder, SIZE_GIB)
+}
+
+/// The same of another part of the disk.
+pub(super) fn fill_gib(workspace: &Workspace, uri: &str, folder: &Path, size_gib: u32) -> Result<Outcome> {
+    run(workspace, uri, folder, load("fill", "write", 4, 32, 1).of_gib(size_gib), Extent::Whole)
 }
 
 pub(super) fn run(
@@ -132,7 +144,7 @@ fn run_with(
     command.args(["--name=bench", "--thread", "--group_reporting", "--output-format=json"]);
     command.args(engine).arg(format!("--rw={}", load.pattern));
     command.arg(format!("--bs={}k", load.block_kib)).arg(format!("--iodepth={}", load.depth));
-    command.arg(format!("--numjobs={}", load.connections)).arg(format!("--size={SIZE_GIB}g"));
+    command.arg(format!("--numjobs={}", load.connections)).arg(format!("--size={}g", load.size_gib));
     match extent {
         Extent::Seconds(seconds) => {
             command.args(["--time_based", "--norandommap"]).arg(format!("--runtime={seconds}"));

@@ -19,8 +19,11 @@ use crate::wake::Woken;
 #[cfg(test)]
 mod tests;
 
-/// How long nothing has to happen before pages without writes are closed. A page that is opened again costs a sync.
+/// How long nothing has to happen before the last record of the journal is settled.
 const IDLE_INTERVAL: Duration = Duration::from_secs(5);
+/// Every so many idle intervals, pages without writes since the last time are closed: half a minute, because a page that is
+/// opened again costs a sync, and who writes in bursts would pay it in each.
+const IDLE_INTERVALS_PER_CLOSING: u32 = 6;
 
 /// Whole chunks that one punch may take: 64 MiB.
 const CHUNKS_PER_PUNCH_MAX: u64 = 1024;
@@ -28,10 +31,14 @@ const CHUNKS_PER_PUNCH_MAX: u64 = 1024;
 impl Inner {
     /// Works whenever the bell rings, until it is stopped.
     pub(crate) fn run_background(&self) {
+        let mut idle_intervals = 0;
         loop {
             match self.core.wake.wait(IDLE_INTERVAL) {
                 Woken::ByBell => {}
-                Woken::Idle => self.close_idle_pages(),
+                Woken::Idle => {
+                    idle_intervals += 1;
+                    self.rest(idle_intervals % IDLE_INTERVALS_PER_CLOSING == 0);
+                }
                 Woken::ToStop => return,
             }
             while !self.core.wake.is_stopping() {
@@ -47,11 +54,12 @@ impl Inner {
         }
     }
 
-    /// Ends the write intents of pages that nobody writes to any more.
-    fn close_idle_pages(&self) {
+    /// Nothing happens: settles the last record and, if it is time, ends the write intents of pages that nobody writes to
+    /// any more.
+    fn rest(&self, closes_pages: bool) {
         // A page that was written to since the last time is passed over, so this ends.
         let closed = self.core.latch.check().and_then(|()| {
-            while !self.core.wake.is_stopping() && self.core.close_pages(Closing::Idle)? {}
+            while closes_pages && !self.core.wake.is_stopping() && self.core.close_pages(Closing::Idle)? {}
             Ok(())
         });
         if let Err(error) = closed.and_then(|()| self.core.settle_last_record()) {

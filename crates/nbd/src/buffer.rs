@@ -4,8 +4,9 @@
 //! connection takes almost nothing, and no request pays for zeroing.
 
 use std::io;
+use std::sync::Arc;
 
-use crate::patience::Patience;
+use crate::patience::{Lookout, Patience};
 use crate::stream::Stream;
 
 /// A write of 1 MiB, the largest that common clients send, with requests around it.
@@ -32,8 +33,9 @@ pub(crate) struct ReceiveBuffer {
 }
 
 impl ReceiveBuffer {
-    pub(crate) fn new() -> Self {
-        Self { bytes: zeroed(RECEIVE_BYTES), start: 0, end: 0, patience: Patience::new() }
+    pub(crate) fn new(lookout: &Arc<Lookout>) -> Self {
+        let patience = Patience::new(Arc::clone(lookout));
+        Self { bytes: zeroed(RECEIVE_BYTES), start: 0, end: 0, patience }
     }
 
     /// The bytes that were received and not consumed.

@@ -16,6 +16,7 @@ use crate::exports::Exports;
 use crate::handshake::{Agreement, Host, shake_hands};
 use crate::limits::NbdLimits;
 use crate::memory::Memory;
+use crate::patience::Lookout;
 use crate::seats::Seats;
 use crate::session::{self, Served, Session, SessionError};
 use crate::session_handle::SessionHandle;
@@ -61,6 +62,7 @@ struct Shared {
     workers: Workers,
     memory: Memory,
     seats: Seats,
+    lookout: Arc<Lookout>,
     registry: Arc<Registry>,
 }
 
@@ -82,7 +84,8 @@ impl Server {
         let workers = Workers::new(&limits);
         let memory = Memory::new(limits.waiting_bytes_total_max);
         let seats = Seats::new(limits.connections_per_export_max);
-        let shared = Arc::new(Shared { exports, limits, workers, memory, seats, registry });
+        let shared =
+            Arc::new(Shared { exports, limits, workers, memory, seats, lookout: Arc::default(), registry });
         Ok(Self { shared, tls, listeners: Mutex::default() })
     }
 
@@ -240,7 +243,12 @@ impl Shared {
         let Agreement { export, lease, seat, features, contexts } = agreement;
         tracing::debug!(export, "NBD session begins");
         let served = Served { export: &export, device: lease.device(), features, contexts };
-        let shared = session::Shared { limits: &self.limits, workers: &self.workers, memory: &self.memory };
+        let shared = session::Shared {
+            limits: &self.limits,
+            workers: &self.workers,
+            memory: &self.memory,
+            lookout: &self.lookout,
+        };
         let result = Session::new(place.handle().clone(), stream, served, shared).run();
         // Last, when neither the session nor a worker holds the device.
         drop(lease);

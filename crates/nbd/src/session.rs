@@ -3,9 +3,10 @@
 //! One turn of the loop: receive what there is, carry out every complete request in it, take what workers
 //! have finished, send all replies with one call. A request is either answered in its turn or becomes a job
 //! for a worker. Requests that change data by a payload are carried out here; the only waiting here is that
-//! of the page cache. While no job is out, a turn is two system calls beside those of the device and of
+//! of the page cache, and for a client that has one request out at a time ([company]) that of its reads. While no job is out, a turn is two system calls beside those of the device and of
 //! [patience](crate::patience).
 
+mod company;
 mod payload;
 mod reply;
 
@@ -23,12 +24,14 @@ use crate::contexts::Contexts;
 use crate::errno::CommandError;
 use crate::features::Features;
 use crate::memory::{Memory, Reservation, SHARE_BYTES};
+use crate::patience::Lookout;
 use crate::session_handle::SessionHandle;
 use crate::socket::wait;
 use crate::stream::Stream;
 use crate::validate::{Operation, Range, validate};
 use crate::workers::Workers;
 
+use company::Company;
 use payload::Payload;
 use reply::Replies;
 
@@ -82,6 +85,7 @@ pub(crate) struct Shared<'server> {
     pub(crate) limits: &'server NbdLimits,
     pub(crate) workers: &'server Workers,
     pub(crate) memory: &'server Memory,
+    pub(crate) lookout: &'server Arc<Lookout>,
 }
 
 /// One connection in the transmission phase.
@@ -98,6 +102,7 @@ pub(crate) struct Session<'server> {
     input: ReceiveBuffer,
     /// A payload that is taken in pieces.
     payload: Option<Payload>,
+    company: Company,
     replies: Replies,
     completions: Arc<Completions>,
     jobs: Jobs,
@@ -159,8 +164,9 @@ impl<'server> Session<'server> {
             features,
             contexts,
             shared,
-            input: ReceiveBuffer::new(),
+            input: ReceiveBuffer::new(shared.lookout),
             payload: None,
+            company: Company::default(),
             replies: Replies::new(features.style),
             completions: Completions::new(handle.clone()),
             jobs: Jobs::default(),
@@ -179,6 +185,7 @@ impl<'server> Session<'server> {
     fn serve(&mut self) -> Result<(), SessionError> {
         loop {
             let input = self.handle_input();
+            self.company.end_turn();
             // Also when the client broke the protocol: what is counted must be answered for.
             self.start_batch();
             let input = input?;
@@ -322,6 +329,10 @@ impl<'server> Session<'server> {
         reservation: Option<Reservation>,
     ) -> Result<(), SessionError> {
         let to = reply_to(request);
+        let is_alone = self.jobs.requests == 0
+            && self.input.pending().len() == message_bytes
+            && !self.stream.has_buffered();
+        let may_wait = self.company.note(is_alone);
         let payload = &self.input.pending()[self.features.style.request_bytes()..message_bytes];
         let operation = match validate(request, payload, self.features, self.device.size_bytes()) {
             Ok(operation) => operation,
@@ -334,9 +345,11 @@ impl<'server> Session<'server> {
             |durable| Ticket::Request { to, offset_bytes: 0, durable, data_bytes: 0, reservation: None };
         match operation {
             Operation::Read { range, may_fragment } => {
-                return self.read(to, range, may_fragment, reservation);
+                return self.read(to, range, ReadManner { may_fragment, may_wait }, reservation);
             }
-            Operation::Write { range, durable } => return self.write(to, range, durable, reservation),
+            Operation::Write { range, durable } => {
+                return self.write(to, range, durable, may_wait, reservation);
+            }
             Operation::Flush => self.flush_later(to),
             Operation::Trim { range, durable } => self.submit(job(durable), Work::Trim { range }),
             Operation::Cache { range } => self.submit(job(false), Work::Cache { range }),
@@ -352,14 +365,15 @@ impl<'server> Session<'server> {
         Ok(())
     }
 
-    /// Reads at once what needs no waiting, in pieces where the reply may have several.
+    /// Reads at once what needs no waiting, or whatever may be waited for, in pieces where the reply may have several.
     fn read(
         &mut self,
         to: ReplyTo,
         range: Range,
-        may_fragment: bool,
+        manner: ReadManner,
         reservation: Option<Reservation>,
     ) -> Result<(), SessionError> {
+        let ReadManner { may_fragment, may_wait } = manner;
         if !may_fragment && range.length_bytes > PIECE_BYTES as u64 {
             self.read_later(to, range, reservation);
             return Ok(());
@@ -369,7 +383,12 @@ impl<'server> Session<'server> {
             let piece = Range { length_bytes: rest.length_bytes.min(PIECE_BYTES as u64), ..rest };
             let is_last = piece.length_bytes == rest.length_bytes;
             let device = &*self.device;
-            let read = |buffer: &mut [u8]| device.try_read(piece.offset_bytes, buffer);
+            let read = |buffer: &mut [u8]| match device.try_read(piece.offset_bytes, buffer) {
+                Ok(ReadAttempt::WouldWait) if may_wait => {
+                    device.read(piece.offset_bytes, buffer).map(|()| ReadAttempt::Done)
+                }
+                attempt => attempt,
+            };
             match self.replies.data_at_once(to, piece, is_last, may_fragment, &mut self.stream, read)? {
                 Ok(ReadAttempt::Done) => {}
                 Ok(ReadAttempt::WouldWait) => {
@@ -400,11 +419,12 @@ impl<'server> Session<'server> {
         to: ReplyTo,
         range: Range,
         durable: bool,
+        may_wait: bool,
         reservation: Option<Reservation>,
     ) -> Result<(), SessionError> {
         let start = self.features.style.request_bytes();
         let payload = &self.input.pending()[start..start + range.length_bytes as usize];
-        if self.prefers_batches {
+        if self.prefers_batches && !may_wait {
             self.device.await_turn(range.offset_bytes, range.length_bytes);
             let (data, offset_bytes) = (payload.to_vec(), range.offset_bytes);
             let ticket = Ticket::Request { to, offset_bytes, durable, data_bytes: data.len(), reservation };
@@ -541,6 +561,15 @@ impl<'server> Session<'server> {
     fn refuse(&mut self, to: ReplyTo, error: &CommandError) -> Result<(), SessionError> {
         Ok(self.replies.error(to, error, &mut self.stream)?)
     }
+}
+
+/// How a read is answered.
+#[derive(Debug, Clone, Copy)]
+struct ReadManner {
+    /// The reply may have several chunks.
+    may_fragment: bool,
+    /// The session may wait for the medium.
+    may_wait: bool,
 }
 
 /// Whether a request may be carried out now.

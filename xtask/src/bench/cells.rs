@@ -48,6 +48,7 @@ pub(super) fn measure(workspace: &Workspace, folder: &Path, options: &Options) -
             for turn in 0..peers.len() {
                 let at = (first + turn) % peers.len();
                 let peer = &mut peers[at];
+                fio::warm(workspace, &peer.export.uri, folder)?;
                 let sample = sample(workspace, folder, &peer.export, *load, options, ticks_per_s)?;
                 println!(
                     "{}, round {}: {} {} k/s, {} us",
@@ -176,7 +177,7 @@ fn section(peers: &[Peer]) -> String {
         LOADS.iter().enumerate().map(|(index, load)| row(peers, index, *load)).collect();
     format!(
         "## Reads and writes\n\n\
-         fio's NBD client over a unix socket, {SIZE_GIB} GiB in the page cache. Speeds in thousand operations a \
+         fio's NBD client over a unix socket, {SIZE_GIB} GiB in the page cache: all of it is read before each run. Speeds in thousand operations a \
          second for 4 KiB, in MiB/s for 1 MiB; CPU is the server's processor time for one operation. On one \
          connection fio itself is near its limit, so CPU and the rows with four connections say more.\n\n{}",
         markdown(&head, &rows)

@@ -102,6 +102,12 @@ pub(super) fn fill_gib(workspace: &Workspace, uri: &str, folder: &Path, size_gib
     run(workspace, uri, folder, load("fill", "write", 4, 32, 1).of_gib(size_gib), Extent::Whole)
 }
 
+/// Reads every byte, so that all is in the page cache: a machine may page out by itself what was not used for a while. Those
+/// whose data it has kept lose nothing by it.
+pub(super) fn warm(workspace: &Workspace, uri: &str, folder: &Path) -> Result<Outcome> {
+    run(workspace, uri, folder, load("warm", "read", 64, 8, 1), Extent::Whole)
+}
+
 pub(super) fn run(
     workspace: &Workspace,
     uri: &str,

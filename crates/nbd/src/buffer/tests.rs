@@ -22,7 +22,7 @@ fn messages_of_any_size_come_out_whole() {
             peer.write_all(&vec![mark as u8; length]).unwrap();
         }
     });
-    let mut buffer = ReceiveBuffer::new();
+    let mut buffer = ReceiveBuffer::new(&Arc::default());
     for (mark, length) in lengths.into_iter().enumerate() {
         while buffer.pending().len() < length {
             buffer.make_room(length);

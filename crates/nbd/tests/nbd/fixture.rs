@@ -43,6 +43,8 @@ pub struct Faults {
     pub calls: BTreeMap<&'static str, usize>,
     /// Calls that are inside now.
     pub inside: usize,
+    /// The name of the thread that made the last call.
+    pub last_thread: String,
 }
 
 /// A device that counts its calls and misbehaves on command.
@@ -81,6 +83,7 @@ impl FaultyDevice {
         let mut faults = self.faults.lock().unwrap();
         *faults.calls.entry(name).or_default() += 1;
         faults.inside += 1;
+        faults.last_thread = std::thread::current().name().unwrap_or_default().to_owned();
         self.changed.notify_all();
         let mut faults = self.changed.wait_while(faults, |faults| held(faults)).unwrap();
         faults.inside -= 1;

@@ -102,6 +102,33 @@ fn reads_that_wait_bring_the_right_bytes() {
     }
 }
 
+#[test]
+fn a_session_waits_itself_for_a_client_with_one_request_out() {
+    let server = TestServer::new();
+    let mut client = Client::open(server.socket(), "disk", Style::Structured);
+    assert_eq!(client.write(0, 0, &[7; 8192]), 0);
+    server.device.set(|faults| faults.reads_would_wait = true);
+    let by_session = |server: &TestServer| {
+        let mut session = false;
+        server.device.set(|faults| session = faults.last_thread == "nbd-session");
+        session
+    };
+    let mut threads = Vec::new();
+    for _ in 0..30 {
+        assert_eq!(client.read(0, 4096), [7; 4096]);
+        threads.push(by_session(&server));
+    }
+    assert!(!threads[0] && threads[29], "first a worker, then the session: {threads:?}");
+    // One that is held up lets others come behind it: these are for workers again.
+    server.device.set(|faults| faults.hold_reads = true);
+    client.send_request(READ, 0, 1, 0, 4096);
+    server.device.wait_until(|faults| faults.inside == 1);
+    (2..5).for_each(|cookie| client.send_request(READ, 0, cookie, 0, 4096));
+    server.device.set(|faults| faults.hold_reads = false);
+    (1..5).for_each(|_| assert_eq!(client.next_reply().1.bytes(), [7; 4096]));
+    assert!(!by_session(&server), "three at a time are not waited for one by one");
+}
+
 fn numbered(length: usize) -> Vec<u8> {
     (0..length).map(|place| (place / 512) as u8 | 1).collect()
 }

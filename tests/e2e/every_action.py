@@ -198,6 +198,25 @@ def a_disk(tell):
     tell.refused("InvalidDiskId.NotFound", "cbs", "ResizeDisk", DiskId=one, DiskSize=520)
 
 
+def a_shared_disk(tell):
+    """In two machines at once: what one writes the other reads, and each lets go by itself."""
+    disk, machines = tell.made(Shareable=True), [tell.place.node, tell.place.machine]
+    for count, machine in enumerate(machines, 1):
+        tell.cbs("AttachDisks", InstanceId=machine, DiskIds=[disk])
+        tell.until(disk, DiskState="ATTACHED", InstanceIdList=machines[:count])
+    found = tell.disk(disk)
+    assert (found["Shareable"], found["InstanceId"], found["InstanceIdList"]) == (True, "", machines)
+    data = os.urandom(64 * KIB)
+    tell.write(f"{disk}@{machines[0]}", data)
+    assert tell.read(f"{disk}@{machines[1]}", len(data)) == data
+    tell.refused("MissingParameter", "cbs", "DetachDisks", DiskIds=[disk])
+    tell.cbs("DetachDisks", DiskIds=[disk], InstanceId=machines[0])
+    tell.until(disk, DiskState="ATTACHED", InstanceIdList=machines[1:])
+    assert tell.read(disk, len(data)) == data
+    tell.detach(disk)
+    tell.cbs("TerminateDisks", DiskIds=[disk])
+
+
 def _attached_count(tell):
     """How many disks hang on the node."""
     (detail,) = tell.cbs("DescribeInstancesDiskNum", InstanceIds=[tell.place.node])["AttachDetail"]
@@ -481,6 +500,7 @@ def before_a_fix(tell):
 PARTS = (
     where_disks_can_be,
     a_disk,
+    a_shared_disk,
     tags,
     snapshots,
     images,

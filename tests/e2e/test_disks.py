@@ -132,7 +132,7 @@ def test_a_client_token_makes_a_disk_once(cloud):
         ),
         ({"DiskChargePrepaid": {"Period": 1}}, None, ["DiskChargePrepaid"]),
         ({"DiskChargeType": "CDCPAID"}, None, ["DiskChargeType", "CDCPAID"]),
-        ({"Shareable": True}, None, ["Shareable"]),
+        ({"Shareable": True, "AutoSnapshotPolicyId": "asp-00000000"}, None, ["Shareable"]),
         ({"KmsKeyId": "key"}, None, ["KmsKeyId"]),
         ({"DiskBackupQuota": 501}, None, ["DiskBackupQuota", "501"]),
         ({"AutoMountConfiguration": {"InstanceId": []}}, None, ["AutoMountConfiguration"]),

@@ -22,6 +22,12 @@ class Model:
         self.disks = {}  # id -> list of values
         self.origins = {}  # disk id -> snapshot id it was made from, or None
         self.snapshots = {}  # id -> (disk id, tuple of values)
+        self.machines = {}  # disk id -> the machines that have it, in the order in which it came
+        self.shareable = set()  # disks that several machines may have
+
+    def plain(self):
+        """The disks that snapshots can be taken of."""
+        return [disk for disk in self.disks if disk not in self.shareable]
 
 
 class History:
@@ -30,7 +36,7 @@ class History:
     def __init__(self, server, seed):
         self._server = server
         self._cloud = Cloud(server)
-        self._instance = server.add_instance()
+        self._instances = [server.add_instance() for _ in range(3)]
         self._random = random.Random(seed)
         self._next_value = 1
         self.model = Model()
@@ -40,7 +46,11 @@ class History:
         """One random step that the present state allows."""
         choices = {self._write: 8, self._zero: 4, self._create: 2, self._kill: 1, self._verify_one: 2}
         if self.model.disks:
-            choices |= {self._snapshot: 5, self._roll_back: 4, self._initialise: 1, self._terminate: 1}
+            choices |= {self._roll_back: 4, self._terminate: 1}
+        if self.model.plain():
+            choices |= {self._snapshot: 5, self._initialise: 1}
+        if self.model.shareable:
+            choices |= {self._join: 4, self._leave: 3}
         if self.model.snapshots:
             choices |= {self._delete_snapshots: 2, self._clone: 3}
         self._random.choices(list(choices), list(choices.values()))[0]()
@@ -51,8 +61,12 @@ class History:
     def _pick(self, mapping):
         return self._random.choice(list(mapping))
 
-    def _open(self, disk):
-        return NbdClient(self._server.nbd_socket, disk)
+    def _open(self, export):
+        """A connection to a snapshot, or to a disk as one of the machines that have it."""
+        machines = self.model.machines.get(export, [])
+        if len(machines) > 1 or (machines and self._random.random() < 0.5):
+            export = f"{export}@{self._random.choice(machines)}"
+        return NbdClient(self._server.nbd_socket, export)
 
     def _run(self):
         start = self._random.randrange(BLOCKS)
@@ -89,25 +103,61 @@ class History:
 
     def _create(self):
         if len(self.model.disks) < DISKS_MAX:
-            disk = self._cloud.create_disk()
-            self._note("create", disk)
-            self._add(disk, BLANK, None)
+            shareable = self._random.random() < 0.4
+            disk = self._cloud.create_disk(Shareable=shareable)
+            self._note("create", disk, "shareable" if shareable else "")
+            self._add(disk, BLANK, None, shareable)
 
     def _clone(self):
         if len(self.model.disks) < DISKS_MAX:
             snapshot = self._pick(self.model.snapshots)
-            disk = self._cloud.create_disk(None, SnapshotId=snapshot)
-            self._note("clone", snapshot, disk)
-            self._add(disk, self.model.snapshots[snapshot][1], snapshot)
+            shareable = self._random.random() < 0.3
+            disk = self._cloud.create_disk(None, SnapshotId=snapshot, Shareable=shareable)
+            self._note("clone", snapshot, disk, "shareable" if shareable else "")
+            self._add(disk, self.model.snapshots[snapshot][1], snapshot, shareable)
 
-    def _add(self, disk, values, origin):
-        self._cloud.attach(self._instance, disk)
+    def _add(self, disk, values, origin, shareable):
+        self._attach(disk)
+        if shareable:
+            self.model.shareable.add(disk)
         self.model.disks[disk] = list(values)
         self.model.origins[disk] = origin
 
+    def _attach(self, disk):
+        machine = self._random.choice(self._instances)
+        self._cloud.attach(machine, disk)
+        self.model.machines[disk] = [machine]
+
+    def _join(self):
+        disk = self._pick(sorted(self.model.shareable))
+        others = [machine for machine in self._instances if machine not in self.model.machines[disk]]
+        if others:
+            machine = self._random.choice(others)
+            self._note("join", disk, machine)
+            self._cloud.attach(machine, disk)
+            self.model.machines[disk].append(machine)
+
+    def _leave(self):
+        """One machine lets a disk go; a connection of another that was there before goes on."""
+        disk = self._pick(sorted(self.model.shareable))
+        if len(machines := self.model.machines[disk]) > 1:
+            leaving, staying = self._random.sample(machines, 2)
+            self._note("leave", disk, leaving)
+            with NbdClient(self._server.nbd_socket, f"{disk}@{staying}") as client:
+                client.flush()
+                self._cloud.call("DetachDisks", InstanceId=leaving, DiskIds=[disk])
+                self._cloud.wait_disk(disk, "ATTACHED")
+                client.flush()
+            machines.remove(leaving)
+
+    def _detach(self, disk):
+        for machine in self.model.machines.pop(disk):
+            self._cloud.call("DetachDisks", InstanceId=machine, DiskIds=[disk])
+        self._cloud.wait_disk(disk, "UNATTACHED")
+
     def _snapshot(self):
         if len(self.model.snapshots) < SNAPSHOTS_MAX:
-            disk = self._pick(self.model.disks)
+            disk = self._pick(self.model.plain())
             snapshot = self._cloud.create_snapshot(disk)
             self._note("snapshot", disk, snapshot)
             self.model.snapshots[snapshot] = (disk, tuple(self.model.disks[disk]))
@@ -118,28 +168,33 @@ class History:
             snapshot = self._random.choice(own)
             disk, values = self.model.snapshots[snapshot]
             self._note("roll back", disk, snapshot)
-            self._cloud.detach(disk)
+            self._detach(disk)
             self._cloud.roll_back(disk, snapshot)
-            self._cloud.attach(self._instance, disk)
+            self._attach(disk)
             self.model.disks[disk] = list(values)
 
     def _initialise(self):
-        disk = self._pick(self.model.disks)
+        disk = self._pick(self.model.plain())
         origin = self.model.origins[disk]
         if origin is None or origin in self.model.snapshots:
             self._note("initialise", disk)
-            self._cloud.detach(disk)
+            self._detach(disk)
             self._cloud.call("InitializeDisks", DiskIds=[disk])
             self._cloud.wait_disk(disk, "UNATTACHED")
-            self._cloud.attach(self._instance, disk)
+            self._attach(disk)
             self.model.disks[disk] = list(BLANK if origin is None else self.model.snapshots[origin][1])
 
     def _terminate(self):
         disk = self._pick(self.model.disks)
         self._note("terminate", disk)
-        self._cloud.detach(disk)
+        self.terminate(disk)
+
+    def terminate(self, disk):
+        """Takes the disk out of its machines and gives it back."""
+        self._detach(disk)
         self._cloud.terminate(disk)
         del self.model.disks[disk]
+        self.model.shareable.discard(disk)
 
     def _delete_snapshots(self):
         count = self._random.randrange(1, min(3, len(self.model.snapshots)) + 1)
@@ -177,6 +232,17 @@ class History:
             self._verify(export)
         disks = self._cloud.call("DescribeDisks", Limit=100)["DiskSet"]
         assert {disk["DiskId"] for disk in disks} == set(self.model.disks)
+        for disk in disks:
+            machines = self.model.machines[disk["DiskId"]]
+            if disk["DiskId"] in self.model.shareable:
+                assert (disk["InstanceId"], disk["InstanceIdList"]) == ("", machines)
+            else:
+                assert ([disk["InstanceId"]], disk["InstanceIdList"]) == (machines, [])
+        for machine in self._instances:
+            inside = [{"Name": "instance-id", "Values": [machine]}]
+            found = self._cloud.call("DescribeDisks", Limit=100, Filters=inside)
+            expected = {disk for disk, machines in self.model.machines.items() if machine in machines}
+            assert ({disk["DiskId"] for disk in found["DiskSet"]}, found["TotalCount"]) == (expected, len(expected))
         snapshots = self._cloud.call("DescribeSnapshots", Limit=100)["SnapshotSet"]
         assert {one["SnapshotId"] for one in snapshots} == set(self.model.snapshots)
 
@@ -205,8 +271,7 @@ def test_space_of_everything_deleted_comes_back(servers, seed):
     for _ in range(STEPS // 2):
         history.step()
     for disk in list(history.model.disks):
-        cloud.detach(disk)
-        cloud.terminate(disk)
+        history.terminate(disk)
     if history.model.snapshots:
         cloud.delete_snapshots(*history.model.snapshots)
     server.stop()

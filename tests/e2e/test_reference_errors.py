@@ -158,8 +158,7 @@ UNREACHABLE = {
         OTHER_CODE + "ResourceBusy": ["InvalidDisk.Busy", "ResourceInUse"],
         OTHER_CODE + "ResourceUnavailable.SnapshotCreating": ["InvalidDisk.SnapshotCreating"],
         OTHER_CODE + "InsufficientSnapshotQuota": ["ResourceInsufficient.OverQuota"],
-        "every disk can have snapshots, at any depth, and any number are taken at once": [
-            "InvalidDisk.NotSupportSnapshot",
+        "disks of every type have snapshots, at any depth, and any number are taken at once": [
             "InvalidDisk.TypeError",
             "ResourceUnavailable.DiskSnapshotChainTooLarge",
             "ResourceUnavailable.TooManyCreatingSnapshot",
@@ -295,6 +294,7 @@ LASTING = {
     },
     "CreateSnapshot": {
         "InsufficientSnapshotQuota": lambda w: {"DiskId": w.exhausted},
+        "InvalidDisk.NotSupportSnapshot": lambda w: {"DiskId": w.shareable},
         "InvalidDiskId.NotFound": lambda w: {"DiskId": NO_DISK},
         "MissingParameter": lambda w: {"SnapshotName": "of nothing"},
         "ResourceNotFound.NotFound": lambda w: {"DiskId": w.disk, "DiskBackupId": "dbp-00000000"},
@@ -498,6 +498,7 @@ class World:
         situations_policies.prepare(self)
         self.prepaid = self.cloud.create_disk(DiskSize=20, DiskChargeType="PREPAID", DiskChargePrepaid=MONTH)
         self.fast = self.cloud.create_disk(DiskType="CLOUD_HSSD", DiskSize=500)
+        self.shareable = self.cloud.create_disk(Shareable=True)
         self._sizes, self._exhausted_sizes, self._fast_sizes = count(11), count(11), count(501)
 
     def set_balance(self, amount):

@@ -88,9 +88,8 @@ EXAMPLES = {
             "Migrating": "true and yet at 100 %: the page shows two moments at once",
             "SnapshotSize": "the page counts no snapshot and yet their size",
             "AttachMode": "there are no physical and virtual functions here",
-            "Shareable": "a disk is in one instance at a time here",
-            "InstanceId": "as Shareable",
-            "InstanceIdList": "as Shareable",
+            "SnapshotAbility": "newer codes refuse snapshots of shareable disks",
+            "BackupDisk": "as SnapshotAbility: there is no last snapshot either",
         },
     ),
     "ModifyDiskAttributes": Example(
@@ -201,14 +200,14 @@ class World(Tenant):
 
     def _for_describedisks(self):
         prepaid = {"DiskChargeType": "PREPAID", "DiskChargePrepaid": {"Period": 1}}
-        disk, instance = self.disk(DiskName="test", DiskBackupQuota=1, **prepaid), self.machine()
+        disk, instance = self.disk(DiskName="test", DiskBackupQuota=1, Shareable=True, **prepaid), self.machine()
         self.cloud.call("ModifyDiskAttributes", DiskIds=[disk], DiskType="CLOUD_BASIC")
         wait_until(lambda: self.cloud.disk(disk)["MigratePercent"] == 100, "the type is changed")
         backup = self.cloud.call("CreateDiskBackup", DiskId=disk)["DiskBackupId"]
         self.cloud.call("ApplyDiskBackup", DiskId=disk, DiskBackupId=backup)
         self.cloud.wait_disk(disk, "UNATTACHED")
         self.cloud.attach(instance, disk)
-        return {"disk-b94t5dzt": disk}
+        return {"disk-b94t5dzt": disk, "ins-test1234": instance}
 
     def _for_modifydiskattributes(self):
         return {"disk-fyctkqsf": self.disk()}

@@ -9,8 +9,10 @@ use ashlar_volume::VolumeError;
 pub enum AttachErrorKind {
     /// No such export: the disk is not attached, or the snapshot does not exist.
     NotFound,
-    /// The disk is published for another instance. Withdraw it first.
-    PublishedElsewhere,
+    /// It is there, but not for who asks.
+    NotAdmitted,
+    /// The disk is in several machines, and the name does not say as which of them it is to be opened.
+    Ambiguous,
     /// Sessions of an earlier publication have not let go yet. Withdraw again, then try again.
     StillOpen,
     /// The store refused to open the device; the source says why.

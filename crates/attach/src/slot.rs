@@ -37,7 +37,8 @@ pub enum Withdrawal {
 /// An export that was published.
 pub(crate) struct Slot {
     name: ExportName,
-    /// The machine that a disk is for; nobody for a snapshot.
+    /// The machine that a disk is for; nobody for a snapshot. Each of several machines has a slot and a device of its own;
+    /// all devices of a volume are views of the same bytes.
     instance: Option<InstanceId>,
     store: Arc<dyn VolumeStore>,
     limits: Option<Arc<LimitTable>>,
@@ -64,10 +65,6 @@ impl Slot {
     ) -> Arc<Self> {
         let (state, session_ended) = (Mutex::default(), Condvar::new());
         Arc::new(Self { name, instance, store, limits, state, session_ended })
-    }
-
-    pub(crate) const fn instance(&self) -> Option<InstanceId> {
-        self.instance
     }
 
     pub(crate) fn is_withdrawn(&self) -> bool {
@@ -100,20 +97,20 @@ impl Slot {
 
     fn content(&self) -> ContentName {
         match self.name {
-            ExportName::Disk(disk) => ContentName::Volume(disk.into()),
+            ExportName::Disk(disk) | ExportName::DiskIn(disk, _) => ContentName::Volume(disk.into()),
             ExportName::Snapshot(snapshot) => ContentName::Snapshot(snapshot.into()),
         }
     }
 
     fn open_device(&self) -> Result<Arc<dyn BlockDevice>, AttachError> {
         let opened = match self.name {
-            ExportName::Disk(disk) => self.store.open_volume(&disk.into()),
+            ExportName::Disk(disk) | ExportName::DiskIn(disk, _) => self.store.open_volume(&disk.into()),
             ExportName::Snapshot(snapshot) => self.store.open_snapshot(&snapshot.into()),
         };
         let opened = opened
             .map_err(|error| AttachError::store(format!("cannot open export `{}`", self.name), error))?;
         Ok(match (&self.limits, self.name) {
-            (Some(limits), ExportName::Disk(disk)) => limits.wrap(disk, opened),
+            (Some(limits), ExportName::Disk(disk) | ExportName::DiskIn(disk, _)) => limits.wrap(disk, opened),
             (Some(_), ExportName::Snapshot(_)) | (None, _) => opened,
         })
     }

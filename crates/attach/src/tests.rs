@@ -27,6 +27,17 @@ fn instance() -> InstanceId {
     "ins-00000001".parse().unwrap()
 }
 
+fn other() -> InstanceId {
+    "ins-00000002".parse().unwrap()
+}
+
+/// The disk of [`published`], published for both instances.
+fn shared() -> (ModelStore, ExportTable) {
+    let (store, table) = published();
+    table.publish(disk(), other(), Arc::new(store.clone())).unwrap();
+    (store, table)
+}
+
 /// A store with the disk and its snapshot, and a table that has published both.
 fn published() -> (ModelStore, ExportTable) {
     let store = ModelStore::new();
@@ -97,7 +108,7 @@ fn what_is_published_can_be_opened_and_nothing_else() {
         assert_eq!(error.kind(), AttachErrorKind::NotFound, "{name:?}: {error}");
     }
     assert_eq!(table.list(), [ExportName::Disk(disk()), ExportName::Snapshot(snapshot())]);
-    assert_eq!(table.instance(disk()), Some(instance()));
+    assert_eq!(table.instances(disk()), [instance()]);
 }
 
 #[test]
@@ -120,16 +131,73 @@ fn the_device_is_open_from_the_first_session_to_the_last() {
 }
 
 #[test]
-fn publishing_again_is_a_success_for_the_same_instance_only() {
+fn publishing_again_is_a_success() {
     let (store, table) = published();
     table.publish(disk(), instance(), Arc::new(store.clone())).unwrap();
-    let other = "ins-00000002".parse().unwrap();
-    let error = table.publish(disk(), other, Arc::new(store.clone())).unwrap_err();
-    assert_eq!(error.kind(), AttachErrorKind::PublishedElsewhere);
-    assert!(error.to_string().contains("ins-00000001"), "{error}");
-    assert_eq!(table.withdraw(disk(), LONG), Withdrawal::LetGo);
-    table.publish(disk(), other, Arc::new(store)).unwrap();
-    assert_eq!(table.instance(disk()), Some(other));
+    assert_eq!(table.instances(disk()), [instance()]);
+    assert_eq!(table.withdraw(disk(), instance(), LONG), Withdrawal::LetGo);
+    table.publish(disk(), other(), Arc::new(store)).unwrap();
+    assert_eq!(table.instances(disk()), [other()]);
+}
+
+#[test]
+fn a_shared_disk_is_opened_as_one_of_its_machines() {
+    let (_store, table) = shared();
+    let error = table.open("disk-00000001").map(|lease| lease.name()).unwrap_err();
+    assert_eq!(error.kind(), AttachErrorKind::Ambiguous);
+    assert!(error.to_string().contains("`disk-00000001@ins-00000001`"), "{error}");
+    let names = [ExportName::DiskIn(disk(), instance()), ExportName::DiskIn(disk(), other())];
+    assert_eq!(table.list(), [names[0], names[1], ExportName::Snapshot(snapshot())]);
+    let leases = names.map(|name| table.open(&name.to_string()).unwrap());
+    assert_eq!(leases[0].instance(), Some(instance()));
+    assert_eq!((leases[1].name(), leases[1].instance()), (ExportName::Disk(disk()), Some(other())));
+    leases[0].device().write(0, b"seen by the other").unwrap();
+    let mut bytes = [0; 17];
+    leases[1].device().read(0, &mut bytes).unwrap();
+    assert_eq!(&bytes, b"seen by the other");
+    assert_eq!(table.session_count(names[0]), 1);
+    assert_eq!(table.session_count(ExportName::Disk(disk())), 2);
+    for name in ["disk-00000001@ins-00000003", "disk-00000002@ins-00000001"] {
+        assert_eq!(table.open(name).map(|_| ()).unwrap_err().kind(), AttachErrorKind::NotFound, "{name}");
+    }
+    for name in
+        ["disk-00000001@", "@ins-00000001", "snap-00000001@ins-00000001", "disk-00000001@ins-00000001@"]
+    {
+        assert_eq!(table.open(name).map(|_| ()).unwrap_err().kind(), AttachErrorKind::NotFound, "{name}");
+    }
+}
+
+#[test]
+fn who_may_open_a_shared_disk_as_one_machine_needs_no_longer_name() {
+    let (_store, table) = shared();
+    let as_other = |_: ExportName, machine: Option<InstanceId>| machine == Some(other());
+    assert_eq!(table.open_if("disk-00000001", as_other).unwrap().instance(), Some(other()));
+    assert_eq!(table.list_if(as_other), [ExportName::Disk(disk())]);
+    let error = table.open_if("disk-00000001@ins-00000001", as_other).map(|_| ()).unwrap_err();
+    assert_eq!(error.kind(), AttachErrorKind::NotAdmitted);
+    let error = table.open_if("disk-00000001", |_, _| false).map(|_| ()).unwrap_err();
+    assert_eq!(error.kind(), AttachErrorKind::NotAdmitted);
+}
+
+#[test]
+fn withdrawing_a_shared_disk_from_one_machine_leaves_the_other_alone() {
+    let (store, table) = shared();
+    let gone = Session::start(table.open("disk-00000001@ins-00000001").unwrap(), false);
+    let stays = Session::start(table.open("disk-00000001@ins-00000002").unwrap(), false);
+    gone.register();
+    stays.register();
+    assert_eq!(table.withdraw(disk(), instance(), LONG), Withdrawal::LetGo);
+    assert_eq!((gone.counts(), stays.counts()), ((1, 0), (0, 0)));
+    assert_eq!(open_count(&store), 1, "the other has it open");
+    assert!(table.open("disk-00000001@ins-00000001").is_err());
+    assert_eq!(table.instances(disk()), [other()]);
+    assert_eq!(
+        table.open("disk-00000001").unwrap().instance(),
+        Some(other()),
+        "the short name is clear again"
+    );
+    table.publish(disk(), instance(), Arc::new(store)).unwrap();
+    assert_eq!(stays.counts(), (0, 0));
 }
 
 #[test]
@@ -138,12 +206,12 @@ fn a_withdrawn_export_is_gone_and_its_volume_free() {
     let session = Session::start(table.open("disk-00000001").unwrap(), false);
     session.register();
     assert_eq!(store.delete_volume(&disk().into()).unwrap_err().kind(), ErrorKind::InUse);
-    assert_eq!(table.withdraw(disk(), LONG), Withdrawal::LetGo);
+    assert_eq!(table.withdraw(disk(), instance(), LONG), Withdrawal::LetGo);
     assert_eq!(session.counts(), (1, 0), "finished in good order");
     assert!(table.open("disk-00000001").is_err());
-    assert_eq!((table.list(), table.instance(disk())), (vec![ExportName::Snapshot(snapshot())], None));
+    assert_eq!((table.list(), table.instances(disk())), (vec![ExportName::Snapshot(snapshot())], vec![]));
     store.delete_volume(&disk().into()).unwrap();
-    assert_eq!(table.withdraw(disk(), Duration::ZERO), Withdrawal::LetGo, "again is a success");
+    assert_eq!(table.withdraw(disk(), instance(), Duration::ZERO), Withdrawal::LetGo, "again is a success");
 }
 
 #[test]
@@ -161,7 +229,7 @@ fn a_stubborn_session_is_aborted() {
     let (store, table) = published();
     let session = Session::start(table.open("disk-00000001").unwrap(), true);
     session.register();
-    assert_eq!(table.withdraw(disk(), Duration::from_millis(40)), Withdrawal::LetGo);
+    assert_eq!(table.withdraw(disk(), instance(), Duration::from_millis(40)), Withdrawal::LetGo);
     assert_eq!(session.counts(), (1, 1));
     assert_eq!(open_count(&store), 0);
 }
@@ -170,7 +238,10 @@ fn a_stubborn_session_is_aborted() {
 fn a_session_that_never_lets_go_is_told_of_and_keeps_newcomers_out() {
     let (store, table) = published();
     let lease = table.open("disk-00000001").unwrap();
-    assert_eq!(table.withdraw(disk(), Duration::from_millis(10)), Withdrawal::StillOpen { sessions: 1 });
+    assert_eq!(
+        table.withdraw(disk(), instance(), Duration::from_millis(10)),
+        Withdrawal::StillOpen { sessions: 1 }
+    );
     assert!(table.open("disk-00000001").is_err());
     assert_eq!(table.list(), [ExportName::Snapshot(snapshot())]);
     let error = table.publish(disk(), instance(), Arc::new(store.clone())).unwrap_err();
@@ -194,7 +265,7 @@ fn withdrawing_waits_for_a_session_that_is_finishing() {
     }
     lease.on_withdraw(Arc::new(Tell(Mutex::new(told))));
     thread::scope(|scope| {
-        let withdrawal = scope.spawn(|| table.withdraw(disk(), LONG));
+        let withdrawal = scope.spawn(|| table.withdraw(disk(), instance(), LONG));
         is_told.recv().unwrap();
         // A request that was received is still carried out.
         lease.device().write(0, b"last").unwrap();
@@ -208,7 +279,7 @@ fn withdrawing_waits_for_a_session_that_is_finishing() {
 fn a_session_that_registers_late_is_told_at_once() {
     let (_store, table) = published();
     let session = Session::start(table.open("disk-00000001").unwrap(), true);
-    assert_eq!(table.withdraw(disk(), Duration::ZERO), Withdrawal::StillOpen { sessions: 1 });
+    assert_eq!(table.withdraw(disk(), instance(), Duration::ZERO), Withdrawal::StillOpen { sessions: 1 });
     session.register();
     assert_eq!(session.counts(), (1, 0));
 }
@@ -241,7 +312,7 @@ fn sessions_come_and_go_beside_publications() {
             });
         }
         for _ in 0..50 {
-            assert_eq!(table.withdraw(disk(), LONG), Withdrawal::LetGo);
+            assert_eq!(table.withdraw(disk(), instance(), LONG), Withdrawal::LetGo);
             // Nobody can have opened it since: nobody holds the volume.
             assert_eq!(open_count(&store), 0);
             table.publish(disk(), instance(), Arc::new(store.clone())).unwrap();

@@ -15,7 +15,7 @@ use ashlar_control::{
     Caller, Control, ControlParts, CreateSnapshotPolicy, FIRST_ACCOUNT, NewInstance, NewRule, Reconciler,
     RequestId, Settings, Stores,
 };
-use ashlar_db::{Db, Disk, Lifecycle};
+use ashlar_db::{Attachment, AttachmentState, Db, Disk, Lifecycle};
 use ashlar_types::{
     DiskChargeType, DiskId, DiskState, DiskType, DiskUsage, InstanceId, InstanceProduct, ManualClock,
     ProjectId, Region, SeededRandom, SnapshotPolicyId, UnixMillis,
@@ -113,7 +113,8 @@ async fn bind_disks(
             size_gib: 10,
             lifecycle: Lifecycle::Live,
             state: DiskState::Attached,
-            instance: Some(instance),
+            shareable: false,
+            attachments: vec![Attachment { instance, state: AttachmentState::Inside }],
             last_instance: None,
             portable: true,
             delete_with_instance: false,

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use ashlar_db::{Db, DbError, DbErrorKind, Fence, Operation, OperationState, Tagged, Transaction};
+use ashlar_db::{
+    Db, DbError, DbErrorKind, DiskInInstance, Fence, Operation, OperationState, Tagged, Transaction,
+};
 use ashlar_types::{
     Clock, DiskBackupId, DiskId, RandomSource, Region, SnapshotGroupId, SnapshotId, UnixMillis,
 };
@@ -125,16 +127,19 @@ impl Control {
         const PAGE: u64 = 500;
         let mut after = None;
         loop {
-            let page = self.db.read().await?.disks().in_instances(after, PAGE).await?;
+            let page = self.db.read().await?.attachments().page(after, PAGE).await?;
             let Some(last) = page.last() else { break };
-            after = Some(last.disk);
-            let ids: Vec<DiskId> = page.iter().map(|found| found.disk).collect();
+            after = Some((last.disk, last.attachment.instance));
+            let mut ids: Vec<DiskId> = page.iter().map(|found| found.disk).collect();
+            ids.dedup();
             self.tell_recorded_performance(&ids).await?;
             let this = self.clone();
             self.blocking(move || {
-                let mut exported = page.iter().filter(|found| crate::disk::is_exported(found.state));
-                exported.try_for_each(|found| {
-                    this.exports.publish(found.disk, found.instance, this.stores.store(&found.region)?)
+                let is_exported =
+                    |found: &&DiskInInstance| crate::disk::is_exported(found.state, found.attachment.state);
+                page.iter().filter(is_exported).try_for_each(|found| {
+                    let store = this.stores.store(&found.region)?;
+                    this.exports.publish(found.disk, found.attachment.instance, store)
                 })
             })
             .await?;

@@ -83,7 +83,8 @@ pub struct CreateDisks {
     pub throughput_performance_mib: Option<u64>,
     /// The size in GiB; with a snapshot, its size by default.
     pub size_gib: Option<u64>,
-    /// Refused if true: a disk is in one machine at a time.
+    /// Whether several machines may have each disk at once. Such disks are not encrypted, have no snapshots and cannot be
+    /// initialized. Default: no.
     pub shareable: Option<bool>,
     /// At most 64 ASCII characters; the same call again gives the same disks.
     pub client_token: Option<String>,
@@ -240,7 +241,7 @@ pub struct AttachDisks {
 pub struct DetachDisks {
     /// The disks, at most 10, all of one instance.
     pub disks: Vec<DiskId>,
-    /// The instance that they are in, if the caller wants that checked.
+    /// The instance to take them out of: needed where a shareable disk is in several, and checked otherwise.
     pub instance: Option<InstanceId>,
 }
 

@@ -118,7 +118,7 @@ impl Control {
         let id = self.free_backup_id(&caller.region).await?;
         let mut tx = self.db.write().await?;
         let disk = disk::find(&mut tx, caller, disk_id).await?;
-        if let Err(error) = state::begin_snapshot(&disk) {
+        if let Err(error) = state::begin_backup(&disk) {
             return Err(told_apart(&mut tx, error).await?);
         }
         if tx.disk_backups().of_disk(disk.id).await?.len() as u64 >= disk.backup_quota {

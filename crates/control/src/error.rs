@@ -100,6 +100,22 @@ pub enum DiskError {
         /// The instance that it is in.
         instance: InstanceId,
     },
+    /// It is in as many instances as a disk may be in.
+    InstanceLimit {
+        /// The disk.
+        disk: DiskId,
+        /// How many instances may have it.
+        at_most: u64,
+    },
+    /// It is in several instances, and the call does not say which one is meant.
+    SeveralInstances {
+        /// The disk.
+        disk: DiskId,
+        /// How many instances have it.
+        count: u64,
+    },
+    /// Several instances may have it: no snapshot can be taken of it.
+    ShareableHasNoSnapshots(DiskId),
     /// It is no elastic disk.
     NotPortable(DiskId),
     /// It is in no instance.
@@ -301,6 +317,18 @@ impl fmt::Display for DiskError {
             Self::AttachedTo { disk, instance } => {
                 write!(f, "The disk `{disk}` is attached to the instance `{instance}`: detach it first.")
             }
+            Self::InstanceLimit { disk, at_most } => write!(
+                f,
+                "The disk `{disk}` is attached to {at_most} instances, which is the most: detach it from one first."
+            ),
+            Self::SeveralInstances { disk, count } => write!(
+                f,
+                "The disk `{disk}` is attached to {count} instances: name the one that is meant in `InstanceId`."
+            ),
+            Self::ShareableHasNoSnapshots(disk) => write!(
+                f,
+                "The disk `{disk}` is shareable: no snapshots are taken of such disks, make a backup point instead."
+            ),
             Self::NotPortable(disk) => write!(f, "The disk `{disk}` is not an elastic disk."),
             Self::NotInInstance { disk, why } => write!(f, "The disk `{disk}` is not attached: {why}."),
             Self::NotSupported { disk, state, why } => {

@@ -1,6 +1,8 @@
 //! Snapshots of all disks of a machine before it is fixed, and what there is of them.
 
-use ashlar_db::{Disk, FixSnapshot, FixSnapshotQuery, Instance, Listed, Page, Snapshot, Tagged};
+use ashlar_db::{
+    Disk, DiskQuery, FixSnapshot, FixSnapshotQuery, Instance, Listed, Page, Snapshot, Tagged, Transaction,
+};
 use ashlar_types::{InstanceId, SnapshotId, UnixMillis};
 
 use crate::caller::Caller;
@@ -51,8 +53,9 @@ pub struct MachineSnapshots {
 }
 
 impl Control {
-    /// Takes a snapshot of every disk of a machine, all at one moment, for whoever is about to fix it. When this returns
-    /// without an error they are ready; with one, there is none of them.
+    /// Takes a snapshot of every disk of a machine, all at one moment, for whoever is about to fix it. Shareable disks, of
+    /// which there are no snapshots, are left out. When this returns without an error they are ready; with one, there is
+    /// none of them.
     pub async fn take_before_fix(
         &self,
         id: InstanceId,
@@ -67,12 +70,11 @@ impl Control {
         let instance = found.ok_or(InstanceError::NotFound(id))?;
         let caller = instance::operator(&instance);
         let inside = instance::disks_in(&caller, vec![id]);
-        let disk_count = self.db.read().await?.disks().list(&inside).await?.items.len();
+        let disk_count = that_have_snapshots(&mut self.db.read().await?, &inside).await?.len();
         let snapshot_ids = self.free_snapshot_ids(&caller.region, disk_count).await?;
 
         let mut tx = self.db.write().await?;
-        let found = tx.disks().list(&inside).await?.items;
-        let disks: Vec<Disk> = found.into_iter().map(|listing| listing.disk).collect();
+        let disks = that_have_snapshots(&mut tx, &inside).await?;
         if disks.is_empty() {
             return Err(InstanceError::NoDisks(id).into());
         }
@@ -140,4 +142,10 @@ impl Control {
         };
         Ok(MachineSnapshots { listed: tx.fix_snapshots().list(&query).await?, all_fresh })
     }
+}
+
+/// The disks in a machine of which snapshots can be taken.
+async fn that_have_snapshots(tx: &mut Transaction, inside: &DiskQuery) -> Result<Vec<Disk>, ControlError> {
+    let found = tx.disks().list(inside).await?.items.into_iter();
+    Ok(found.map(|listing| listing.disk).filter(|disk| !disk.shareable).collect())
 }

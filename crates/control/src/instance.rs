@@ -115,8 +115,8 @@ impl Control {
         Ok(tx.commit().await?)
     }
 
-    /// Takes all disks out of an instance but the one it boots from. Those that go with it are deleted. What a failure
-    /// leaves inside is taken out by the next call.
+    /// Takes all disks out of an instance but the one it boots from. Those that go with it are deleted, a shareable one
+    /// with the last of its instances. What a failure leaves inside is taken out by the next call.
     pub async fn empty_instance(&self, account: AccountUin, id: InstanceId) -> Result<(), ControlError> {
         let mut tx = self.db.read().await?;
         let found = tx.instances().find(account, id).await?.ok_or(InstanceError::NotFound(id))?;
@@ -126,7 +126,7 @@ impl Control {
         for listing in inside.into_iter().filter(|listing| !is_system(&listing.disk)) {
             let disks = vec![listing.disk.id];
             self.detach_disks(&caller, DetachDisks { disks: disks.clone(), instance: Some(id) }).await?;
-            if listing.disk.delete_with_instance {
+            if listing.disk.delete_with_instance && listing.disk.attachments.len() == 1 {
                 self.terminate_disks(&caller, TerminateDisks { disks, delete_snapshot: None }).await?;
             }
         }
@@ -179,7 +179,7 @@ pub(crate) fn check_power(stop: Option<bool>, start: Option<bool>) -> Result<(),
 
 /// Refuses to stop the instance that a disk is in: no driver of this build can.
 pub(crate) fn refuse_power(disk: &ashlar_db::Disk, stop: Option<bool>) -> Result<(), InstanceError> {
-    match disk.instance {
+    match disk.instance() {
         Some(instance) if stop == Some(true) => Err(InstanceError::PowerNotSupported(instance)),
         _ => Ok(()),
     }

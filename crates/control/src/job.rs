@@ -50,6 +50,9 @@ pub(crate) enum Work {
         disks: Vec<DiskId>,
         #[serde(with = "text")]
         instance: InstanceId,
+        /// Whether the disks go when their instance goes, if the call says so.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        delete_with_instance: Option<bool>,
     },
     DetachDisks {
         #[serde(with = "text::list")]

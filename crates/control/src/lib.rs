@@ -112,8 +112,8 @@ pub use wire_time::{parse_iso, wire_time, wire_time_iso};
 
 // The rows that calls hand out are those of the database.
 pub use ashlar_db::{
-    Account, ApiKey, AttachedPolicy, AutoMount, BillBy, BillLine, DbErrorKind, Disk, DiskBackup, EncryptType,
-    FixSnapshot, ImageSnapshot, Instance, InstanceListing, LatestOperation, LedgerEntry, LedgerKind, Listed,
-    MfaDevice, NetworkEffect, OperationState, Role, ScheduleState, Snapshot, SnapshotGroup, SnapshotPolicy,
-    SnapshotShare, Tag, TagCondition, Tagged, User,
+    Account, ApiKey, AttachedPolicy, Attachment, AttachmentState, AutoMount, BillBy, BillLine, DbErrorKind,
+    Disk, DiskBackup, EncryptType, FixSnapshot, ImageSnapshot, Instance, InstanceListing, LatestOperation,
+    LedgerEntry, LedgerKind, Listed, MfaDevice, NetworkEffect, OperationState, Role, ScheduleState, Snapshot,
+    SnapshotGroup, SnapshotPolicy, SnapshotShare, Tag, TagCondition, Tagged, User,
 };

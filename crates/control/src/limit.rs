@@ -45,6 +45,7 @@ macro_rules! own_limits {
 own_limits! {
     snapshots_per_disk,
     disks_per_instance,
+    instances_per_disk,
     disks_per_attach,
     disks_per_terminate,
     disks_per_initialize,

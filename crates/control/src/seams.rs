@@ -33,10 +33,10 @@ pub trait Exports: Send + Sync {
         store: Arc<dyn VolumeStore>,
     ) -> Result<(), VolumeError>;
 
-    /// Ends what the instance has open and lets nobody open the disk any more. `InUse` if the sessions have
-    /// not ended within `wait`; then the disk stays withdrawn. Withdrawing a disk that is not published is a
-    /// success.
-    fn withdraw(&self, disk: DiskId, wait: Duration) -> Result<(), VolumeError>;
+    /// Ends what the instance has open and lets it open the disk no more; other instances keep it. `InUse` if the
+    /// sessions have not ended within `wait`; then the disk stays withdrawn. Withdrawing a disk that is not published is
+    /// a success.
+    fn withdraw(&self, disk: DiskId, instance: InstanceId, wait: Duration) -> Result<(), VolumeError>;
 
     /// Says how fast the disk may be, from now on and for whoever has it open. To be said before it is published.
     fn limit(&self, disk: DiskId, limits: Limits);
@@ -62,8 +62,8 @@ impl Exports for ExportTable {
         ExportTable::publish(self, disk, instance, store).map_err(|error| refused(&error))
     }
 
-    fn withdraw(&self, disk: DiskId, wait: Duration) -> Result<(), VolumeError> {
-        let_go(&disk, ExportTable::withdraw(self, disk, wait))
+    fn withdraw(&self, disk: DiskId, instance: InstanceId, wait: Duration) -> Result<(), VolumeError> {
+        let_go(&disk, ExportTable::withdraw(self, disk, instance, wait))
     }
 
     fn publish_snapshot(&self, snapshot: SnapshotId, store: Arc<dyn VolumeStore>) -> Result<(), VolumeError> {
@@ -77,8 +77,8 @@ impl Exports for ExportTable {
 
 fn refused(error: &AttachError) -> VolumeError {
     let kind = match error.kind() {
-        AttachErrorKind::NotFound => ErrorKind::NotFound,
-        AttachErrorKind::PublishedElsewhere | AttachErrorKind::StillOpen => ErrorKind::InUse,
+        AttachErrorKind::NotFound | AttachErrorKind::NotAdmitted => ErrorKind::NotFound,
+        AttachErrorKind::Ambiguous | AttachErrorKind::StillOpen => ErrorKind::InUse,
         AttachErrorKind::Store => ErrorKind::Io,
     };
     VolumeError::new(kind, error.to_string())

@@ -59,6 +59,8 @@ pub struct Limits {
     pub shares_per_snapshot: u64,
     /// Disks of one instance.
     pub disks_per_instance: u64,
+    /// Instances that one shareable disk can be in at once.
+    pub instances_per_disk: u64,
     /// Disks of one AttachDisks or DetachDisks call.
     pub disks_per_attach: u64,
     /// Disks of one TerminateDisks call.
@@ -124,6 +126,7 @@ impl Default for Limits {
             snapshots_per_disk: 64,
             shares_per_snapshot: 50,
             disks_per_instance: 20,
+            instances_per_disk: 16,
             disks_per_attach: 10,
             disks_per_terminate: 50,
             disks_per_initialize: 20,
@@ -382,6 +385,7 @@ impl Limits {
         for (key, value) in [
             ("snapshots_per_disk", self.snapshots_per_disk),
             ("disks_per_instance", self.disks_per_instance),
+            ("instances_per_disk", self.instances_per_disk),
             ("disks_per_attach", self.disks_per_attach),
             ("disks_per_terminate", self.disks_per_terminate),
             ("disks_per_initialize", self.disks_per_initialize),

@@ -249,7 +249,7 @@ impl Control {
             };
             begun.push((disk::find(&mut tx, caller, *disk_id).await?, snapshot));
         }
-        let instances: BTreeSet<InstanceId> = begun.iter().filter_map(|(disk, _)| disk.instance).collect();
+        let instances: BTreeSet<InstanceId> = begun.iter().flat_map(|(disk, _)| disk.instances()).collect();
         if instances.len() > 1 {
             return Err(SnapshotGroupError::SeveralInstances(group.id).into());
         }
@@ -387,7 +387,7 @@ impl SnapshotGroupView {
 fn check_one_instance(disks: &[Disk]) -> Result<(), ControlError> {
     let mut common: Option<InstanceId> = None;
     for disk in disks {
-        let Some(instance) = disk.instance.filter(|_| disk.state != DiskState::Attaching) else {
+        let Some(instance) = disk.instance().filter(|_| disk.state != DiskState::Attaching) else {
             let why = "a snapshot group is taken of disks that are attached to one instance";
             return Err(DiskError::NotInInstance { disk: disk.id, why }.into());
         };

@@ -16,6 +16,7 @@ mod money;
 mod old_records;
 mod random_calls;
 mod schedule;
+mod shareable;
 mod signal;
 mod slow_pool;
 mod snapshot;

@@ -11,9 +11,9 @@ use sqlx::sqlite::{
 
 use crate::column::signed;
 use crate::{
-    Access, Accounts, AutoMounts, ClientTokens, DbError, DiskBackups, Disks, FixSnapshots, Images, Instances,
-    Jobs, Leases, Ledger, LimitOverrides, Operations, Places, Schedules, SnapshotCopies, SnapshotGroups,
-    SnapshotPolicies, SnapshotShares, Snapshots, Tags, Usage, Users,
+    Access, Accounts, Attachments, AutoMounts, ClientTokens, DbError, DiskBackups, Disks, FixSnapshots,
+    Images, Instances, Jobs, Leases, Ledger, LimitOverrides, Operations, Places, Schedules, SnapshotCopies,
+    SnapshotGroups, SnapshotPolicies, SnapshotShares, Snapshots, Tags, Usage, Users,
 };
 
 /// The one place that names the database in use.
@@ -216,6 +216,11 @@ impl Transaction {
     /// Instances.
     pub fn instances(&mut self) -> Instances<'_> {
         Instances(&mut self.0)
+    }
+
+    /// Which machines disks are in.
+    pub fn attachments(&mut self) -> Attachments<'_> {
+        Attachments(&mut self.0)
     }
 
     /// Disks.

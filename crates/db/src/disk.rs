@@ -5,6 +5,7 @@ use ashlar_types::{
     RenewFlag, SnapshotId, UnixMillis, Zone,
 };
 
+use crate::attachment::{self, Attachment, disk_columns};
 use crate::column::{Columns, signed, stored_enum, text_if_any};
 use crate::connect::{Connection, Row, next_sequence};
 use crate::disk_terms;
@@ -66,9 +67,11 @@ pub struct Disk {
     pub lifecycle: Lifecycle,
     /// Where it is in its life.
     pub state: DiskState,
-    /// The machine it is in, or on its way into or out of.
-    pub instance: Option<InstanceId>,
-    /// The machine it was in last.
+    /// Whether several machines may have it at once. Never changes.
+    pub shareable: bool,
+    /// The machines it is in, or on its way into or out of, the first to come first.
+    pub attachments: Vec<Attachment>,
+    /// The machine it came into last.
     pub last_instance: Option<InstanceId>,
     /// Whether it can be detached and attached at will.
     pub portable: bool,
@@ -100,17 +103,17 @@ pub struct Disk {
     pub created: UnixMillis,
 }
 
-/// As much of a disk as its export needs.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DiskInInstance {
-    /// The disk.
-    pub disk: DiskId,
-    /// The machine it is in, or on its way into or out of.
-    pub instance: InstanceId,
-    /// Where its bytes are.
-    pub region: Region,
-    /// Where it is in its life.
-    pub state: DiskState,
+impl Disk {
+    /// The machine it is in, or on its way into or out of; of several the first to come.
+    #[must_use]
+    pub fn instance(&self) -> Option<InstanceId> {
+        self.attachments.first().map(|attachment| attachment.instance)
+    }
+
+    /// The machines it is in, or on its way into or out of, the first to come first.
+    pub fn instances(&self) -> impl Iterator<Item = InstanceId> {
+        self.attachments.iter().map(|attachment| attachment.instance)
+    }
 }
 
 /// A disk and what a list shows beside it.
@@ -197,14 +200,22 @@ pub struct DiskQuery {
 }
 
 /// Disks whose paid time is over and that something can be done about.
-pub(crate) const EXPIRED: &str = "SELECT * FROM disks
+pub(crate) const EXPIRED: &str = concat!(
+    "SELECT ",
+    disk_columns!(),
+    " FROM disks d
      WHERE deadline_ms <= $1 AND lifecycle = 'LIVE' AND job_id IS NULL AND state IN ('UNATTACHED', 'ATTACHED')
-     ORDER BY deadline_ms, disk_id";
+     ORDER BY deadline_ms, disk_id"
+);
 
 /// Disks that have been isolated since a time.
-pub(crate) const ISOLATED: &str = "SELECT * FROM disks
+pub(crate) const ISOLATED: &str = concat!(
+    "SELECT ",
+    disk_columns!(),
+    " FROM disks d
      WHERE isolated_ms <= $1 AND lifecycle = 'LIVE' AND state = 'TORECYCLE' AND job_id IS NULL
-     ORDER BY isolated_ms, disk_id";
+     ORDER BY isolated_ms, disk_id"
+);
 
 /// Queries on disks.
 #[derive(Debug)]
@@ -216,12 +227,12 @@ impl Disks<'_> {
         let sequence = next_sequence(self.0).await?;
         sqlx::query(
             "INSERT INTO disks (disk_id, sequence, uin, region, zone, disk_usage, source_snapshot_id, created_ms,
-                encrypt_type,
+                encrypt_type, shareable,
                 project_id, name, disk_type, charge_type, renew_flag, period_months, deadline_ms, size_gib,
-                lifecycle, state, instance_id, last_instance_id, portable, delete_with_instance,
-                delete_snapshot, throughput_performance_mib, burst_performance, backup_quota, migrating,
+                lifecycle, state, last_instance_id, portable, delete_with_instance, delete_snapshot,
+                throughput_performance_mib, burst_performance, backup_quota, migrating,
                 migrate_percent, rollback_percent, error_prompt, job_id)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, '', '', '', NULL, NULL, NULL, 0, '', '', NULL, NULL,
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0, '', '', '', NULL, NULL, NULL, 0, '', '', NULL,
                 FALSE, FALSE, FALSE, 0, FALSE, 0, FALSE, 0, 0, '', NULL)",
         )
         .bind(disk.id.to_string())
@@ -233,6 +244,7 @@ impl Disks<'_> {
         .bind(text_if_any(disk.source_snapshot.as_ref()))
         .bind(disk.created.0)
         .bind(disk.encrypt_type.map(EncryptType::as_str))
+        .bind(disk.shareable)
         .execute(&mut *self.0)
         .await?;
         // One list of the changeable columns, in `write`. Nobody has seen the row yet.
@@ -251,10 +263,9 @@ impl Disks<'_> {
         let done = sqlx::query(
             "UPDATE disks SET project_id = $2, name = $3, disk_type = $4, charge_type = $5, renew_flag = $6,
                 period_months = $7, deadline_ms = $8, size_gib = $9, lifecycle = $10, state = $11,
-                instance_id = $12, last_instance_id = $13, portable = $14, delete_with_instance = $15,
-                delete_snapshot = $16, throughput_performance_mib = $17, burst_performance = $18,
-                backup_quota = $19, migrating = $20, migrate_percent = $21, rollback_percent = $22,
-                error_prompt = $23, job_id = $24,
+                last_instance_id = $12, portable = $13, delete_with_instance = $14, delete_snapshot = $15,
+                throughput_performance_mib = $16, burst_performance = $17, backup_quota = $18, migrating = $19,
+                migrate_percent = $20, rollback_percent = $21, error_prompt = $22, job_id = $23,
                 isolated_ms = CASE WHEN $11 = 'TORECYCLE' THEN isolated_ms END
              WHERE disk_id = $1",
         )
@@ -269,7 +280,6 @@ impl Disks<'_> {
         .bind(signed(disk.size_gib))
         .bind(disk.lifecycle.as_str())
         .bind(disk.state.as_str())
-        .bind(text_if_any(disk.instance.as_ref()))
         .bind(text_if_any(disk.last_instance.as_ref()))
         .bind(disk.portable)
         .bind(disk.delete_with_instance)
@@ -285,6 +295,7 @@ impl Disks<'_> {
         .execute(&mut *self.0)
         .await?;
         crate::one_row(done.rows_affected(), "disk", &disk.id)?;
+        attachment::write(self.0, &id, &disk.attachments).await?;
         disk_terms::changed(self.0, before, &id).await
     }
 
@@ -304,8 +315,11 @@ impl Disks<'_> {
         region: &Region,
         id: DiskId,
     ) -> Result<Option<Disk>, DbError> {
-        let sql =
-            "SELECT * FROM disks WHERE disk_id = $1 AND uin = $2 AND region = $3 AND lifecycle = 'LIVE'";
+        let sql = concat!(
+            "SELECT ",
+            disk_columns!(),
+            " FROM disks d WHERE disk_id = $1 AND uin = $2 AND region = $3 AND lifecycle = 'LIVE'"
+        );
         let row = sqlx::query(sql)
             .bind(id.to_string())
             .bind(signed(account.0))
@@ -337,38 +351,15 @@ impl Disks<'_> {
 
     /// The disks that a job works on, seen or not, by id.
     pub async fn of_job(&mut self, job: JobId) -> Result<Vec<Disk>, DbError> {
-        let rows = sqlx::query("SELECT * FROM disks WHERE job_id = $1 ORDER BY disk_id")
-            .bind(job.signed())
-            .fetch_all(&mut *self.0)
-            .await?;
+        let rows = sqlx::query(concat!(
+            "SELECT ",
+            disk_columns!(),
+            " FROM disks d WHERE job_id = $1 ORDER BY disk_id"
+        ))
+        .bind(job.signed())
+        .fetch_all(&mut *self.0)
+        .await?;
         rows.iter().map(|row| disk_of(&Columns(row))).collect()
-    }
-
-    /// A page of the disks that name an instance, of all accounts, by id and after `after`: what the exports are
-    /// rebuilt from. In pages, so that a start with many disks needs little memory.
-    pub async fn in_instances(
-        &mut self,
-        after: Option<DiskId>,
-        limit: u64,
-    ) -> Result<Vec<DiskInInstance>, DbError> {
-        let sql = "SELECT disk_id, instance_id, region, state FROM disks
-             WHERE instance_id IS NOT NULL AND disk_id > $1 ORDER BY disk_id LIMIT $2";
-        let rows = sqlx::query(sql)
-            .bind(after.map_or_else(String::new, |id| id.to_string()))
-            .bind(signed(limit))
-            .fetch_all(&mut *self.0)
-            .await?;
-        rows.iter()
-            .map(|row| {
-                let columns = Columns(row);
-                Ok(DiskInInstance {
-                    disk: columns.word("disk_id")?,
-                    instance: columns.word("instance_id")?,
-                    region: columns.word("region")?,
-                    state: columns.word("state")?,
-                })
-            })
-            .collect()
     }
 
     /// All disks of a region, seen or not, by id: what `check` compares with the pool.
@@ -445,7 +436,8 @@ pub(crate) fn disk_of(columns: &Columns<'_>) -> Result<Disk, DbError> {
         size_gib: columns.number("size_gib")?,
         lifecycle: columns.word("lifecycle")?,
         state: columns.word("state")?,
-        instance: columns.word_if_any("instance_id")?,
+        shareable: columns.flag("shareable")?,
+        attachments: attachment::of_disk(columns)?,
         last_instance: columns.word_if_any("last_instance_id")?,
         portable: columns.flag("portable")?,
         delete_with_instance: columns.flag("delete_with_instance")?,

@@ -8,6 +8,7 @@ mod tests;
 
 use std::collections::HashMap;
 
+use crate::attachment::disk_columns;
 use crate::column::Columns;
 use crate::connect::Connection;
 use crate::disk::{DiskListing, DiskOrderField, DiskQuery, listing_of};
@@ -73,8 +74,10 @@ async fn rows(connection: &mut Connection, sequences: &[i64]) -> Result<Vec<Disk
     if sequences.is_empty() {
         return Ok(Vec::new());
     }
-    let mut list = Builder::new(
-        "SELECT d.*, p.name AS project_name,
+    let mut list = Builder::new(concat!(
+        "SELECT ",
+        disk_columns!(),
+        ", p.name AS project_name,
             (SELECT COUNT(*) FROM snapshots s
                 WHERE s.disk_id = d.disk_id AND s.lifecycle = 'LIVE') AS snapshot_count,
             (SELECT CAST(COALESCE(SUM(s.held_bytes), 0) AS BIGINT) FROM snapshots s
@@ -83,7 +86,7 @@ async fn rows(connection: &mut Connection, sequences: &[i64]) -> Result<Vec<Disk
                 WHERE b.disk_id = d.disk_id AND b.lifecycle = 'LIVE') AS backup_count
          FROM disks d JOIN projects p ON p.uin = d.uin AND p.project_id = d.project_id
          WHERE 1 = 1",
-    );
+    ));
     push_in_numbers(&mut list, "d.sequence", sequences, |sequence| *sequence);
     let rows = list.build().fetch_all(connection).await?;
     let mut found = HashMap::with_capacity(rows.len());

@@ -1,6 +1,6 @@
 //! What disks are listed by, and what the index of lists is told of them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use ashlar_types::AccountUin;
 
@@ -48,6 +48,30 @@ pub(crate) async fn changed(
     list_index::change(connection, &ListOrder::DISKS, before.as_ref(), after.as_ref()).await
 }
 
+/// What some disks are listed by for the machines they are in, by the ids of the disks.
+struct MachinesOf(HashMap<String, Vec<String>>);
+
+impl MachinesOf {
+    async fn read(connection: &mut Connection, which: &Which<'_>) -> Result<Self, DbError> {
+        let mut sql = Builder::new(
+            "SELECT a.disk_id, i.instance_id, i.name AS instance_name, i.ip_address
+             FROM attachments a JOIN instances i ON i.instance_id = a.instance_id
+             WHERE a.disk_id IN (SELECT r.disk_id FROM disks r",
+        );
+        which.push(&mut sql, "disk_id");
+        sql.push(")");
+        let mut machines: HashMap<String, Vec<String>> = HashMap::new();
+        for row in sql.build().fetch_all(connection).await? {
+            let columns = Columns(&row);
+            let terms = machines.entry(columns.text("disk_id")?).or_default();
+            for column in ["instance_id", "instance_name", "ip_address"] {
+                terms.extend(columns.text_if_any(column)?.map(|value| term(column, &value)));
+            }
+        }
+        Ok(Self(machines))
+    }
+}
+
 /// What the index is told of some disks, in their order.
 pub(crate) async fn entries(connection: &mut Connection, which: &Which<'_>) -> Result<Vec<Entry>, DbError> {
     let tags = TagsOf::read(connection, "disk_id", "disks", which).await?;
@@ -55,18 +79,18 @@ pub(crate) async fn entries(connection: &mut Connection, which: &Which<'_>) -> R
 }
 
 async fn read(connection: &mut Connection, which: &Which<'_>, tags: &TagsOf) -> Result<Vec<Entry>, DbError> {
+    let mut machines = MachinesOf::read(connection, which).await?;
     let mut sql = Builder::new(
         "SELECT r.disk_id, r.sequence, r.uin, r.region, r.zone, r.project_id, r.name, r.disk_type, r.disk_usage,
-            r.charge_type, r.state, r.portable, r.deadline_ms, r.created_ms, r.created_place, r.deadline_place,
-            r.instance_id, i.name AS instance_name, i.ip_address
-         FROM disks r LEFT JOIN instances i ON i.instance_id = r.instance_id",
+            r.charge_type, r.state, r.portable, r.deadline_ms, r.created_ms, r.created_place, r.deadline_place
+         FROM disks r",
     );
     which.push(&mut sql, "disk_id");
     let rows = sql.build().fetch_all(connection).await?;
-    rows.iter().map(|row| entry_of(row, tags)).collect()
+    rows.iter().map(|row| entry_of(row, tags, &mut machines)).collect()
 }
 
-fn entry_of(row: &Row, tags: &TagsOf) -> Result<Entry, DbError> {
+fn entry_of(row: &Row, tags: &TagsOf, machines: &mut MachinesOf) -> Result<Entry, DbError> {
     let columns = Columns(row);
     let deadline_ms = columns.signed_if_any("deadline_ms")?;
     let mut terms = BTreeSet::new();
@@ -75,13 +99,12 @@ fn entry_of(row: &Row, tags: &TagsOf) -> Result<Entry, DbError> {
     }
     terms.insert(term("project_id", &columns.signed("project_id")?.to_string()));
     terms.insert(flag("portable", columns.flag("portable")?));
-    for column in ["instance_id", "instance_name", "ip_address"] {
-        terms.extend(columns.text_if_any(column)?.map(|value| term(column, &value)));
-    }
+    let id = columns.text("disk_id")?;
+    terms.extend(machines.0.remove(&id).unwrap_or_default());
     if deadline_ms.is_some() {
         terms.insert(HAS_DEADLINE.to_owned());
     }
-    tags.add_to(&columns.text("disk_id")?, &mut terms);
+    tags.add_to(&id, &mut terms);
     Ok(Entry {
         owner: Owner { account: AccountUin(columns.number("uin")?), region: columns.word("region")? },
         created_ms: columns.signed("created_ms")?,

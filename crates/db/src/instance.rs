@@ -87,7 +87,7 @@ pub struct InstanceQuery {
 pub struct Instances<'t>(pub(crate) &'t mut Connection);
 
 const SELECT: &str =
-    "SELECT i.*, (SELECT COUNT(*) FROM disks d WHERE d.instance_id = i.instance_id) AS disk_count
+    "SELECT i.*, (SELECT COUNT(*) FROM attachments a WHERE a.instance_id = i.instance_id) AS disk_count
     FROM instances i ";
 
 impl Instances<'_> {

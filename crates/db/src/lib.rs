@@ -8,6 +8,7 @@
 
 mod access;
 mod account;
+mod attachment;
 mod auto_mount;
 mod client_token;
 mod column;
@@ -45,12 +46,11 @@ mod tests;
 
 pub use access::{Access, MfaDevice, NetworkEffect, TemporaryKey, TemporaryKind};
 pub use account::{Account, Accounts, ApiKey};
+pub use attachment::{Attachment, AttachmentState, Attachments, DiskInInstance};
 pub use auto_mount::{AutoMount, AutoMounts};
 pub use client_token::{ClientToken, ClientTokens};
 pub use connect::{Db, Transaction};
-pub use disk::{
-    Disk, DiskFilter, DiskInInstance, DiskListing, DiskOrderField, DiskQuery, Disks, EncryptType, Lifecycle,
-};
+pub use disk::{Disk, DiskFilter, DiskListing, DiskOrderField, DiskQuery, Disks, EncryptType, Lifecycle};
 pub use disk_backup::{DiskBackup, DiskBackupFilter, DiskBackupQuery, DiskBackups};
 pub use error::{DbError, DbErrorKind};
 pub use fix_snapshot::{FixSnapshot, FixSnapshotQuery, FixSnapshots};

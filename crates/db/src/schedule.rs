@@ -290,15 +290,15 @@ impl Schedules<'_> {
 }
 
 /// The disks `d` that the policy `$1` is bound to and that are in a machine: only those are snapshotted
-/// (reference: `cbs/BindAutoSnapshotPolicy`).
+/// (reference: `cbs/BindAutoSnapshotPolicy`). Shareable disks have no snapshots.
 const IN_USE: &str = "d.disk_id IN (
         SELECT b.disk_id FROM snapshot_policy_disks b WHERE b.policy_id = $1
-        UNION SELECT x.disk_id FROM disks x JOIN snapshot_policy_instances i ON i.instance_id = x.instance_id
+        UNION SELECT x.disk_id FROM attachments x JOIN snapshot_policy_instances i ON i.instance_id = x.instance_id
             WHERE i.policy_id = $1)
-    AND d.lifecycle = 'LIVE' AND d.state IN ('ATTACHED', 'EXPANDING')";
+    AND NOT d.shareable AND d.lifecycle = 'LIVE' AND d.state IN ('ATTACHED', 'EXPANDING')";
 
 /// Whether the policy `$1` is bound to the disk `$2`, by itself or with its instance.
 const IS_BOUND: &str = "SELECT 1 FROM snapshot_policy_disks b WHERE b.policy_id = $1 AND b.disk_id = $2
-    UNION ALL SELECT 1 FROM disks d JOIN snapshot_policy_instances i ON i.instance_id = d.instance_id
-        WHERE i.policy_id = $1 AND d.disk_id = $2
+    UNION ALL SELECT 1 FROM attachments a JOIN snapshot_policy_instances i ON i.instance_id = a.instance_id
+        WHERE i.policy_id = $1 AND a.disk_id = $2
     LIMIT 1";

@@ -175,8 +175,8 @@ impl Snapshots<'_> {
                 created_ms, snapshot_policy_id, encrypt_type, is_instant, snapshot_group_id, project_id, name,
                 lifecycle, state, percent, held_bytes, deadline_ms, job_id, modified_ms, lighthouse_instance_id)
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, 0, '', '', '', 0, 0, NULL, NULL, 0,
-                (SELECT i.instance_id FROM disks d JOIN instances i ON i.instance_id = d.instance_id
-                    WHERE d.disk_id = $6 AND i.product = 'lighthouse'))",
+                (SELECT i.instance_id FROM attachments a JOIN instances i ON i.instance_id = a.instance_id
+                    WHERE a.disk_id = $6 AND i.product = 'lighthouse'))",
         )
         .bind(snapshot.id.to_string())
         .bind(sequence)

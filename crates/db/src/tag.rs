@@ -287,7 +287,7 @@ const OF_LIGHTHOUSE: [(&str, &str); 3] = [
     ("i.instance_id", "FROM instances i WHERE i.product = 'lighthouse'"),
     (
         "d.disk_id",
-        "FROM disks d JOIN instances m ON m.instance_id = d.instance_id WHERE m.product = 'lighthouse'",
+        "FROM attachments d JOIN instances m ON m.instance_id = d.instance_id WHERE m.product = 'lighthouse'",
     ),
     ("s.snapshot_id", "FROM snapshots s WHERE s.lighthouse_instance_id IS NOT NULL"),
 ];

@@ -2,6 +2,7 @@
 
 use ashlar_types::{AccountUin, DiskId, Money, ProjectId, Region, UnixMillis};
 
+use crate::attachment::disk_columns;
 use crate::column::{Columns, signed};
 use crate::connect::Connection;
 use crate::disk::disk_of;
@@ -59,12 +60,17 @@ pub struct BillLine {
 const BILLED: &str = "CASE WHEN l.kind LIKE '%USAGE' THEN l.from_ms ELSE l.created_ms END";
 
 /// Disks whose use up to a time is not in the ledger: each half is a range of an index.
-pub(crate) const DUE_DISKS: &str = "SELECT *, charged_ms AS from_ms FROM disks
+pub(crate) const DUE_DISKS: &str = concat!(
+    "SELECT ",
+    disk_columns!(),
+    ", charged_ms AS from_ms FROM disks d
      WHERE charge_type = 'POSTPAID_BY_HOUR' AND charged_ms < $1 AND lifecycle = 'LIVE'
-     UNION ALL
-     SELECT *, created_ms AS from_ms FROM disks
+     UNION ALL SELECT ",
+    disk_columns!(),
+    ", created_ms AS from_ms FROM disks d
      WHERE charge_type = 'POSTPAID_BY_HOUR' AND charged_ms IS NULL AND created_ms < $1 AND lifecycle = 'LIVE'
-     LIMIT $2";
+     LIMIT $2"
+);
 
 /// What snapshots hold that are not in the ledger up to a time. The few pairs of account and region come first:
 /// snapshots are only looked through where an hour is over.

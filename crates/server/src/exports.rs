@@ -31,40 +31,42 @@ impl NbdExports {
 
 impl ashlar_nbd::Exports for NbdExports {
     fn open(&self, name: &str, peer: &Peer) -> Result<Box<dyn ashlar_nbd::Lease>, OpenError> {
-        let (export, instance, opened) = match self.table.open(name) {
-            // Who the disk is for is asked of what was opened: it cannot change any more.
-            Ok(lease) => (lease.name(), lease.instance(), Ok(lease)),
-            Err(error) => match name.parse() {
-                Ok(export) => (export, None, Err(error)),
-                Err(_) => return Err(open_error(name, &error)),
-            },
-        };
-        if !self.may_open(peer, export, instance) {
-            tracing::info!(export = name, client = ?peer, "an NBD client may not open the export it asked for");
-            return Err(OpenError::new(
-                OpenErrorKind::NotAllowed,
-                format!(
-                    "this client may not open export `{export}`: no disk of its instances, nor listed for it"
-                ),
-            ));
-        }
-        match opened {
+        // Who a disk is for is asked of what is opened, which cannot become another's.
+        let opened = self.table.open_if(name, |export, instance| self.may_open(peer, export, instance));
+        let error = match opened {
             Ok(lease) => {
-                let device = self.faults.device(name, lease.device());
-                Ok(Box::new(NbdLease { device, lease }))
+                let device = self.faults.device(&lease.name().to_string(), lease.device());
+                return Ok(Box::new(NbdLease { device, lease }));
             }
-            Err(error) => Err(open_error(name, &error)),
+            Err(error) => error,
+        };
+        let may_know = match (error.kind(), name.parse::<ExportName>()) {
+            (AttachErrorKind::NotAdmitted, _) => false,
+            // What there is none of is told to those alone who could open it.
+            (AttachErrorKind::NotFound, Ok(export)) => {
+                self.may_open(peer, export.content(), export.instance())
+            }
+            (
+                AttachErrorKind::NotFound
+                | AttachErrorKind::Ambiguous
+                | AttachErrorKind::StillOpen
+                | AttachErrorKind::Store,
+                _,
+            ) => true,
+        };
+        if may_know {
+            return Err(open_error(name, &error));
         }
+        tracing::info!(export = name, client = ?peer, "an NBD client may not open the export it asked for");
+        Err(OpenError::new(
+            OpenErrorKind::NotAllowed,
+            format!("this client may not open export `{name}`: no disk of its instances, nor listed for it"),
+        ))
     }
 
     fn list(&self, peer: &Peer) -> Vec<String> {
-        let instance = |export| match export {
-            ExportName::Disk(disk) => self.table.instance(disk),
-            ExportName::Snapshot(_) => None,
-        };
-        let exports = self.table.list().into_iter();
-        let open = exports.filter(|export| self.may_open(peer, *export, instance(*export)));
-        open.map(|export| export.to_string()).collect()
+        let open = self.table.list_if(|export, instance| self.may_open(peer, export, instance));
+        open.iter().map(ToString::to_string).collect()
     }
 }
 
@@ -128,7 +130,8 @@ impl EndSession for NbdSession {
 fn open_error(name: &str, error: &AttachError) -> OpenError {
     match error.kind() {
         AttachErrorKind::NotFound => OpenError::new(OpenErrorKind::NotFound, error.to_string()),
-        AttachErrorKind::PublishedElsewhere | AttachErrorKind::StillOpen => {
+        AttachErrorKind::NotAdmitted => OpenError::new(OpenErrorKind::NotAllowed, error.to_string()),
+        AttachErrorKind::Ambiguous | AttachErrorKind::StillOpen => {
             OpenError::new(OpenErrorKind::Unavailable, error.to_string())
         }
         AttachErrorKind::Store => {

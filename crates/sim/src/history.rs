@@ -21,7 +21,7 @@ use crate::client::Client;
 use crate::keys::MasterKeys;
 use crate::machine::{Ground, Machine, Stop};
 use crate::oracle::Tolerance;
-use crate::store::{Records, Shared};
+use crate::store::{Connection, Records, Shared};
 
 /// 2026-01-01T00:00:00Z.
 const BEGIN: UnixMillis = UnixMillis(1_767_225_600_000);
@@ -30,6 +30,7 @@ const ZONE: &str = "ap-guangzhou-3";
 const SIZE_GIB_MIN: u64 = 10;
 const DISKS_MAX: usize = 4;
 const SNAPSHOTS_MAX: usize = 6;
+const INSTANCES_MAX: usize = 3;
 
 /// What a history was.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,10 +70,18 @@ pub fn run(seed: u64) -> Result<Report, String> {
 }
 
 /// What was answered about a disk.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct DiskRecord {
-    is_attached: bool,
+    /// The machines that have it, by their ids.
+    instances: BTreeSet<InstanceId>,
+    shareable: bool,
     size_gib: u64,
+}
+
+impl DiskRecord {
+    fn is_attached(&self) -> bool {
+        !self.instances.is_empty()
+    }
 }
 
 /// What callers know, because it was answered to them.
@@ -93,7 +102,8 @@ struct UnderWay {
 struct History {
     ground: Ground,
     machine: Option<Machine>,
-    instance: Option<InstanceId>,
+    /// The machines that there are.
+    instances: BTreeSet<InstanceId>,
     known: Known,
     under_way: UnderWay,
     steps: u64,
@@ -126,7 +136,7 @@ impl History {
         Ok(Self {
             ground,
             machine: None,
-            instance: None,
+            instances: BTreeSet::new(),
             known: Known::default(),
             under_way: UnderWay::default(),
             steps: 0,

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use ashlar_control::Stores;
 use ashlar_engine::Pool;
 use ashlar_engine::simulated::SimulatedDisk;
-use ashlar_types::{RandomSource, Region, SeededRandom};
+use ashlar_types::{InstanceId, RandomSource, Region, SeededRandom};
 use ashlar_volume::{
     BlockDevice, ChangeExtent, ChangeQuery, ContentName, DamageReport, ErrorKind, Extent, ReadAttempt,
     SnapshotInfo, StoreUsage, VolumeError, VolumeId, VolumeInfo, VolumeSnapshotId, VolumeStore, ZeroMode,
@@ -26,6 +26,13 @@ const EIO: u32 = 5;
 /// The blocks that clients touch: the beginning, and the border of two leaves.
 const SPOTS: [(u64, u64); 2] = [(0, 24), (8190, 4)];
 
+/// A connection of one of the machines that have a disk.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    pub(crate) instance: InstanceId,
+    pub(crate) client: Client,
+}
+
 /// What the whole world shares.
 #[derive(Debug)]
 pub(crate) struct Shared {
@@ -35,7 +42,7 @@ pub(crate) struct Shared {
     /// What the pool may hold instead, because a change was cut off in the middle.
     pub(crate) alternative: Option<World>,
     /// The connections to each attached disk.
-    pub(crate) clients: BTreeMap<VolumeId, Vec<Client>>,
+    pub(crate) clients: BTreeMap<VolumeId, Vec<Connection>>,
     /// The first thing that was wrong.
     pub(crate) failure: Option<String>,
     pub(crate) requests: u64,
@@ -99,8 +106,8 @@ impl Shared {
         let Some(name) = self.clients.keys().nth(chosen).cloned() else { return };
         let Some(mut connections) = self.clients.remove(&name) else { return };
         let at = self.random.below(connections.len() as u64) as usize;
-        if let Some(client) = connections.get_mut(at)
-            && let Err(failure) = self.act(disk, &name, client)
+        if let Some(connection) = connections.get_mut(at)
+            && let Err(failure) = self.act(disk, &name, &mut connection.client)
         {
             self.fail(format!("{name}: {failure}"));
         }

@@ -7,8 +7,10 @@ use std::collections::BTreeMap;
 use ashlar_sim::run;
 
 /// What happens in every so many histories, beside requests.
-const EVENTS: [&str; 14] = [
+const EVENTS: [&str; 16] = [
     "create",
+    "attach to another",
+    "detach from one of several",
     "clone",
     "snapshot",
     "roll back",

@@ -21,6 +21,7 @@ impl Control {
         let mut tx = self.db.write().await?;
         let disks = find_all(&mut tx, caller, &wanted.disks).await?;
         let machine = instance::find(&mut tx, caller, wanted.instance).await?;
+        let instances_per_disk = self.limits_of(caller.account).instances_per_disk;
         let mut attaching = Vec::with_capacity(disks.len());
         for disk in disks {
             if disk.zone != machine.instance.zone {
@@ -35,12 +36,10 @@ impl Control {
             if wanted.delete_with_instance == Some(true) {
                 check_can_go_with_instance(&disk)?;
             }
-            let mut disk = match state::begin_attach(disk, wanted.instance) {
-                Ok(disk) => disk,
+            match state::begin_attach(disk, wanted.instance, instances_per_disk) {
+                Ok(disk) => attaching.push(disk),
                 Err(error) => return Err(told_apart(&mut tx, error).await?),
-            };
-            disk.delete_with_instance = wanted.delete_with_instance.unwrap_or(disk.delete_with_instance);
-            attaching.push(disk);
+            }
         }
         let count = machine.disk_count + wanted.disks.len() as u64;
         let at_most = self.limits_of(caller.account).disks_per_instance;
@@ -48,7 +47,8 @@ impl Control {
             return Err(InstanceError::DiskLimit { instance: wanted.instance, wanted: count, at_most }.into());
         }
         self.tell_performance(&attaching);
-        let work = Work::AttachDisks { disks: wanted.disks, instance: wanted.instance };
+        let AttachDisks { instance, disks, delete_with_instance, .. } = wanted;
+        let work = Work::AttachDisks { disks, instance, delete_with_instance };
         self.commit_and_wait(tx, caller, attaching, &work, "AttachDisks").await
     }
 
@@ -76,17 +76,17 @@ async fn begin_all(
     let mut common = from;
     let mut detaching = Vec::with_capacity(disks.len());
     for disk in disks {
-        let disk = match state::begin_detach(disk, from) {
-            Ok(disk) => disk,
+        let (disk, instance) = match state::begin_detach(disk, from) {
+            Ok(begun) => begun,
             Err(error) => return Err(told_apart(tx, error).await?),
         };
-        if let (Some(common), Some(instance)) = (common, disk.instance)
+        if let Some(common) = common
             && common != instance
         {
             let expected = format!("disks of one instance; the others are in `{common}`");
             return Err(invalid("DiskIds", disk.id, expected).into());
         }
-        common = common.or(disk.instance);
+        common = Some(instance);
         detaching.push(disk);
     }
     let why = "name at least one";

@@ -202,6 +202,7 @@ async fn source_snapshot(
 fn check_request(wanted: &CreateDisks, limits: &Limits) -> Result<(), ControlError> {
     encryption::check_request(wanted)?;
     check_not_offered(wanted)?;
+    check_shareable(wanted)?;
     if let Some(mount) = &wanted.auto_mount {
         mount.check(wanted.count.unwrap_or(1))?;
     }
@@ -232,9 +233,6 @@ fn check_not_offered(wanted: &CreateDisks) -> Result<(), ParameterError> {
         Err(ParameterError::NotOffered { parameter, value: value.to_owned(), why })
     };
     let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
-    if wanted.shareable == Some(true) {
-        return refuse("Shareable", "true", "a disk can be in one instance at a time");
-    }
     let place = &wanted.placement;
     for (parameter, value) in [
         ("Placement.CageId", &place.cage_id),
@@ -246,6 +244,23 @@ fn check_not_offered(wanted: &CreateDisks) -> Result<(), ParameterError> {
         }
     }
     Ok(())
+}
+
+/// What a disk that several machines may have cannot have. That it is not encrypted is checked with the encryption.
+fn check_shareable(wanted: &CreateDisks) -> Result<(), ParameterError> {
+    if wanted.shareable != Some(true) {
+        return Ok(());
+    }
+    let excluded = [
+        // One machine would mount what the others change beneath it.
+        ("AutoMountConfiguration", wanted.auto_mount.is_some()),
+        // There are no snapshots of it.
+        ("AutoSnapshotPolicyId", wanted.policy.is_some()),
+    ];
+    match excluded.into_iter().find(|(_, is_given)| *is_given) {
+        Some((other, _)) => Err(ParameterError::Excludes { parameter: "Shareable", other }),
+        None => Ok(()),
+    }
 }
 
 /// The size of the disks: what was asked for, within what the type allows and the snapshot needs.
@@ -307,7 +322,8 @@ pub(super) fn new_disk(
         size_gib,
         lifecycle: Lifecycle::Creating,
         state: DiskState::Unattached,
-        instance: None,
+        shareable: wanted.shareable.unwrap_or(false),
+        attachments: Vec::new(),
         last_instance: None,
         portable: true,
         delete_with_instance: false,
@@ -359,6 +375,9 @@ fn canonical(wanted: &CreateDisks) -> String {
     // Only where it is given: tokens of older servers stay what they were.
     if let Some(policy) = request.policy {
         text["policy"] = policy.to_string().into();
+    }
+    if request.shareable == Some(true) {
+        text["shareable"] = true.into();
     }
     text.to_string()
 }

@@ -83,11 +83,12 @@ fn of_clones(wanted: &CreateDisks, snapshot: &Snapshot) -> Result<Option<Encrypt
     if let Some(other) = wanted.encrypt_type.filter(|other| *other != encrypt_type) {
         return Err(invalid("EncryptType", other, format!("{encrypt_type}, as {} has", snapshot.id)));
     }
-    if wanted.auto_mount.is_some() {
-        return Err(ParameterError::Excludes {
-            parameter: "AutoMountConfiguration",
-            other: "an encrypted snapshot",
-        });
+    let excluded = [
+        ("AutoMountConfiguration", wanted.auto_mount.is_some()),
+        ("Shareable", wanted.shareable == Some(true)),
+    ];
+    if let Some((parameter, _)) = excluded.into_iter().find(|(_, is_given)| *is_given) {
+        return Err(ParameterError::Excludes { parameter, other: "an encrypted snapshot" });
     }
     Ok(Some(encrypt_type))
 }

@@ -47,9 +47,11 @@ impl Control {
         }
         tx.commit().await?;
         for disk in in_machines {
-            let wanted = DetachDisks { disks: vec![disk.id], instance: None };
-            let done = self.detach_disks(&acting_for(&disk), wanted).await;
-            reconciled.count(self.told(&disk, "taken out of its machine", done)?);
+            for instance in disk.instances() {
+                let wanted = DetachDisks { disks: vec![disk.id], instance: Some(instance) };
+                let done = self.detach_disks(&acting_for(&disk), wanted).await;
+                reconciled.count(self.told(&disk, "taken out of its machine", done)?);
+            }
         }
         Ok(reconciled)
     }
@@ -115,7 +117,8 @@ impl Control {
         let before = self.now().plus_ms(-self.settings.billing.recycle_ms());
         for (disk, isolated) in self.db.look().await?.disks().isolated_before(before).await? {
             let Some(tx) = self.write_as(leader).await? else { break };
-            let (what, done) = if self.settings.billing.final_snapshot {
+            // Shareable disks have no snapshots, not even a last one.
+            let (what, done) = if self.settings.billing.final_snapshot && !disk.shareable {
                 match self.last_snapshot(tx, &disk, isolated).await {
                     Ok(false) => ("deleted", self.delete_isolated(&disk).await),
                     other => ("kept in a last snapshot", other.map(drop)),

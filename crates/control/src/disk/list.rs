@@ -31,7 +31,8 @@ impl Control {
         let view = |listed: &ListedDisk| {
             let mut view = view_of(listed.clone(), now);
             view.disk.error_prompt = self.error_prompt(&view.disk);
-            view.backup_disk = final_snapshot && view.disk.charge_type == DiskChargeType::Prepaid;
+            view.backup_disk =
+                final_snapshot && !view.disk.shareable && view.disk.charge_type == DiskChargeType::Prepaid;
             view.encryption_key = view.disk.encrypt_type.and_then(|_| encryption_key.clone());
             view
         };

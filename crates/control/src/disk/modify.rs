@@ -253,7 +253,7 @@ fn check_is_inside(disk: &Disk) -> Result<(), DiskError> {
     let refusal = DiskError::NotSupported { disk: disk.id, state: disk.state, why };
     match disk.state {
         DiskState::Attaching | DiskState::Attached | DiskState::Expanding => {
-            disk.instance.map(drop).ok_or(refusal)
+            disk.instance().map(drop).ok_or(refusal)
         }
         DiskState::Unattached | DiskState::Detaching | DiskState::Rollbacking | DiskState::ToRecycle => {
             Err(refusal)

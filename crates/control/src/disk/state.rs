@@ -6,21 +6,20 @@
 #[cfg(test)]
 mod tests;
 
-use ashlar_db::{Disk, Lifecycle, Snapshot};
+use ashlar_db::{Attachment, AttachmentState, Disk, Lifecycle, Snapshot};
 use ashlar_types::{DiskChargeType, DiskId, DiskState, DiskType, InstanceId, SnapshotState};
 
 use crate::error::{ControlError, DiskError, SnapshotError};
 
-/// Whether a machine can reach a disk of this state: what the exports are rebuilt from after a start. Disks on
-/// their way in or out are left to their jobs.
-pub(crate) const fn is_exported(state: DiskState) -> bool {
-    match state {
-        DiskState::Attached | DiskState::Expanding => true,
-        DiskState::Unattached
-        | DiskState::Attaching
-        | DiskState::Detaching
-        | DiskState::Rollbacking
-        | DiskState::ToRecycle => false,
+/// Whether a machine can reach a disk of this state that it has so far: what the exports are rebuilt from after a start.
+/// Ways in and out are left to their jobs, and other machines that have the disk meanwhile keep it.
+pub(crate) const fn is_exported(state: DiskState, attachment: AttachmentState) -> bool {
+    match (state, attachment) {
+        (
+            DiskState::Attached | DiskState::Expanding | DiskState::Attaching | DiskState::Detaching,
+            AttachmentState::Inside,
+        ) => true,
+        (_, AttachmentState::Inside | AttachmentState::Arriving | AttachmentState::Leaving) => false,
     }
 }
 
@@ -44,7 +43,7 @@ pub(crate) fn idle(disk: &Disk) -> Result<(), DiskError> {
 
 /// Where a disk is when nothing happens to it.
 const fn resting(disk: &Disk) -> DiskState {
-    if disk.instance.is_some() { DiskState::Attached } else { DiskState::Unattached }
+    if disk.attachments.is_empty() { DiskState::Unattached } else { DiskState::Attached }
 }
 
 fn unsupported(disk: &Disk, why: &'static str) -> DiskError {
@@ -53,20 +52,25 @@ fn unsupported(disk: &Disk, why: &'static str) -> DiskError {
 
 const RECYCLED: &str = "it is isolated and only waits to be deleted";
 
-/// Sends the disk into an instance.
-pub(crate) fn begin_attach(mut disk: Disk, instance: InstanceId) -> Result<Disk, DiskError> {
+/// Sends the disk into an instance. Only a shareable one may be in others, and in no more than `at_most`.
+pub(crate) fn begin_attach(mut disk: Disk, instance: InstanceId, at_most: u64) -> Result<Disk, DiskError> {
     idle(&disk)?;
     if !disk.portable {
         return Err(DiskError::NotPortable(disk.id));
     }
+    let named = disk.instances().find(|inside| *inside == instance);
     match disk.state {
-        DiskState::Unattached => {
-            disk.state = DiskState::Attaching;
-            disk.instance = Some(instance);
-            Ok(disk)
+        DiskState::Attached if !disk.shareable || named.is_some() => {
+            let inside = named.or(disk.instance()).unwrap_or(instance);
+            Err(DiskError::AttachedTo { disk: disk.id, instance: inside })
         }
-        DiskState::Attached => {
-            Err(DiskError::AttachedTo { disk: disk.id, instance: disk.instance.unwrap_or(instance) })
+        DiskState::Attached if disk.attachments.len() as u64 >= at_most => {
+            Err(DiskError::InstanceLimit { disk: disk.id, at_most })
+        }
+        DiskState::Unattached | DiskState::Attached => {
+            disk.state = DiskState::Attaching;
+            disk.attachments.push(Attachment { instance, state: AttachmentState::Arriving });
+            Ok(disk)
         }
         DiskState::ToRecycle => Err(unsupported(&disk, RECYCLED)),
         DiskState::Attaching | DiskState::Detaching | DiskState::Expanding | DiskState::Rollbacking => {
@@ -75,19 +79,31 @@ pub(crate) fn begin_attach(mut disk: Disk, instance: InstanceId) -> Result<Disk,
     }
 }
 
-/// Takes the disk out of its instance; `from` is the one that the caller believes it to be in.
-pub(crate) fn begin_detach(mut disk: Disk, from: Option<InstanceId>) -> Result<Disk, DiskError> {
+/// Takes the disk out of an instance: of the one named, or else of the only one. Gives that too.
+pub(crate) fn begin_detach(
+    mut disk: Disk,
+    from: Option<InstanceId>,
+) -> Result<(Disk, InstanceId), DiskError> {
     idle(&disk)?;
     if !disk.portable {
         return Err(DiskError::NotPortable(disk.id));
     }
-    match (disk.state, disk.instance) {
-        (DiskState::Attached, Some(instance)) => {
-            if from.is_some_and(|from| from != instance) {
-                return Err(DiskError::AttachedTo { disk: disk.id, instance });
+    match (disk.state, disk.instance()) {
+        (DiskState::Attached, Some(first)) => {
+            if from.is_none() && disk.attachments.len() > 1 {
+                return Err(DiskError::SeveralInstances {
+                    disk: disk.id,
+                    count: disk.attachments.len() as u64,
+                });
             }
+            let from = from.unwrap_or(first);
+            let mut all = disk.attachments.iter_mut();
+            let Some(attachment) = all.find(|attachment| attachment.instance == from) else {
+                return Err(DiskError::AttachedTo { disk: disk.id, instance: first });
+            };
+            attachment.state = AttachmentState::Leaving;
             disk.state = DiskState::Detaching;
-            Ok(disk)
+            Ok((disk, from))
         }
         (DiskState::Attached | DiskState::Unattached, _) => Err(unsupported(&disk, "it is not attached")),
         (DiskState::ToRecycle, _) => Err(unsupported(&disk, RECYCLED)),
@@ -220,8 +236,28 @@ pub(crate) fn snapshot_ready(snapshot: &Snapshot) -> Result<(), SnapshotError> {
     }
 }
 
+/// Refuses snapshots of a disk that several machines may have. Source: the service's codes, among which is that there are
+/// none of such a disk; an older example has one with a backup point.
+pub(crate) fn check_not_shareable(disk: &Disk) -> Result<(), DiskError> {
+    if disk.shareable { Err(DiskError::ShareableHasNoSnapshots(disk.id)) } else { Ok(()) }
+}
+
+/// Refuses unless the disk can be made new. Source: the service's description of InitializeDisks.
+pub(crate) fn begin_initialize(disk: &Disk) -> Result<(), DiskError> {
+    if disk.shareable {
+        return Err(unsupported(disk, "it is shareable, and such disks cannot be initialized"));
+    }
+    needs_unattached(disk)
+}
+
 /// Refuses unless a snapshot of the disk can be taken.
 pub(crate) fn begin_snapshot(disk: &Disk) -> Result<(), DiskError> {
+    check_not_shareable(disk)?;
+    begin_backup(disk)
+}
+
+/// Refuses unless a backup point of the disk can be made.
+pub(crate) fn begin_backup(disk: &Disk) -> Result<(), DiskError> {
     idle(disk)?;
     match disk.state {
         DiskState::Unattached | DiskState::Attached => Ok(()),
@@ -262,18 +298,30 @@ pub(crate) fn begin_terminate(mut disk: Disk) -> Result<Termination, DiskError> 
 }
 
 /// The attach is done.
-pub(crate) fn finish_attach(mut disk: Disk) -> Disk {
+pub(crate) fn finish_attach(mut disk: Disk, delete_with_instance: Option<bool>) -> Disk {
+    for attachment in &mut disk.attachments {
+        if attachment.state == AttachmentState::Arriving {
+            attachment.state = AttachmentState::Inside;
+            disk.last_instance = Some(attachment.instance);
+        }
+    }
+    disk.delete_with_instance = delete_with_instance.unwrap_or(disk.delete_with_instance);
     disk.state = resting(&disk);
-    disk.last_instance = disk.instance.or(disk.last_instance);
     rested(disk)
 }
 
-/// The detach is done, or the attach is taken back.
-pub(crate) fn leave_instance(mut disk: Disk) -> Disk {
-    disk.instance = None;
-    disk.delete_with_instance = false;
+/// The detach is done.
+pub(crate) fn leave_instance(disk: Disk) -> Disk {
+    let mut disk = without(disk, AttachmentState::Leaving);
     disk.state = resting(&disk);
     rested(disk)
+}
+
+/// The disk without what is so far. One that is in no instance any more goes with none.
+fn without(mut disk: Disk, state: AttachmentState) -> Disk {
+    disk.attachments.retain(|attachment| attachment.state != state);
+    disk.delete_with_instance &= !disk.attachments.is_empty();
+    disk
 }
 
 /// The disk has its new size.
@@ -317,15 +365,16 @@ pub(crate) fn give_back(mut disk: Disk, why: &str) -> Disk {
         // A disk that was to be deleted kept its state.
         DiskState::ToRecycle => DiskState::ToRecycle,
         DiskState::Attaching => {
-            disk.instance = None;
-            disk.delete_with_instance = false;
-            DiskState::Unattached
+            disk = without(disk, AttachmentState::Arriving);
+            resting(&disk)
         }
-        DiskState::Unattached
-        | DiskState::Attached
-        | DiskState::Detaching
-        | DiskState::Expanding
-        | DiskState::Rollbacking => resting(&disk),
+        DiskState::Detaching => {
+            disk.attachments.iter_mut().for_each(|attachment| attachment.state = AttachmentState::Inside);
+            resting(&disk)
+        }
+        DiskState::Unattached | DiskState::Attached | DiskState::Expanding | DiskState::Rollbacking => {
+            resting(&disk)
+        }
     };
     if disk.migrating {
         disk.migrating = false;

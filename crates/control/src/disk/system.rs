@@ -1,6 +1,6 @@
 //! The disk that an instance boots from: made with the instance, in it for good, and gone with it.
 
-use ashlar_db::{Disk, Lifecycle, Tagged};
+use ashlar_db::{Attachment, AttachmentState, Disk, Lifecycle, Tagged};
 use ashlar_types::{DiskChargeType, DiskId, DiskState, DiskType, DiskUsage, ProjectId};
 
 use super::create::{check_size_of_type, new_disk};
@@ -36,8 +36,9 @@ impl Control {
         let mut tx = self.db.write().await?;
         let disk = super::find(&mut tx, caller, id).await?;
         state::idle(&disk)?;
-        let entering = Disk { state: DiskState::Attaching, instance: Some(instance.id), ..disk };
-        let work = Work::AttachDisks { disks: vec![id], instance: instance.id };
+        let attachments = vec![Attachment { instance: instance.id, state: AttachmentState::Arriving }];
+        let entering = Disk { state: DiskState::Attaching, attachments, ..disk };
+        let work = Work::AttachDisks { disks: vec![id], instance: instance.id, delete_with_instance: None };
         self.commit_and_wait(tx, caller, vec![entering], &work, "AttachDisks").await?;
         Ok(id)
     }
@@ -47,8 +48,9 @@ impl Control {
         let mut tx = self.db.write().await?;
         let disk = super::find(&mut tx, caller, id).await?;
         state::idle(&disk)?;
-        if let Some(instance) = disk.instance {
-            let leaving = Disk { state: DiskState::Detaching, ..disk };
+        if let Some(instance) = disk.instance() {
+            let attachments = vec![Attachment { instance, state: AttachmentState::Leaving }];
+            let leaving = Disk { state: DiskState::Detaching, attachments, ..disk };
             let work = Work::DetachDisks { disks: vec![id], instance };
             self.commit_and_wait(tx, caller, vec![leaving], &work, "DetachDisks").await?;
         } else {

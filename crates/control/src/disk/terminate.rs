@@ -95,7 +95,7 @@ impl Control {
         let disks = find_all(&mut tx, caller, &ids).await?;
         let mut targets = Vec::with_capacity(disks.len());
         for disk in &disks {
-            if let Err(error) = state::needs_unattached(disk) {
+            if let Err(error) = state::begin_initialize(disk) {
                 return Err(told_apart(&mut tx, error).await?);
             }
             if let Some(snapshot) = disk.source_snapshot {

@@ -66,7 +66,7 @@ impl Control {
         let disks = tx.disks().list(&disks_in(caller, ids)).await?;
         let view = |listing: ashlar_db::InstanceListing| {
             let id = listing.instance.id;
-            let inside = disks.items.iter().filter(|found| found.disk.instance == Some(id));
+            let inside = disks.items.iter().filter(|found| found.disk.instances().any(|inside| inside == id));
             InstanceView {
                 disks: inside.map(|found| found.disk.clone()).collect(),
                 tags: tags.remove(&Tagged::Instance(id)).unwrap_or_default(),

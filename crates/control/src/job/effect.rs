@@ -37,7 +37,7 @@ pub(crate) fn run(control: &Control, region: &Region, work: &Work, step: Step) -
         Step::RollBackVolume => roll_back_volume(store.as_ref(), work),
         Step::PublishExports => publish_exports(control, &store, work),
         Step::WithdrawExports => {
-            work.disks().iter().try_for_each(|disk| control.exports.withdraw(*disk, wait))?;
+            withdraw_exports(control, work, wait)?;
             settle_bytes(store.as_ref(), work)
         }
         Step::TakeSnapshot => take_snapshot(store.as_ref(), work),
@@ -187,9 +187,19 @@ fn rename_snapshot(store: &dyn VolumeStore, work: &Work, step: Step) -> Result<(
     }
 }
 
+fn withdraw_exports(control: &Control, work: &Work, wait: Duration) -> Result<(), VolumeError> {
+    let (Work::AttachDisks { instance, .. }
+    | Work::DetachDisks { instance, .. }
+    | Work::ApplyInstanceSnapshot { instance, .. }) = work
+    else {
+        return Err(misplaced(work, Step::WithdrawExports));
+    };
+    work.disks().iter().try_for_each(|disk| control.exports.withdraw(*disk, *instance, wait))
+}
+
 fn publish_exports(control: &Control, store: &Arc<dyn VolumeStore>, work: &Work) -> Result<(), VolumeError> {
     match work {
-        Work::AttachDisks { disks, instance } => {
+        Work::AttachDisks { disks, instance, .. } => {
             disks.iter().try_for_each(|disk| control.exports.publish(*disk, *instance, Arc::clone(store)))
         }
         // A disk may be held up by sessions that did not let go in time: a table takes it again only when they have.
@@ -221,7 +231,7 @@ fn publish_again(
     disk: DiskId,
     instance: InstanceId,
 ) -> Result<(), VolumeError> {
-    control.exports.withdraw(disk, withdraw_wait(control))?;
+    control.exports.withdraw(disk, instance, withdraw_wait(control))?;
     control.exports.publish(disk, instance, Arc::clone(store))
 }
 

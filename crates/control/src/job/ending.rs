@@ -133,7 +133,9 @@ impl Ending<'_> {
     fn settled(&self, disk: Disk) -> Option<Disk> {
         match self.work {
             Work::CreateDisks { .. } => Some(state::finish_create(disk)),
-            Work::AttachDisks { .. } => Some(state::finish_attach(disk)),
+            Work::AttachDisks { delete_with_instance, .. } => {
+                Some(state::finish_attach(disk, *delete_with_instance))
+            }
             Work::DetachDisks { .. } => Some(state::leave_instance(disk)),
             Work::ResizeDisk { size_gib, .. } => Some(state::finish_resize(disk, *size_gib)),
             Work::ChangeDiskType { disk_type, .. } => Some(state::finish_change_type(disk, *disk_type)),

@@ -47,6 +47,8 @@ enum Call {
     Create,
     Attach,
     Detach,
+    AttachMore,
+    DetachOne,
     Resize,
     Terminate,
     Initialize,
@@ -65,10 +67,12 @@ enum Call {
     DeleteGroup,
 }
 
-const CALLS: [Call; 19] = [
+const CALLS: [Call; 21] = [
     Call::Create,
     Call::Attach,
     Call::Detach,
+    Call::AttachMore,
+    Call::DetachOne,
     Call::Resize,
     Call::Terminate,
     Call::Initialize,
@@ -88,7 +92,7 @@ const CALLS: [Call; 19] = [
 ];
 
 /// A lying disk with two snapshots, one of them with a deadline, and a backup point; an attached disk; a disk with a
-/// snapshot that belongs to a group; and a machine that boots from a disk with a snapshot.
+/// snapshot that belongs to a group; a machine that boots from a disk with a snapshot; and a disk that two others share.
 struct Scene {
     world: World,
     script: Arc<Script>,
@@ -104,6 +108,8 @@ struct Scene {
     machine: InstanceId,
     booted: DiskId,
     boot: LighthouseSnapshotId,
+    shared: DiskId,
+    sharers: [InstanceId; 2],
 }
 
 impl Scene {
@@ -133,6 +139,11 @@ impl Scene {
         world.write(booted, 6);
         let boot = world.instance_snapshot(machine).await;
         world.write(booted, 7);
+        let shared = world.shareable_disk().await;
+        let sharers = [world.instance("ap-guangzhou-3").await, world.instance("ap-guangzhou-3").await];
+        for sharer in sharers {
+            world.attach(shared, sharer).await.unwrap();
+        }
         Self {
             world,
             script,
@@ -148,6 +159,8 @@ impl Scene {
             machine,
             booted,
             boot,
+            shared,
+            sharers,
         }
     }
 
@@ -166,6 +179,8 @@ impl Scene {
             }
             Call::Attach => self.world.attach(self.idle, self.instance).await,
             Call::Detach => self.world.detach(self.attached).await,
+            Call::AttachMore => self.world.attach(self.shared, self.instance).await,
+            Call::DetachOne => self.world.detach_from(self.shared, self.sharers[0]).await,
             Call::Resize => control.resize_disk(&caller(), self.attached, 20).await,
             Call::Terminate => {
                 let wanted = TerminateDisks { disks: vec![self.idle], delete_snapshot: Some(true) };
@@ -246,6 +261,8 @@ impl Scene {
             Call::Create => after.disk_count == before.disk_count + 2,
             Call::Attach => after.idle_state == Some(DiskState::Attached),
             Call::Detach => after.attached_state == Some(DiskState::Unattached),
+            Call::AttachMore => after.sharers.len() == 3,
+            Call::DetachOne => after.sharers == before.sharers[1..],
             Call::Resize => after.attached_gib == Some(20),
             Call::Terminate => {
                 after.idle_state.is_none() && after.snapshot_count == 3 && after.backup_count == 0
@@ -275,6 +292,8 @@ impl Scene {
             attached: self.attached,
             grouped: self.grouped,
             booted: self.booted,
+            shared: self.shared,
+            sharers: Vec::new(),
             disk_count: 0,
             snapshot_count: 0,
             idle_state: None,
@@ -299,6 +318,8 @@ struct Scenery {
     attached: DiskId,
     grouped: DiskId,
     booted: DiskId,
+    shared: DiskId,
+    sharers: Vec<InstanceId>,
     disk_count: u64,
     snapshot_count: u64,
     idle_state: Option<DiskState>,
@@ -315,18 +336,20 @@ struct Scenery {
 }
 
 impl Scenery {
-    async fn of(world: &World, &Scenery { idle, attached, grouped, booted, .. }: &Scenery) -> Self {
+    async fn of(world: &World, &Scenery { idle, attached, grouped, booted, shared, .. }: &Scenery) -> Self {
         let there = Caller { region: elsewhere(), ..caller() };
         let copies = world.control.describe_snapshots(&there, DescribeSnapshots::default()).await.unwrap();
         let copy = |view: SnapshotView| (view.snapshot.state, first_byte_there(world, view.snapshot.id));
         let disks = world.disks().await;
         let find = |id| disks.items.iter().find(|view| view.disk.id == id).map(|view| view.disk.clone());
-        let (lying, used) = (find(idle), find(attached));
+        let (lying, used, sharing) = (find(idle), find(attached), find(shared));
         Self {
             idle,
             attached,
             grouped,
             booted,
+            shared,
+            sharers: sharing.iter().flat_map(|disk| disk.instances()).collect(),
             disk_count: disks.total_count,
             snapshot_count: world.snapshots().await.total_count,
             first_byte: lying.is_some().then(|| world.read(idle)),
@@ -365,8 +388,10 @@ fn steps(call: Call) -> (Vec<Step>, Vec<Step>) {
     let backup: DiskBackupId = "dbp-00000000".parse().unwrap();
     let work = match call {
         Call::Create => Work::CreateDisks { disks: vec![], size_gib: 1, from: None, encrypts: false },
-        Call::Attach => Work::AttachDisks { disks: vec![], instance },
-        Call::Detach => Work::DetachDisks { disks: vec![], instance },
+        Call::Attach | Call::AttachMore => {
+            Work::AttachDisks { disks: vec![], instance, delete_with_instance: None }
+        }
+        Call::Detach | Call::DetachOne => Work::DetachDisks { disks: vec![], instance },
         Call::Resize => Work::ResizeDisk { disk, size_gib: 1 },
         Call::Terminate => {
             Work::TerminateDisks { disks: vec![], snapshots: vec![], backups: vec![], recycle: false }
@@ -526,7 +551,7 @@ async fn a_create_call_that_failed_may_be_sent_again_with_its_token() {
     let failed = run(&scene, Call::Create, &[(Step::MakeVolumes, Fault::FailAfter)]).await.unwrap();
     assert!(failed.is_err());
     scene.call(Call::Create).await.unwrap();
-    assert_eq!(scene.world.disks().await.total_count, 6);
+    assert_eq!(scene.world.disks().await.total_count, 7);
     scene.world.check_rest().await;
 }
 

@@ -33,6 +33,7 @@ impl Control {
         needs_normal(&find(&mut tx, caller, id).await?)?;
         for disk in &disks {
             let found = disk::find(&mut tx, caller, *disk).await?;
+            disk::state::check_not_shareable(&found)?;
             check_can_be_bound(&found)?;
         }
         for instance in &instances {

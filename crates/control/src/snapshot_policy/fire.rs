@@ -222,7 +222,7 @@ impl Control {
         };
         let policy = policy.as_ref().filter(|policy| is_at_work(policy));
         let disk = tx.disks().find(order.account, &order.region, order.disk).await?;
-        let disk = disk.filter(|disk| disk.instance.is_some());
+        let disk = disk.filter(|disk| !disk.attachments.is_empty());
         let (Some(policy), Some(disk), true) =
             (policy, disk, tx.schedules().is_bound(order.policy, order.disk).await?)
         else {

@@ -103,7 +103,10 @@ fn wrong_requests() -> Vec<(CreateDisks, &'static str)> {
         (CreateDisks { tags: vec![tag("", "1")], ..good() }, "Tags.Key"),
         (CreateDisks { kms_key_id: text("k"), ..good() }, "KmsKeyId"),
         (CreateDisks { encrypt: Some(true), kms_key_id: text("k"), ..good() }, "KmsKeyId"),
-        (CreateDisks { shareable: Some(true), ..good() }, "Shareable"),
+        (
+            CreateDisks { shareable: Some(true), policy: Some("asp-00000000".parse().unwrap()), ..good() },
+            "Shareable",
+        ),
         (
             CreateDisks {
                 auto_mount: Some(AutoMountConfiguration {
@@ -214,11 +217,11 @@ async fn attach_takes_all_disks_or_none() {
 
     world.attach(free, here).await.unwrap();
     let view = world.view(free).await;
-    assert_eq!((view.disk.state, view.disk.instance), (DiskState::Attached, Some(here)));
+    assert_eq!((view.disk.state, view.disk.instance()), (DiskState::Attached, Some(here)));
     world.check_rest().await;
     world.detach(free).await.unwrap();
     let view = world.view(free).await;
-    assert_eq!((view.disk.state, view.disk.instance), (DiskState::Unattached, None));
+    assert_eq!((view.disk.state, view.disk.instance()), (DiskState::Unattached, None));
     assert_eq!(view.disk.last_instance, Some(here));
     assert!(world.detach(free).await.is_err(), "it is not attached");
     world.check_rest().await;
@@ -265,7 +268,7 @@ async fn a_machine_that_does_not_let_go_keeps_its_disk() {
     world.control.reconcile().await.unwrap();
     world.control.runner.idle().await;
     let view = world.view(disk).await;
-    assert_eq!((view.disk.state, view.disk.instance), (DiskState::Attached, Some(instance)));
+    assert_eq!((view.disk.state, view.disk.instance()), (DiskState::Attached, Some(instance)));
     assert!(!view.disk.error_prompt.is_empty());
     world.check_rest().await;
     world.detach(disk).await.unwrap();

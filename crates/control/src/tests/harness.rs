@@ -158,7 +158,7 @@ impl World {
         };
         let machine = self.control.add_instance(FIRST_ACCOUNT, wanted).await.unwrap().id;
         let disks = self.disks().await.items;
-        let booted = disks.iter().find(|view| view.disk.instance == Some(machine)).unwrap().disk.id;
+        let booted = disks.iter().find(|view| view.disk.instance() == Some(machine)).unwrap().disk.id;
         (machine, booted)
     }
 
@@ -192,6 +192,16 @@ impl World {
 
     pub(crate) async fn detach(&self, disk: DiskId) -> Result<(), ControlError> {
         self.control.detach_disks(&caller(), DetachDisks { disks: vec![disk], instance: None }).await
+    }
+
+    pub(crate) async fn detach_from(&self, disk: DiskId, instance: InstanceId) -> Result<(), ControlError> {
+        let wanted = DetachDisks { disks: vec![disk], instance: Some(instance) };
+        self.control.detach_disks(&caller(), wanted).await
+    }
+
+    pub(crate) async fn shareable_disk(&self) -> DiskId {
+        let wanted = CreateDisks { shareable: Some(true), ..new_disks() };
+        self.control.create_disks(&caller(), wanted).await.unwrap()[0]
     }
 
     pub(crate) async fn terminate(&self, disk: DiskId) -> Result<(), ControlError> {
@@ -303,10 +313,19 @@ impl World {
             assert_eq!((disk.job, disk.lifecycle, disk.migrating), (None, Lifecycle::Live, false));
             match disk.state {
                 DiskState::Attached => {
-                    assert_eq!(self.exports.instance(id), disk.instance, "only its instance may open it");
-                    exported.insert(ExportName::Disk(id));
+                    let inside = |instance| Attachment { instance, state: AttachmentState::Inside };
+                    let open: Vec<_> = self.exports.instances(id).into_iter().map(inside).collect();
+                    let by_id = |attachment: &Attachment| attachment.instance;
+                    let mut attachments = disk.attachments.clone();
+                    attachments.sort_by_key(by_id);
+                    assert_eq!(open, attachments, "only its instances may open it");
+                    assert!(disk.shareable || open.len() == 1, "{id} is in several instances");
+                    exported.extend(disk.instances().map(|instance| match open.len() {
+                        1 => ExportName::Disk(id),
+                        _ => ExportName::DiskIn(id, instance),
+                    }));
                 }
-                DiskState::Unattached | DiskState::ToRecycle => assert_eq!(disk.instance, None),
+                DiskState::Unattached | DiskState::ToRecycle => assert_eq!(disk.attachments, []),
                 other @ (DiskState::Attaching
                 | DiskState::Detaching
                 | DiskState::Expanding

@@ -38,7 +38,7 @@ async fn a_prepaid_disk_in_a_machine_is_taken_out_isolated_and_deleted() {
     assert_eq!(world.view(disk).await.disk.state, DiskState::Attached);
     at(&world, end_ms).await;
     let isolated = world.view(disk).await.disk;
-    assert_eq!((isolated.state, isolated.instance), (DiskState::ToRecycle, None));
+    assert_eq!((isolated.state, isolated.instance()), (DiskState::ToRecycle, None));
     assert!(world.attach(disk, instance).await.is_err());
 
     // Its bytes are kept, and a renewal brings it back.

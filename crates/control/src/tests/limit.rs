@@ -55,7 +55,7 @@ async fn what_shall_be_mounted_is_checked_and_kept() {
     let ids = world.control.create_disks(&caller(), wanted.clone()).await.unwrap();
     let kept = world.control.disk_report(ids[1]).await.unwrap().auto_mount.unwrap();
     assert_eq!((kept.instance, kept.mount_point.as_deref()), (instance, Some("/data/b")));
-    assert_eq!(world.view(ids[1]).await.disk.instance, None, "nothing is carried out");
+    assert_eq!(world.view(ids[1]).await.disk.instance(), None, "nothing is carried out");
     world.terminate(ids[1]).await.unwrap();
     assert!(world.control.disk_report(ids[1]).await.is_err());
 

@@ -11,11 +11,14 @@ const HISTORIES: u64 = 12;
 const CALLS: usize = 70;
 const SNAPSHOTS_PER_DISK: usize = 3;
 const DISKS_PER_INSTANCE: usize = 2;
+const INSTANCES_PER_DISK: usize = 2;
 
 #[derive(Debug, Clone, PartialEq)]
 struct ModelDisk {
     gib: u64,
-    instance: Option<InstanceId>,
+    /// By the order in which it came into them.
+    instances: Vec<InstanceId>,
+    shareable: bool,
     recycled: bool,
     prepaid: bool,
     byte: u8,
@@ -38,7 +41,7 @@ struct Model {
 
 #[derive(Debug, Clone)]
 enum Call {
-    Create { gib: u64, prepaid: bool, from: Option<SnapshotId> },
+    Create { gib: u64, prepaid: bool, shareable: bool, from: Option<SnapshotId> },
     Attach(Vec<DiskId>, InstanceId),
     Detach(Vec<DiskId>, Option<InstanceId>),
     Resize(DiskId, u64),
@@ -53,8 +56,8 @@ enum Call {
 
 struct Player {
     random: SeededRandom,
-    /// One in the disks' zone, one elsewhere.
-    instances: [InstanceId; 2],
+    /// The last is elsewhere, the others are in the disks' zone.
+    instances: [InstanceId; 4],
 }
 
 impl Player {
@@ -84,14 +87,17 @@ impl Player {
     }
 
     fn call(&self, model: &Model) -> Call {
-        let instance = self.instances[usize::from(self.chance(6))];
+        let near = self.random.below(3) as usize;
+        let instance = self.instances[if self.chance(6) { 3 } else { near }];
         if model.disks.len() < 2 && !self.chance(4) {
-            return Call::Create { gib: 10, prepaid: self.chance(3), from: None };
+            let (prepaid, shareable) = (self.chance(3), self.chance(2));
+            return Call::Create { gib: 10, prepaid, shareable, from: None };
         }
         match self.random.below(24) {
             0..4 => Call::Create {
                 gib: 9 + self.random.below(4),
                 prepaid: self.chance(3),
+                shareable: self.chance(2),
                 from: self.chance(3).then(|| self.snapshot(model)),
             },
             4..8 => Call::Attach(self.disks(model), instance),
@@ -111,11 +117,11 @@ impl Player {
 
 impl Model {
     fn free(&self, id: &DiskId) -> Option<&ModelDisk> {
-        self.disks.get(id).filter(|disk| disk.instance.is_none() && !disk.recycled)
+        self.disks.get(id).filter(|disk| disk.instances.is_empty() && !disk.recycled)
     }
 
     /// Whether the call is right, and what it makes of the model; new ids are filled in by the answer.
-    fn after(&self, call: &Call, near: InstanceId) -> Option<Model> {
+    fn after(&self, call: &Call, near: &[InstanceId]) -> Option<Model> {
         let mut next = self.clone();
         match call {
             Call::Create { gib, from, .. } => {
@@ -126,19 +132,33 @@ impl Model {
                 (*gib >= least.max(10)).then_some(next)
             }
             Call::Attach(ids, instance) => {
-                let room = DISKS_PER_INSTANCE
-                    - self.disks.values().filter(|disk| disk.instance == Some(*instance)).count();
-                let fits =
-                    ids.len() <= room && *instance == near && ids.iter().all(|id| self.free(id).is_some());
+                let inside = self.disks.values().filter(|disk| disk.instances.contains(instance)).count();
+                let may_join = |id: &DiskId| {
+                    let disk = self.disks.get(id).filter(|disk| disk.shareable && !disk.recycled);
+                    disk.is_some_and(|disk| {
+                        !disk.instances.contains(instance) && disk.instances.len() < INSTANCES_PER_DISK
+                    })
+                };
+                let fits = inside + ids.len() <= DISKS_PER_INSTANCE
+                    && near.contains(instance)
+                    && ids.iter().all(|id| self.free(id).is_some() || may_join(id));
                 for disk in next.disks.iter_mut().filter(|(id, _)| ids.contains(id)) {
-                    disk.1.instance = Some(*instance);
+                    disk.1.instances.push(*instance);
                 }
                 fits.then_some(next)
             }
             Call::Detach(ids, from) => {
+                let mut common = *from;
                 for id in ids {
-                    let inside = next.disks.get_mut(id)?.instance.take()?;
-                    from.is_none_or(|from| from == inside).then_some(())?;
+                    let inside = &mut next.disks.get_mut(id)?.instances;
+                    let leaves = match (common, &from) {
+                        (Some(leaves), Some(_)) => leaves,
+                        _ => *inside.first().filter(|_| inside.len() == 1)?,
+                    };
+                    inside.contains(&leaves).then_some(())?;
+                    common.is_none_or(|common| common == leaves).then_some(())?;
+                    inside.retain(|instance| *instance != leaves);
+                    common = Some(leaves);
                 }
                 Some(next)
             }
@@ -149,7 +169,7 @@ impl Model {
             }
             Call::Terminate(ids) => {
                 for id in ids {
-                    let disk = next.disks.get_mut(id).filter(|disk| disk.instance.is_none())?;
+                    let disk = next.disks.get_mut(id).filter(|disk| disk.instances.is_empty())?;
                     if disk.prepaid && !disk.recycled {
                         disk.recycled = true;
                     } else {
@@ -160,7 +180,7 @@ impl Model {
             }
             Call::Initialize(ids) => {
                 for id in ids {
-                    self.free(id)?;
+                    self.free(id).filter(|disk| !disk.shareable)?;
                     let disk = next.disks.get_mut(id)?;
                     disk.byte = match disk.source {
                         Some(source) => self.snapshots.get(&source)?.byte,
@@ -171,7 +191,7 @@ impl Model {
             }
             Call::Snapshot(id) => {
                 let taken = self.snapshots.values().filter(|snapshot| snapshot.disk == *id).count();
-                let ready = self.disks.get(id).is_some_and(|disk| !disk.recycled);
+                let ready = self.disks.get(id).is_some_and(|disk| !disk.recycled && !disk.shareable);
                 (ready && taken < SNAPSHOTS_PER_DISK).then_some(next)
             }
             Call::Apply(snapshot, id) => {
@@ -196,13 +216,14 @@ impl Model {
             let disk = view.disk;
             let shown = ModelDisk {
                 gib: disk.size_gib,
-                instance: disk.instance,
+                instances: disk.instances().collect(),
+                shareable: disk.shareable,
                 recycled: disk.state == DiskState::ToRecycle,
                 prepaid: disk.deadline.is_some(),
                 byte: world.read(disk.id),
                 source: disk.source_snapshot,
             };
-            assert_eq!(disk.state == DiskState::Attached, disk.instance.is_some());
+            assert_eq!(disk.state == DiskState::Attached, !disk.attachments.is_empty());
             seen.disks.insert(disk.id, shown);
         }
         for view in world.snapshots().await.items {
@@ -223,7 +244,7 @@ impl Model {
 async fn play(world: &World, call: &Call, next: &mut Model) -> Result<(), ControlError> {
     let control = &world.control;
     match call {
-        Call::Create { gib, prepaid, from } => {
+        Call::Create { gib, prepaid, shareable, from } => {
             let period =
                 DiskChargePrepaid { period_months: 1, renew_flag: None, cur_instance_deadline: None };
             let charge_type = if *prepaid { "PREPAID" } else { "POSTPAID_BY_HOUR" };
@@ -231,6 +252,7 @@ async fn play(world: &World, call: &Call, next: &mut Model) -> Result<(), Contro
                 charge_type: charge_type.parse().unwrap(),
                 prepaid: prepaid.then_some(period),
                 size_gib: Some(*gib),
+                shareable: Some(*shareable),
                 snapshot: *from,
                 ..new_disks()
             };
@@ -238,7 +260,8 @@ async fn play(world: &World, call: &Call, next: &mut Model) -> Result<(), Contro
             let byte = from.and_then(|from| next.snapshots.get(&from)).map_or(0, |snapshot| snapshot.byte);
             let disk = ModelDisk {
                 gib: *gib,
-                instance: None,
+                instances: Vec::new(),
+                shareable: *shareable,
                 recycled: false,
                 prepaid: *prepaid,
                 byte,
@@ -285,16 +308,21 @@ async fn random_calls_do_what_the_model_says_and_nothing_else() {
         let limits = Limits {
             snapshots_per_disk: SNAPSHOTS_PER_DISK as u64,
             disks_per_instance: DISKS_PER_INSTANCE as u64,
+            instances_per_disk: INSTANCES_PER_DISK as u64,
             ..Limits::default()
         };
         let mut world = World::with(Settings { limits, ..Settings::default() }, None, seed).await;
-        let instances = [world.instance("ap-guangzhou-3").await, world.instance("ap-guangzhou-4").await];
+        let zones = ["ap-guangzhou-3", "ap-guangzhou-3", "ap-guangzhou-3", "ap-guangzhou-4"];
+        let mut instances = [InstanceId::random(&SeededRandom::new(0)); 4];
+        for (instance, zone) in instances.iter_mut().zip(zones) {
+            *instance = world.instance(zone).await;
+        }
         let player = Player { random: SeededRandom::new(seed ^ 0xa5a5), instances };
         let mut model = Model::default();
         let mut done = 0;
         for _ in 0..CALLS {
             let call = player.call(&model);
-            let mut expected = model.after(&call, instances[0]);
+            let mut expected = model.after(&call, &instances[..3]);
             if let (Call::Write(..), None) = (&call, &expected) {
                 continue;
             }

@@ -69,7 +69,8 @@ async fn many(db: &Db, count: i64) {
         "INSERT INTO instances (instance_id, sequence, uin, zone, name, ip_address, created_ms) VALUES
             ('ins-00000001', 90000001, 7, 'ap-guangzhou-1', 'one', '10.0.0.1', 0),
             ('ins-00000002', 90000002, 7, 'ap-guangzhou-1', 'two', '10.0.0.2', 0)",
-        "UPDATE disks SET instance_id = 'ins-0000000' || (1 + sequence % 2) WHERE sequence <= 40",
+        "INSERT INTO attachments (disk_id, instance_id, position, state)
+            SELECT disk_id, 'ins-0000000' || (1 + sequence % 2), 0, 'INSIDE' FROM disks WHERE sequence <= 40",
         "INSERT INTO tags (resource_id, tag_key, tag_value)
             SELECT disk_id, 'team', 'team ' || (sequence / 100 % 10) FROM disks WHERE sequence % 100 = 0",
         "INSERT INTO tags (resource_id, tag_key, tag_value)

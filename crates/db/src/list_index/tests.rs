@@ -102,7 +102,14 @@ impl World {
                 2 => disk.project = ProjectId(self.below(2)),
                 3 => disk.deadline = (self.below(3) > 0).then(|| UnixMillis(self.below(50) as i64)),
                 4 => disk.lifecycle = self.one(&[Lifecycle::Creating, Lifecycle::Live, Lifecycle::Deleting]),
-                5 => disk.instance = (self.below(2) == 0).then(|| instance(self.below(4))),
+                5 => {
+                    let first = self.below(4);
+                    let inside = |number: u64| Attachment {
+                        instance: instance((first + number) % 4),
+                        state: AttachmentState::Inside,
+                    };
+                    disk.attachments = (0..self.below(4)).map(inside).collect();
+                }
                 6 => disk.portable = !disk.portable,
                 _ => disk.disk_type = self.one(&[DiskType::CloudSsd, DiskType::CloudPremium]),
             }
@@ -210,12 +217,15 @@ impl World {
     }
 
     fn meets(known: &Known, filter: &DiskFilter) -> bool {
-        let number = (0..4).find(|number| known.disk.instance == Some(instance(*number)));
-        let address = number.and_then(instance_address);
+        let numbers: Vec<u64> =
+            (0..4).filter(|number| known.disk.instances().any(|id| id == instance(*number))).collect();
         match filter {
-            DiskFilter::InstanceAddress(values) => address.is_some_and(|address| values.contains(&address)),
+            DiskFilter::InstanceAddress(values) => numbers
+                .iter()
+                .filter_map(|number| instance_address(*number))
+                .any(|address| values.contains(&address)),
             DiskFilter::InstanceName(values) => {
-                number.is_some_and(|number| values.contains(&instance_name(number)))
+                numbers.iter().any(|number| values.contains(&instance_name(*number)))
             }
             DiskFilter::TagKey(values) => values.iter().any(|key| known.tags.contains_key(key)),
             DiskFilter::TagValue(values) => known.tags.values().any(|value| values.contains(value)),
@@ -322,7 +332,7 @@ async fn made_at(times: impl Iterator<Item = i64>) -> (i64, Vec<i64>) {
             zone: format!("{region}-1").parse().unwrap(),
             lifecycle: Lifecycle::Live,
             deadline: None,
-            instance: None,
+            attachments: Vec::new(),
             created: UnixMillis(time),
             ..world.new_disk()
         };

@@ -19,7 +19,10 @@ pub(crate) struct DiskRecord {
     disk_type: String,
     size_gib: u64,
     state: String,
-    instance_id: Option<String>,
+    /// Several machines may have it at once.
+    shareable: bool,
+    /// The machines that it is in, or on its way into or out of.
+    instance_ids: Vec<String>,
     charge_type: String,
     deadline: Option<String>,
     renew_flag: Option<String>,
@@ -79,6 +82,7 @@ fn record(report: DiskReport) -> DiskRecord {
         burst_bytes_per_second: performance.burst.map(|burst| burst.bytes_per_second),
     };
     let disk = view.disk;
+    let instance_ids = disk.instances().map(|instance| instance.to_string()).collect();
     DiskRecord {
         disk_id: disk.id.to_string(),
         account: disk.account.0,
@@ -89,7 +93,8 @@ fn record(report: DiskReport) -> DiskRecord {
         disk_type: disk.disk_type.to_string(),
         size_gib: disk.size_gib,
         state: disk.state.to_string(),
-        instance_id: disk.instance.map(|instance| instance.to_string()),
+        shareable: disk.shareable,
+        instance_ids,
         charge_type: disk.charge_type.to_string(),
         deadline: disk.deadline.map(wire_time),
         renew_flag: disk.renew_flag.map(|flag| flag.to_string()),
@@ -125,9 +130,10 @@ pub(crate) fn to_text(disk: &DiskRecord) -> String {
     let (speed, mib) = (&disk.performance, disk.performance.bytes_per_second >> 20);
     let kept = if speed.enforced { "enforced" } else { "not enforced" };
     lines.push(format!("performance  {} IOPS, {mib} MiB/s, {kept}", speed.iops));
-    if let Some(instance) = &disk.instance_id {
-        lines.push(format!("instance     {instance}"));
+    if disk.shareable {
+        lines.push("shareable    several instances may have it at once".to_owned());
     }
+    lines.extend(disk.instance_ids.iter().map(|instance| format!("instance     {instance}")));
     if let Some(deadline) = &disk.deadline {
         lines.push(format!("paid until   {deadline} ({} ahead)", disk.paid_ahead));
     }

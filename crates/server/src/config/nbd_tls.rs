@@ -67,7 +67,10 @@ impl NbdPermissions {
             is_the_instance
                 || permission.is_some_and(|permission| {
                     permission.all
-                        || permission.exports.contains(&export)
+                        || permission.exports.iter().any(|listed| {
+                            listed.content() == export
+                                && listed.instance().is_none_or(|of| instance == Some(of))
+                        })
                         || instance.is_some_and(|instance| permission.instances.contains(&instance))
                 })
         })
@@ -125,10 +128,9 @@ impl ClientSetting {
                 continue;
             }
             let export = text.parse();
-            permission.exports.push(
-                export
-                    .map_err(|_| wrong("exports", &text, "the id of a disk or snapshot, or `*` for all"))?,
-            );
+            permission.exports.push(export.map_err(|_| {
+                wrong("exports", &text, "the id of a disk or snapshot, DISK@INSTANCE, or `*` for all")
+            })?);
         }
         Ok(permission)
     }
@@ -176,7 +178,7 @@ mod tests {
     #[test]
     fn a_client_may_open_what_is_said_of_one_of_its_names() {
         let text = "psk_file = 'k'\n[clients.backup]\nexports = ['*']\n[clients.'web.example']\n\
-                    instances = ['ins-00000002']\nexports = ['snap-00000001']\n[clients.none]\n";
+                    instances = ['ins-00000002']\nexports = ['snap-00000001', 'disk-00000003@ins-00000003']\n[clients.none]\n";
         let permissions = check(text).unwrap().permissions;
         let allow = |name: &str, export: &str, instance: Option<&str>| {
             let names = ["unknown".to_owned(), name.to_owned()];
@@ -191,5 +193,7 @@ mod tests {
         assert!(allow("ins-00000001", disk, Some("ins-00000001")), "an instance opens its own disks");
         assert!(!allow("ins-00000001", disk, Some("ins-00000002")) && !allow("ins-00000001", snap, None));
         assert!(!allow("none", disk, Some("ins-00000001")) && !allow("else", disk, None));
+        assert!(allow("web.example", "disk-00000003", Some("ins-00000003")), "as this machine");
+        assert!(!allow("web.example", "disk-00000003", Some("ins-00000004")), "and as no other");
     }
 }

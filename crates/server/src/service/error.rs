@@ -109,6 +109,12 @@ const fn disk(error: &DiskError) -> &'static [ErrorCode] {
         DiskError::AttachedTo { .. } | DiskError::NotSupported { .. } => {
             &[ResourceUnavailableNotSupported, InvalidDiskNotSupported]
         }
+        DiskError::InstanceLimit { .. } => &[LimitExceededInstanceAttachedDisk],
+        DiskError::SeveralInstances { .. } => &[MissingParameter],
+        // There is a code for it that the reference lists for no action.
+        DiskError::ShareableHasNoSnapshots(_) => {
+            &[UnsupportedOperationShareDiskNotSupportSnap, InvalidDiskNotSupportSnapshot]
+        }
         DiskError::NotInInstance { .. } => &[InvalidDiskNotSupported, ResourceUnavailableNotSupported],
         DiskError::NotPortable(_) => &[InvalidDiskNotPortable, InvalidDiskNotSupported],
     }
@@ -332,10 +338,13 @@ mod tests {
         let other = "ins-00000002".parse().unwrap();
         let snapshot = "snap-00000001".parse().unwrap();
         let (here, there) = ("ap-guangzhou-1".parse().unwrap(), "ap-guangzhou-2".parse().unwrap());
-        let permanent: [ControlError; 9] = [
+        let permanent: [ControlError; 12] = [
             DiskError::NotFound(disk_id()).into(),
             DiskError::NotPortable(disk_id()).into(),
             DiskError::AttachedTo { disk: disk_id(), instance }.into(),
+            DiskError::InstanceLimit { disk: disk_id(), at_most: 16 }.into(),
+            DiskError::SeveralInstances { disk: disk_id(), count: 2 }.into(),
+            DiskError::ShareableHasNoSnapshots(disk_id()).into(),
             DiskError::NotSupported { disk: disk_id(), state: DiskState::ToRecycle, why: "" }.into(),
             SnapshotError::NotFound(snapshot).into(),
             SnapshotError::NotSupported { snapshot, why: "" }.into(),

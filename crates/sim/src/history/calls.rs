@@ -34,7 +34,7 @@ impl History {
         self.steps += 1;
         self.under_way = UnderWay::default();
         // Without an attached disk little can happen.
-        if self.known.disks.values().all(|disk| !disk.is_attached) && self.below(2) == 0 {
+        if self.known.disks.values().all(|disk| !disk.is_attached()) && self.below(2) == 0 {
             return if self.known.disks.is_empty() { self.create_disk().await } else { self.attach().await };
         }
         match self.below(100) {
@@ -114,31 +114,37 @@ impl History {
     async fn make_disk(&mut self, snapshot: Option<SnapshotId>, size_gib: u64) -> Result<(), Stop> {
         self.under_way.makes = true;
         self.event(if snapshot.is_some() { "clone" } else { "create" });
-        self.line(&format!("create a disk of {size_gib} GiB from {snapshot:?}"));
-        let wanted = new_disk(snapshot, size_gib)?;
+        let shareable = self.below(3) == 0;
+        self.line(&format!("create a disk of {size_gib} GiB from {snapshot:?}, shareable {shareable}"));
+        let wanted = CreateDisks { shareable: Some(shareable), ..new_disk(snapshot, size_gib)? };
         let made = self.machine()?.control.create_disks(&caller()?, wanted).await;
         for disk in self.ground.answered("create a disk", made)? {
-            self.known.disks.insert(disk, DiskRecord { is_attached: false, size_gib });
+            self.known.disks.insert(disk, DiskRecord { instances: BTreeSet::new(), shareable, size_gib });
         }
         Ok(())
     }
 
     async fn attach(&mut self) -> Result<(), Stop> {
-        let Some(disk) = self.pick_disk(|disk| !disk.is_attached) else { return Ok(()) };
-        self.under_way.disk = Some(disk);
         let instance = self.instance().await?;
-        self.line(&format!("attach {disk}"));
+        let may_join =
+            |disk: &DiskRecord| disk.shareable && !disk.instances.contains(&instance) || !disk.is_attached();
+        let Some(disk) = self.pick_disk(may_join) else { return Ok(()) };
+        self.under_way.disk = Some(disk);
+        self.event(if self.known.disks[&disk].is_attached() { "attach to another" } else { "attach" });
+        self.line(&format!("attach {disk} to {instance}"));
         let wanted =
             AttachDisks { instance, disks: vec![disk], delete_with_instance: None, attach_mode: None };
         let attached = self.machine()?.control.attach_disks(&caller()?, wanted).await;
         self.ground.answered("attach", attached)?;
-        self.known.disks.entry(disk).and_modify(|record| record.is_attached = true);
-        self.connect(disk)
+        self.known.disks.entry(disk).and_modify(|record| _ = record.instances.insert(instance));
+        self.connect(disk, instance)
     }
 
+    /// One of the machines, at first new ones.
     async fn instance(&mut self) -> Result<InstanceId, Stop> {
-        if let Some(instance) = self.instance {
-            return Ok(instance);
+        let chosen = self.below(INSTANCES_MAX as u64) as usize;
+        if let Some(instance) = self.instances.iter().nth(chosen) {
+            return Ok(*instance);
         }
         let zone = ZONE.parse().map_err(|error| Stop::Failure(format!("{error}")))?;
         let wanted = NewInstance {
@@ -151,33 +157,48 @@ impl History {
         };
         let added = self.machine()?.control.add_instance(FIRST_ACCOUNT, wanted).await;
         let instance = self.ground.answered("add an instance", added)?.id;
-        self.instance = Some(instance);
+        self.instances.insert(instance);
         Ok(instance)
     }
 
     async fn detach(&mut self) -> Result<(), Stop> {
-        let Some(disk) = self.pick_disk(|disk| disk.is_attached) else { return Ok(()) };
+        let Some(disk) = self.pick_disk(DiskRecord::is_attached) else { return Ok(()) };
+        let inside: Vec<InstanceId> = self.known.disks[&disk].instances.iter().copied().collect();
+        let instance = inside[self.below(inside.len() as u64) as usize];
         self.under_way.disk = Some(disk);
-        self.event("detach");
-        self.line(&format!("detach {disk}"));
-        let clients = self.ground.shared.lock().clients.remove(&disk.into()).unwrap_or_default();
+        self.event(if inside.len() > 1 { "detach from one of several" } else { "detach" });
+        self.line(&format!("detach {disk} from {instance}"));
+        let clients = self.part_with(disk, instance);
         if self.below(2) == 0 {
-            for client in clients {
-                self.ground.answered("say goodbye", client.disconnect())?;
+            for connection in clients {
+                self.ground.answered("say goodbye", connection.client.disconnect())?;
             }
         } else {
             // The session is ended by the server; the client may find out later.
             drop(clients);
         }
-        let wanted = DetachDisks { disks: vec![disk], instance: None };
+        let wanted = DetachDisks { disks: vec![disk], instance: (inside.len() > 1).then_some(instance) };
         let detached = self.machine()?.control.detach_disks(&caller()?, wanted).await;
         self.ground.answered("detach", detached)?;
-        self.known.disks.entry(disk).and_modify(|record| record.is_attached = false);
+        self.known.disks.entry(disk).and_modify(|record| _ = record.instances.remove(&instance));
         Ok(())
     }
 
+    /// The connections of a machine to a disk, which act no more; those of other machines go on.
+    fn part_with(&mut self, disk: DiskId, instance: InstanceId) -> Vec<Connection> {
+        let mut shared = self.ground.shared.lock();
+        let all = shared.clients.remove(&disk.into()).unwrap_or_default();
+        let (parting, staying): (Vec<_>, Vec<_>) =
+            all.into_iter().partition(|connection| connection.instance == instance);
+        if !staying.is_empty() {
+            shared.clients.insert(disk.into(), staying);
+        }
+        parting
+    }
+
     async fn create_snapshot(&mut self) -> Result<(), Stop> {
-        let Some(disk) = self.pick_disk(|_| true).filter(|_| self.known.snapshots.len() < SNAPSHOTS_MAX)
+        let Some(disk) =
+            self.pick_disk(|disk| !disk.shareable).filter(|_| self.known.snapshots.len() < SNAPSHOTS_MAX)
         else {
             return Ok(());
         };
@@ -194,7 +215,7 @@ impl History {
     async fn roll_back(&mut self) -> Result<(), Stop> {
         let Some(snapshot) = self.pick_snapshot() else { return Ok(()) };
         let disk = self.known.snapshots[&snapshot];
-        if self.known.disks.get(&disk).is_none_or(|record| record.is_attached) {
+        if self.known.disks.get(&disk).is_none_or(DiskRecord::is_attached) {
             return Ok(());
         }
         self.under_way = UnderWay { disk: Some(disk), snapshot: Some(snapshot), makes: false };
@@ -221,7 +242,7 @@ impl History {
     }
 
     async fn terminate(&mut self) -> Result<(), Stop> {
-        let Some(disk) = self.pick_disk(|disk| !disk.is_attached) else { return Ok(()) };
+        let Some(disk) = self.pick_disk(|disk| !disk.is_attached()) else { return Ok(()) };
         self.under_way.disk = Some(disk);
         self.event("terminate");
         self.line(&format!("terminate {disk}"));
@@ -244,27 +265,31 @@ impl History {
         Ok(())
     }
 
-    /// One or two connections to an attached disk.
-    fn connect(&mut self, disk: DiskId) -> Result<(), Stop> {
+    /// One or two connections of a machine to its disk, beside those of others.
+    fn connect(&mut self, disk: DiskId, instance: InstanceId) -> Result<(), Stop> {
         let socket = self.machine()?.socket.clone();
-        let mut clients = Vec::new();
+        let is_alone = self.known.disks[&disk].instances.len() == 1;
+        let export = if is_alone { disk.to_string() } else { format!("{disk}@{instance}") };
         for _ in 0..1 + self.below(2) {
-            clients.push(self.ground.answered("connect", Client::open(&socket, &disk.to_string()))?);
+            let client = self.ground.answered("connect", Client::open(&socket, &export))?;
+            let connection = Connection { instance, client };
+            self.ground.shared.lock().clients.entry(VolumeId::from(disk)).or_default().push(connection);
         }
-        self.ground.shared.lock().clients.insert(VolumeId::from(disk), clients);
         Ok(())
     }
 
     pub(super) fn connect_all(&mut self) -> Result<(), Stop> {
-        let attached: Vec<_> =
-            self.known.disks.iter().filter(|(_, disk)| disk.is_attached).map(|(id, _)| *id).collect();
-        attached.into_iter().try_for_each(|disk| self.connect(disk))
+        let pairs = |(id, disk): (&DiskId, &DiskRecord)| {
+            disk.instances.iter().map(|instance| (*id, *instance)).collect::<Vec<_>>()
+        };
+        let attached: Vec<_> = self.known.disks.iter().flat_map(pairs).collect();
+        attached.into_iter().try_for_each(|(disk, instance)| self.connect(disk, instance))
     }
 
     pub(super) fn disconnect_all(&mut self) -> Result<(), String> {
         let clients = std::mem::take(&mut self.ground.shared.lock().clients);
-        for client in clients.into_values().flatten() {
-            client.disconnect().map_err(|error| format!("say goodbye: {error}"))?;
+        for connection in clients.into_values().flatten() {
+            connection.client.disconnect().map_err(|error| format!("say goodbye: {error}"))?;
         }
         Ok(())
     }

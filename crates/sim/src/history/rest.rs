@@ -11,12 +11,18 @@ impl History {
         let disks = machine.control.describe_disks(&caller()?, wanted).await;
         let mut known = Known::default();
         for view in self.ground.answered("describe disks", disks)?.items {
-            let is_attached = match view.disk.state {
-                DiskState::Attached => true,
-                DiskState::Unattached => false,
-                other => return Err(Stop::Failure(format!("{} rests in {other}", view.disk.id))),
+            let disk = view.disk;
+            let record = DiskRecord {
+                instances: disk.instances().collect(),
+                shareable: disk.shareable,
+                size_gib: disk.size_gib,
             };
-            known.disks.insert(view.disk.id, DiskRecord { is_attached, size_gib: view.disk.size_gib });
+            match disk.state {
+                DiskState::Attached if record.is_attached() => {}
+                DiskState::Unattached if !record.is_attached() => {}
+                other => return Err(Stop::Failure(format!("{} rests in {other}: {record:?}", disk.id))),
+            }
+            known.disks.insert(disk.id, record);
         }
         let wanted = DescribeSnapshots { limit: Some(100), ..DescribeSnapshots::default() };
         let snapshots = machine.control.describe_snapshots(&caller()?, wanted).await;
@@ -35,13 +41,10 @@ impl History {
             let instances = machine.control.list_instances(FIRST_ACCOUNT).await;
             let instances = self.ground.answered("list instances", instances)?;
             let ids: BTreeSet<_> = instances.iter().map(|listed| listed.instance.id).collect();
-            match self.instance {
-                Some(instance) if !ids.contains(&instance) => {
-                    return Err(Stop::Failure(format!("instance {instance} is lost")));
-                }
-                Some(_) => {}
-                None => self.instance = ids.first().copied(),
+            if let Some(lost) = self.instances.difference(&ids).next() {
+                return Err(Stop::Failure(format!("instance {lost} is lost")));
             }
+            self.instances = ids;
         }
         let after = found.clone();
         let new_disks: Vec<_> =
@@ -99,9 +102,15 @@ impl History {
             }
         }
         let exported: BTreeSet<_> = machine.exports.list().into_iter().collect();
-        let attached = self.known.disks.iter().filter(|(_, disk)| disk.is_attached);
+        let names = |(disk, record): (&DiskId, &DiskRecord)| {
+            let names = record.instances.iter().map(|instance| match record.instances.len() {
+                1 => ExportName::Disk(*disk),
+                _ => ExportName::DiskIn(*disk, *instance),
+            });
+            names.collect::<Vec<_>>()
+        };
+        let attached = self.known.disks.iter().flat_map(names);
         let wanted: BTreeSet<_> = attached
-            .map(|(disk, _)| ExportName::Disk(*disk))
             .chain(self.known.snapshots.keys().map(|snapshot| ExportName::Snapshot(*snapshot)))
             .collect();
         if exported != wanted {

@@ -26,6 +26,16 @@ fn instance() -> InstanceId {
     "ins-00000001".parse().unwrap()
 }
 
+/// The machine of a disk of this state.
+fn attachment(state: DiskState) -> Attachment {
+    let state = match state {
+        Attaching => AttachmentState::Arriving,
+        Detaching => AttachmentState::Leaving,
+        _ => AttachmentState::Inside,
+    };
+    Attachment { instance: instance(), state }
+}
+
 fn disk(state: DiskState) -> Disk {
     let inside = matches!(state, Attaching | Attached | Detaching);
     Disk {
@@ -43,7 +53,8 @@ fn disk(state: DiskState) -> Disk {
         size_gib: 10,
         lifecycle: Lifecycle::Live,
         state,
-        instance: inside.then(instance),
+        shareable: false,
+        attachments: if inside { vec![attachment(state)] } else { Vec::new() },
         last_instance: None,
         portable: true,
         delete_with_instance: false,
@@ -97,6 +108,9 @@ fn answer(result: Result<Disk, DiskError>) -> Answer {
             DiskError::NotFound(_)
             | DiskError::Expired(_)
             | DiskError::AttachedTo { .. }
+            | DiskError::InstanceLimit { .. }
+            | DiskError::SeveralInstances { .. }
+            | DiskError::ShareableHasNoSnapshots(_)
             | DiskError::NotPortable(_)
             | DiskError::NotInInstance { .. }
             | DiskError::NotSupported { .. },
@@ -116,8 +130,8 @@ fn wishes(disk: &Disk) -> [Answer; 7] {
         Err(other) => panic!("{other}"),
     };
     [
-        answer(begin_attach(disk(), instance())),
-        answer(begin_detach(disk(), None)),
+        answer(begin_attach(disk(), instance(), 2)),
+        answer(begin_detach(disk(), None).map(|(disk, _)| disk)),
         answer(begin_resize(disk())),
         answer(begin_change_type(disk(), DiskType::CloudSsd)),
         answer(begin_snapshot(&disk()).map(|()| disk())),
@@ -187,22 +201,22 @@ fn a_disk_leaves_only_the_instance_it_is_in() {
 
 #[test]
 fn a_finished_wish_rests_where_it_belongs() {
-    let attached = finish_attach(begin_attach(disk(Unattached), instance()).unwrap());
+    let attached = finish_attach(begin_attach(disk(Unattached), instance(), 2).unwrap(), None);
     assert_eq!((attached.state, attached.last_instance), (Attached, Some(instance())));
     let grown = finish_resize(begin_resize(attached.clone()).unwrap(), 20);
     assert_eq!((grown.state, grown.size_gib), (Attached, 20));
     let changed =
         finish_change_type(begin_change_type(grown, DiskType::CloudSsd).unwrap(), DiskType::CloudSsd);
     assert_eq!((changed.migrating, changed.migrate_percent), (false, 100));
-    let left = leave_instance(begin_detach(changed, None).unwrap());
-    assert_eq!((left.state, left.instance, left.last_instance), (Unattached, None, Some(instance())));
+    let left = leave_instance(begin_detach(changed, None).unwrap().0);
+    assert_eq!((left.state, left.instance(), left.last_instance), (Unattached, None, Some(instance())));
 }
 
 #[test]
 fn what_is_given_back_is_as_before_and_tells_why() {
     for (before, begun) in [
-        (disk(Unattached), begin_attach(disk(Unattached), instance()).unwrap()),
-        (disk(Attached), begin_detach(disk(Attached), None).unwrap()),
+        (disk(Unattached), begin_attach(disk(Unattached), instance(), 2).unwrap()),
+        (disk(Attached), begin_detach(disk(Attached), None).unwrap().0),
         (disk(Attached), begin_resize(disk(Attached)).unwrap()),
         (disk(Unattached), begin_resize(disk(Unattached)).unwrap()),
         (disk(Attached), begin_change_type(disk(Attached), DiskType::CloudSsd).unwrap()),
@@ -230,6 +244,66 @@ fn only_a_ready_snapshot_of_the_disk_that_fits_is_rolled_back() {
 
 #[test]
 fn exports_are_rebuilt_for_disks_inside_machines_only() {
-    let exported: Vec<_> = DiskState::ALL.iter().copied().filter(|state| is_exported(*state)).collect();
-    assert_eq!(exported, vec![Attached, Expanding]);
+    let of = |attachment| {
+        let states = DiskState::ALL.iter().copied();
+        states.filter(|state| is_exported(*state, attachment)).collect::<Vec<_>>()
+    };
+    // A machine keeps a shareable disk while another gets it or gives it back.
+    assert_eq!(of(AttachmentState::Inside), [Attaching, Attached, Detaching, Expanding]);
+    assert_eq!((of(AttachmentState::Arriving), of(AttachmentState::Leaving)), (vec![], vec![]));
+}
+
+/// A shareable disk in so many instances, `ins-00000001` and on.
+fn shared(count: u64) -> Disk {
+    let inside = |number| Attachment { instance: machine(number), state: AttachmentState::Inside };
+    let state = if count == 0 { Unattached } else { Attached };
+    Disk { shareable: true, attachments: (1..=count).map(inside).collect(), ..disk(state) }
+}
+
+fn machine(number: u64) -> InstanceId {
+    format!("ins-{number:08}").parse().unwrap()
+}
+
+#[test]
+fn a_shareable_disk_comes_into_one_instance_after_the_other_and_leaves_the_one_named() {
+    let id = shared(0).id;
+    let begun = begin_attach(shared(1), machine(2), 2).unwrap();
+    assert_eq!((begun.state, begun.attachments.len()), (Attaching, 2));
+    assert_eq!(give_back(begun.clone(), ""), shared(1));
+    let both = finish_attach(begun, Some(true));
+    assert_eq!(
+        (both.state, both.last_instance, both.delete_with_instance),
+        (Attached, Some(machine(2)), true)
+    );
+    assert_eq!(both.attachments, shared(2).attachments);
+
+    assert_eq!(
+        begin_attach(shared(2), machine(3), 2),
+        Err(DiskError::InstanceLimit { disk: id, at_most: 2 })
+    );
+    let refused = begin_attach(shared(2), machine(2), 9);
+    assert_eq!(refused, Err(DiskError::AttachedTo { disk: id, instance: machine(2) }));
+    assert_eq!(begin_detach(shared(2), None), Err(DiskError::SeveralInstances { disk: id, count: 2 }));
+    let refused = begin_detach(shared(2), Some(machine(3)));
+    assert_eq!(refused, Err(DiskError::AttachedTo { disk: id, instance: machine(1) }));
+
+    let (leaving, from) = begin_detach(both, Some(machine(1))).unwrap();
+    assert_eq!((leaving.state, from), (Detaching, machine(1)));
+    assert_eq!(give_back(leaving.clone(), "").attachments, shared(2).attachments);
+    let left = leave_instance(leaving);
+    assert_eq!((left.state, left.instances().collect::<Vec<_>>()), (Attached, vec![machine(2)]));
+    assert!(left.delete_with_instance, "it goes with the last instance");
+    let out = leave_instance(begin_detach(left, None).unwrap().0);
+    assert_eq!((out.state, out.attachments, out.delete_with_instance), (Unattached, vec![], false));
+}
+
+#[test]
+fn a_shareable_disk_has_no_snapshots_and_is_not_initialized() {
+    for count in 0..3 {
+        let refused = begin_snapshot(&shared(count));
+        assert_eq!(refused, Err(DiskError::ShareableHasNoSnapshots(shared(0).id)));
+        assert_eq!(begin_backup(&shared(count)), Ok(()));
+        assert!(matches!(begin_initialize(&shared(count)), Err(DiskError::NotSupported { .. })));
+    }
+    assert_eq!(begin_initialize(&disk(Unattached)), Ok(()));
 }

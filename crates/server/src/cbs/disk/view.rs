@@ -3,14 +3,16 @@
 
 use ashlar_api::cbs::{Disk, EncryptType, InstanceType};
 use ashlar_api::{IntegerFlag, OrEmpty};
-use ashlar_control::{DiskView, ReturnFail};
+use ashlar_control::{AttachmentState, DiskView, ReturnFail};
 use ashlar_types::{DiskState, InstanceId, MIB_BYTES};
 
 use crate::service::pack;
 
 pub(super) fn disk(view: DiskView) -> Disk {
     let DiskView { disk, project_name, tags, latest_operation, return_fail, .. } = view;
-    let attached = is_attached(disk.state, disk.instance);
+    let attached = is_attached(&disk);
+    let machine = disk.instance();
+    let (instance_id, instance_id_list) = instances(&disk);
     let latest = latest_operation.map_or_else(Default::default, |latest| {
         (latest.operation, latest.state.as_str().to_owned(), latest.request_id)
     });
@@ -24,13 +26,12 @@ pub(super) fn disk(view: DiskView) -> Disk {
         // Instances have no period here that a disk's could differ from.
         auto_renew_flag_error: false,
         rollbacking: disk.state == DiskState::Rollbacking,
-        // The instances of a shareable disk, which there are none of.
-        instance_id_list: Vec::new(),
+        instance_id_list,
         encrypt: disk.encrypt_type.is_some(),
         disk_name: disk.name,
         backup_disk: view.backup_disk,
         tags: pack::tags_shown(tags),
-        instance_id: disk.instance.into(),
+        instance_id: instance_id.into(),
         attach_mode: OrEmpty(None),
         auto_snapshot_policy_ids: view.snapshot_policies,
         throughput_performance: disk.throughput_performance_mib,
@@ -46,17 +47,17 @@ pub(super) fn disk(view: DiskView) -> Disk {
         disk_usage: disk.usage,
         disk_charge_type: disk.charge_type,
         portable: disk.portable,
-        snapshot_ability: true,
+        snapshot_ability: !disk.shareable,
         deadline_error: false,
         rollback_percent: disk.rollback_percent,
         differ_days_of_deadline: view.days_to_deadline,
         return_fail_code: i64::try_from(return_fail.code()).unwrap_or(i64::MAX),
-        shareable: false,
+        shareable: disk.shareable,
         create_time: pack::date_time(disk.created),
         delete_snapshot: IntegerFlag(disk.delete_snapshot),
         disk_backup_quota: disk.backup_quota,
         disk_backup_count: view.backup_count,
-        instance_type: disk.instance.map(|_| InstanceType::Cvm).into(),
+        instance_type: machine.map(|_| InstanceType::Cvm).into(),
         last_attach_ins_id: disk.last_instance,
         error_prompt: disk.error_prompt,
         burst_performance: disk.burst_performance,
@@ -71,11 +72,30 @@ pub(super) fn disk(view: DiskView) -> Disk {
     }
 }
 
+/// The machine of a disk that is in one at most, and those of a shareable one: in its example the reference has all of these
+/// in the list and none beside it. A machine that the disk is on its way to is shown in the first, as that is where a
+/// client looks while it waits; the list tells who has the disk.
+fn instances(disk: &ashlar_control::Disk) -> (Option<InstanceId>, Vec<InstanceId>) {
+    if !disk.shareable {
+        return (disk.instance(), Vec::new());
+    }
+    let inside = disk.attachments.iter().filter(|attachment| is_inside(attachment.state));
+    (None, inside.map(|attachment| attachment.instance).collect())
+}
+
 /// Whether the disk is in a machine now: a disk that is on its way out still is, one on its way in is not yet.
-const fn is_attached(state: DiskState, instance: Option<InstanceId>) -> bool {
+fn is_attached(disk: &ashlar_control::Disk) -> bool {
+    match disk.state {
+        DiskState::Attached | DiskState::Attaching | DiskState::Detaching | DiskState::Expanding => {
+            disk.attachments.iter().any(|attachment| is_inside(attachment.state))
+        }
+        DiskState::Unattached | DiskState::Rollbacking | DiskState::ToRecycle => false,
+    }
+}
+
+const fn is_inside(state: AttachmentState) -> bool {
     match state {
-        DiskState::Attached | DiskState::Detaching => true,
-        DiskState::Expanding => instance.is_some(),
-        DiskState::Unattached | DiskState::Attaching | DiskState::Rollbacking | DiskState::ToRecycle => false,
+        AttachmentState::Inside | AttachmentState::Leaving => true,
+        AttachmentState::Arriving => false,
     }
 }

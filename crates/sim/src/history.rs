@@ -75,6 +75,8 @@ struct DiskRecord {
     /// The machines that have it, by their ids.
     instances: BTreeSet<InstanceId>,
     shareable: bool,
+    /// Whether a machine boots from it, which has it for good.
+    is_system: bool,
     size_gib: u64,
 }
 
@@ -151,12 +153,20 @@ impl History {
     async fn play(&mut self) -> Result<(), String> {
         for _ in 0..2 + self.below(4) {
             self.plan_power_cut();
-            match self.live().await {
-                Ok(()) => {}
+            let goes_on = match self.live().await {
+                Ok(()) => true,
                 Err(Stop::PowerCut) => self.lose_power().await?,
+                Err(Stop::Broken(reason)) => {
+                    self.event("broken by a lie about metadata");
+                    self.line(&format!("stopped by the operator: {reason}"));
+                    self.lose_power().await?
+                }
                 Err(Stop::Failure(failure)) => return Err(failure),
-            }
+            };
             self.check_failure()?;
+            if !goes_on {
+                return Ok(());
+            }
         }
         self.finish().await
     }
@@ -170,17 +180,28 @@ impl History {
             self.rot()?;
             self.step().await?;
             self.check_failure()?;
+            self.check_broken()?;
         }
         self.look_at_damage()?;
         self.check_rest().await?;
         self.line("stop");
         self.disconnect_all()?;
-        let Some(machine) = self.machine.take() else { return Ok(()) };
-        machine.stop(&self.ground).await?;
-        self.carry_damage(false);
+        // A machine that cannot be stopped in order is one that was cut off.
+        self.close_machine().await?;
+        if let Some(lie) = self.lie_about_metadata() {
+            return Err(Stop::Broken(format!("the end of the life in which the medium lied: {lie:?}")));
+        }
+        self.carry_damage();
         self.next_folder()?;
         self.check_image(None)?;
         Ok(())
+    }
+
+    async fn close_machine(&mut self) -> Result<(), Stop> {
+        match self.machine.take() {
+            Some(machine) => machine.stop(&self.ground).await,
+            None => Ok(()),
+        }
     }
 
     /// The end of every history: nothing fails any more, and everything is in order.
@@ -188,7 +209,7 @@ impl History {
         self.ground.disk.restart(0, Survival::Everything);
         let text = |stop| match stop {
             Stop::PowerCut => "a power cut that nobody ordered".to_owned(),
-            Stop::Failure(failure) => failure,
+            Stop::Broken(failure) | Stop::Failure(failure) => failure,
         };
         self.start().await.map_err(text)?;
         self.check_rest().await.map_err(text)?;
@@ -197,7 +218,7 @@ impl History {
         while machine.pool.run_background_step().map_err(|error| format!("background: {error}"))? {}
         let used_bytes = machine.pool.usage().map_err(|error| error.to_string())?.used_bytes;
         machine.stop(&self.ground).await.map_err(text)?;
-        self.check_image(Some(used_bytes))?;
+        self.check_image(Some(used_bytes)).map(drop)?;
         let calls = self.ground.disk.calls();
         self.line(&format!("{calls} calls to the medium"));
         Ok(())
@@ -243,7 +264,8 @@ impl History {
             .map_err(|error| format!("carry the records over: {error}"))
     }
 
-    async fn lose_power(&mut self) -> Result<(), String> {
+    /// The server is gone, and what was not durable perhaps too; `false` if that is the end of the history.
+    async fn lose_power(&mut self) -> Result<bool, String> {
         self.power_cuts += 1;
         self.ground.shared.lock().clients.clear();
         if let Some(machine) = self.machine.take() {
@@ -255,19 +277,28 @@ impl History {
             1 => Survival::Everything,
             _ => Survival::Some,
         };
-        self.carry_damage(true);
         let seed = self.ground.shared.lock().random.next_u64();
         self.ground.disk.restart(seed, survival);
         self.line(&format!("power cut, {survival:?} survives"));
-        self.check_image(None)
+        let goes_on = match self.lie_about_metadata() {
+            Some(lie) => self.look_at_metadata(lie)?,
+            None => true,
+        };
+        self.carry_damage();
+        if goes_on {
+            let unverified_bytes = self.check_image(None)?;
+            self.believe_open_pages(unverified_bytes);
+        }
+        Ok(goes_on)
     }
 
     /// The files must be sound at any moment, before anybody repairs anything.
-    fn check_image(&self, used_bytes: Option<u64>) -> Result<(), String> {
+    /// Gives the bytes that were open for changes.
+    fn check_image(&self, used_bytes: Option<u64>) -> Result<u64, String> {
         // On a copy: what is planned for the disk is meant for the server.
         let report = match check_in(Arc::new(self.ground.disk.fork())) {
             Ok(report) => report,
-            Err(error) if error.kind() == ashlar_volume::ErrorKind::NotFound => return Ok(()),
+            Err(error) if error.kind() == ashlar_volume::ErrorKind::NotFound => return Ok(0),
             Err(error) => return Err(format!("check: {error}")),
         };
         // What was written where it should not can lie where nothing is, and what was lost has not extended the file. What is
@@ -286,18 +317,20 @@ impl History {
             Some(used_bytes) if report.referenced_bytes != used_bytes => {
                 Err(format!("space is lost: {report:?}, used {used_bytes}"))
             }
-            _ if self.was_faulty => Ok(()),
+            _ if self.was_faulty => Ok(report.unverified_bytes),
             Some(used_bytes) if report.unreferenced_bytes > 0 => {
                 Err(format!("space is lost: {report:?}, used {used_bytes}"))
             }
             Some(_) if self.ground.disk.allocated_bytes(FileRole::Data) > report.referenced_bytes => {
                 Err("the data file is larger than what it holds".to_owned())
             }
-            _ => Ok(()),
+            _ => Ok(report.unverified_bytes),
         }
     }
 }
 
 mod calls;
 mod damage;
+mod lighthouse;
+mod metadata;
 mod rest;

@@ -55,6 +55,8 @@ pub(crate) struct Machine {
 pub(crate) enum Stop {
     /// The power has failed.
     PowerCut,
+    /// Something was refused with this reason after the medium has lied about metadata: an operator stops the server.
+    Broken(String),
     /// Something is wrong.
     Failure(String),
 }
@@ -70,18 +72,24 @@ impl Ground {
         self.directory.path().join(self.starts.to_string())
     }
 
-    /// An error is right only after the power has failed.
+    /// An error is right only after the power has failed, or after a lie about metadata; then it has a reason.
     pub(crate) fn answered<T, E: std::fmt::Display>(
         &self,
         what: &str,
         result: Result<T, E>,
     ) -> Result<T, Stop> {
         result.map_err(|error| {
-            if self.disk.is_off() { Stop::PowerCut } else { Stop::Failure(format!("{what}: {error}")) }
+            let reason = format!("{what}: {error}");
+            let has_lied = self.shared.lock().lies.told_of_metadata().is_some();
+            match () {
+                () if self.disk.is_off() => Stop::PowerCut,
+                () if has_lied && error.to_string().len() >= 10 => Stop::Broken(reason),
+                () => Stop::Failure(reason),
+            }
         })
     }
 
-    fn options(&self) -> PoolOptions {
+    pub(crate) fn options(&self) -> PoolOptions {
         PoolOptions {
             journal_segment_bytes: 16 << 10,
             map_cache_bytes: 256 << 10,
@@ -109,12 +117,7 @@ impl Ground {
         let opened = Pool::open_in(self.medium(), self.options());
         let pool = self.answered("open the pool", opened)?;
         let mut shared = self.shared.lock();
-        let mut candidates = vec![shared.world.clone()];
-        if let Some(mut alternative) = shared.alternative.clone() {
-            candidates[0].touch_like(&alternative);
-            alternative.touch_like(&shared.world);
-            candidates.push(alternative);
-        }
+        let candidates = shared.candidates();
         let mut failures = Vec::new();
         for mut world in candidates {
             match world.recover(&pool, self.tolerance) {
@@ -186,7 +189,7 @@ impl Machine {
                 Ok(()) => Stop::PowerCut,
                 Err(failure) => Stop::Failure(failure),
             },
-            failure @ Stop::Failure(_) => failure,
+            other => other,
         }
     }
 

@@ -1,6 +1,7 @@
 //! `cargo xtask sim --seconds N [--seed S]`: plays one history after the other until the time is over.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "it talks to a person at a terminal")]
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -50,6 +51,7 @@ fn main() -> ExitCode {
     };
     let end = now() + Duration::from_secs(arguments.seconds);
     let (mut histories, mut steps, mut requests, mut power_cuts) = (0, 0, 0, 0);
+    let mut events: BTreeMap<&str, u64> = BTreeMap::new();
     for seed in arguments.seed.. {
         match ashlar_sim::run(seed) {
             Ok(report) => {
@@ -61,6 +63,9 @@ fn main() -> ExitCode {
                 steps += report.steps;
                 requests += report.requests;
                 power_cuts += report.power_cuts;
+                for (event, count) in report.events {
+                    *events.entry(event).or_default() += count;
+                }
             }
             Err(failure) => {
                 eprintln!("{failure}\nreplay: cargo xtask sim --seed {seed}");
@@ -71,6 +76,8 @@ fn main() -> ExitCode {
             break;
         }
     }
+    let events: Vec<String> = events.iter().map(|(event, count)| format!("{event} {count}")).collect();
+    println!("{}", events.join(", "));
     println!(
         "{histories} histories, {steps} steps, {requests} requests, {power_cuts} power cuts: nothing was lost"
     );

@@ -1,7 +1,8 @@
 //! What a pool must hold, written without knowing how the engine works: for each block the values that it may
 //! show after a power cut, its value at the last acknowledged flush first, then each later one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use ashlar_types::{RandomSource, SeededRandom};
 use ashlar_volume::{
@@ -27,7 +28,7 @@ pub(crate) fn tag_of(bytes: &[u8]) -> Option<Tag> {
     (block_bytes(tag) == bytes).then_some(tag)
 }
 
-/// How many blocks a medium that lied may have damaged, and nobody has mended since.
+/// How many blocks of the data file a medium that lied may have damaged, and nobody has mended since.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Tolerance {
     /// Those that are errors when they are read.
@@ -37,34 +38,72 @@ pub(crate) struct Tolerance {
     pub(crate) wrong: u64,
 }
 
+impl Tolerance {
+    /// Any error, but never anything wrong: of a leaf that is damaged, all blocks are errors.
+    pub(crate) const ERRORS: Self = Self { errors: u64::MAX, wrong: 0 };
+}
+
 /// A block that is not what it should be.
 pub(crate) type Damaged = (ContentName, u64);
+
+/// Places of the data file that are damaged, as far as the names that show them tell. A value lies in one place, whoever shows
+/// it: what two names show at one block is the same place if it may be the same value.
+#[derive(Debug, Default)]
+struct Places(Vec<(u64, BTreeSet<Tag>)>);
+
+impl Places {
+    /// Adds what shows one of `values` at a block; how many places there are at least.
+    fn add(&mut self, block: u64, values: &[Tag]) -> u64 {
+        let mut joined: BTreeSet<Tag> = values.iter().copied().collect();
+        self.0.retain(|(other, tags)| {
+            let is_same = *other == block && !tags.is_disjoint(&joined);
+            if is_same {
+                joined.extend(tags);
+            }
+            !is_same
+        });
+        self.0.push((block, joined));
+        self.0.len() as u64
+    }
+}
+
+/// Which of a block's values it may show.
+type MayShow = fn(&[Tag]) -> &[Tag];
 
 /// What is wrong with the blocks of a store, as long as there are no more than may be.
 #[derive(Debug)]
 struct Findings {
-    left: Tolerance,
+    most: Tolerance,
+    /// Places that are errors or wrong.
+    bad: Places,
+    wrong: Places,
     damaged: Vec<Damaged>,
 }
 
 impl Findings {
     /// An error of a read; the reason why it may not be, if so.
-    fn error(&mut self, name: &ContentName, block: u64, error: &VolumeError) -> Result<(), String> {
+    fn error(
+        &mut self,
+        name: &ContentName,
+        block: u64,
+        values: &[Tag],
+        error: &VolumeError,
+    ) -> Result<(), String> {
         // A file that a lost write has not extended ends too early: an I/O error, not a wrong checksum.
         let is_of_medium = matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Io);
-        if !is_of_medium || self.left.errors == 0 {
+        if !is_of_medium || self.bad.add(block, values) > self.most.errors {
             return Err(format!("read of block {block}: {error}"));
         }
-        self.left.errors -= 1;
         self.damaged.push((name.clone(), block));
         Ok(())
     }
 
-    fn wrong(&mut self, name: &ContentName, block: u64, what: String) -> Result<(), String> {
-        if self.left.wrong == 0 {
+    fn wrong(&mut self, name: &ContentName, block: u64, values: &[Tag], what: String) -> Result<(), String> {
+        let is_too_much =
+            self.bad.add(block, values) > self.most.errors || self.wrong.add(block, values) > self.most.wrong;
+        if is_too_much {
             return Err(what);
         }
-        self.left.wrong -= 1;
         self.damaged.push((name.clone(), block));
         Ok(())
     }
@@ -105,6 +144,18 @@ impl Content {
         self.blocks.values_mut().for_each(|values| drop(values.drain(..values.len() - 1)));
     }
 
+    /// The same with every value that a block has in `other`; a block that one of them lacks had zeroes there.
+    fn joined(&self, other: &Self) -> Self {
+        let mut joined = self.clone();
+        let all: BTreeSet<u64> = self.blocks.keys().chain(other.blocks.keys()).copied().collect();
+        for block in all {
+            let values = joined.blocks.entry(block).or_insert_with(|| vec![0]);
+            let more = other.blocks.get(&block).map_or(&[0][..], Vec::as_slice);
+            values.extend(more);
+        }
+        joined
+    }
+
     /// The present content, as a snapshot keeps it.
     pub(crate) fn frozen(&self) -> Self {
         let mut frozen = self.clone();
@@ -126,26 +177,34 @@ impl Content {
     fn recover(
         &mut self,
         name: &ContentName,
-        device: &dyn BlockDevice,
+        opened: Result<Arc<dyn BlockDevice>, VolumeError>,
         findings: &mut Findings,
+        may_show: MayShow,
     ) -> Result<(), String> {
+        let device = match opened {
+            Ok(device) => device,
+            // Its key is damaged: it is an error as a whole, with a reason.
+            Err(error) if findings.most.errors == u64::MAX => return findings.error(name, 0, &[], &error),
+            Err(error) => return Err(error.to_string()),
+        };
         if device.size_bytes() != self.size_bytes {
             return Err(format!("size {} instead of {}", device.size_bytes(), self.size_bytes));
         }
         let mut bytes = vec![0; BLOCK_BYTES as usize];
         for (block, values) in &mut self.blocks {
             if let Err(error) = device.read(block * BLOCK_BYTES, &mut bytes) {
-                findings.error(name, *block, &error)?;
+                findings.error(name, *block, values, &error)?;
                 continue;
             }
             match tag_of(&bytes) {
-                Some(seen) if values.contains(&seen) => *values = vec![seen],
+                Some(seen) if may_show(values).contains(&seen) => *values = vec![seen],
                 Some(seen) => {
                     let what = format!("block {block} shows {seen}, possible: {values:?}");
-                    findings.wrong(name, *block, what)?;
+                    findings.wrong(name, *block, values, what)?;
                 }
                 None => {
-                    findings.wrong(name, *block, format!("block {block} shows bytes that nobody wrote"))?;
+                    let what = format!("block {block} shows bytes that nobody wrote");
+                    findings.wrong(name, *block, values, what)?;
                 }
             }
         }
@@ -154,13 +213,26 @@ impl Content {
 }
 
 impl World {
-    /// What it is now, with nothing in doubt.
-    pub(crate) fn present(&self) -> Self {
-        let frozen = |content: &Content| content.frozen();
-        Self {
-            volumes: self.volumes.iter().map(|(name, content)| (name.clone(), frozen(content))).collect(),
-            snapshots: self.snapshots.iter().map(|(name, content)| (name.clone(), frozen(content))).collect(),
-        }
+    /// What it may be if all that was made durable since `before` is lost, as the last commit can be: the names of then, and
+    /// of each block the values of then and all later ones. Beside it, the names of now with the same blocks.
+    pub(crate) fn without_last_commit(&self, before: &Self) -> [Self; 2] {
+        let older = |then: Option<&Content>, now: &Content| match then {
+            Some(then) => now.joined(then),
+            None => now.clone(),
+        };
+        let with = |names: &Self| Self {
+            volumes: names
+                .volumes
+                .iter()
+                .map(|(name, content)| (name.clone(), older(before.volumes.get(name), content)))
+                .map(|(name, content)| {
+                    let now = self.volumes.get(&name).map_or(content.clone(), |now| content.joined(now));
+                    (name, now)
+                })
+                .collect(),
+            snapshots: names.snapshots.clone(),
+        };
+        [with(before), with(self)]
     }
 
     /// Knows of every block that `other` has touched: where this world did not, it has zeroes. Two worlds that differ in a
@@ -179,7 +251,30 @@ impl World {
         store: &dyn VolumeStore,
         tolerance: Tolerance,
     ) -> Result<Vec<Damaged>, String> {
-        let mut findings = Findings { left: tolerance, damaged: Vec::new() };
+        self.compare(store, tolerance, |values| values)
+    }
+
+    /// Whether an open pool shows the newest value of every block. Gives the blocks that are damaged.
+    pub(crate) fn verify(
+        &self,
+        store: &dyn VolumeStore,
+        tolerance: Tolerance,
+    ) -> Result<Vec<Damaged>, String> {
+        self.clone().compare(store, tolerance, |values| &values[values.len() - 1..])
+    }
+
+    fn compare(
+        &mut self,
+        store: &dyn VolumeStore,
+        tolerance: Tolerance,
+        may_show: MayShow,
+    ) -> Result<Vec<Damaged>, String> {
+        let mut findings = Findings {
+            most: tolerance,
+            bad: Places::default(),
+            wrong: Places::default(),
+            damaged: Vec::new(),
+        };
         let text = |error: ashlar_volume::VolumeError| error.to_string();
         let mut volumes = store.volumes().map_err(text)?;
         volumes.sort();
@@ -192,13 +287,21 @@ impl World {
             return Err(format!("snapshots {snapshots:?} instead of {:?}", self.snapshots.keys()));
         }
         for (name, content) in &mut self.volumes {
-            let device = store.open_volume(name).map_err(text)?;
-            let recovered = content.recover(&ContentName::Volume(name.clone()), &*device, &mut findings);
+            let recovered = content.recover(
+                &ContentName::Volume(name.clone()),
+                store.open_volume(name),
+                &mut findings,
+                may_show,
+            );
             recovered.map_err(|error| format!("volume {name}: {error}"))?;
         }
         for (name, content) in &mut self.snapshots {
-            let device = store.open_snapshot(name).map_err(text)?;
-            let recovered = content.recover(&ContentName::Snapshot(name.clone()), &*device, &mut findings);
+            let recovered = content.recover(
+                &ContentName::Snapshot(name.clone()),
+                store.open_snapshot(name),
+                &mut findings,
+                may_show,
+            );
             recovered.map_err(|error| format!("snapshot {name}: {error}"))?;
         }
         Ok(findings.damaged)

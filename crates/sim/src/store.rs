@@ -22,6 +22,8 @@ use crate::oracle::{Content, Tag, World, block_bytes, tag_of};
 
 /// What the protocol answers for a block that is not what was written.
 const EIO: u32 = 5;
+/// What it answers of a medium that failed, is full, or goes away.
+const DOCUMENTED: [u32; 3] = [EIO, 28, 108];
 
 /// The blocks that clients touch: the beginning, and the border of two leaves.
 const SPOTS: [(u64, u64); 2] = [(0, 24), (8190, 4)];
@@ -48,6 +50,10 @@ pub(crate) struct Shared {
     pub(crate) requests: u64,
     /// How the medium lies in this life of the server.
     pub(crate) lies: Lies,
+    /// What the world was before the call in which the medium lied about metadata.
+    pub(crate) before_lie: Option<World>,
+    /// Why an operator stops the server: an answer to a client after a lie about metadata.
+    pub(crate) broken: Option<String>,
     /// The damaged blocks that clients have met: what they held, and where.
     damaged_met: BTreeSet<(Tag, u64)>,
     next_tag: Tag,
@@ -64,6 +70,8 @@ impl Shared {
             failure: None,
             requests: 0,
             lies: Lies::default(),
+            before_lie: None,
+            broken: None,
             damaged_met: BTreeSet::new(),
             next_tag: 0,
         }
@@ -78,7 +86,36 @@ impl Shared {
     /// A life of the server begins. Nothing is damaged yet.
     pub(crate) fn begin_lies(&mut self, lies: Lies) {
         self.lies = lies;
+        self.before_lie = None;
+        self.broken = None;
         self.damaged_met.clear();
+    }
+
+    /// Something may be written now: keeps the world as it is, as long as the medium has not lied about metadata.
+    pub(crate) fn note_before_lie(&mut self) {
+        if self.lies.metadata.is_some() && self.lies.told_of_metadata().is_none() {
+            self.before_lie = Some(self.world.clone());
+        }
+    }
+
+    /// The worlds that the pool may hold after a power cut.
+    pub(crate) fn candidates(&self) -> Vec<World> {
+        let mut candidates = vec![self.world.clone()];
+        if let Some(mut alternative) = self.alternative.clone() {
+            candidates[0].touch_like(&alternative);
+            alternative.touch_like(&self.world);
+            candidates.push(alternative);
+        }
+        candidates
+    }
+
+    /// An errno of a client's request after a lie about metadata; `false` if there was no lie, or it is not documented.
+    fn is_errno_of_lie(&mut self, what: &str, error: u32) -> bool {
+        let is_of_lie = DOCUMENTED.contains(&error) && self.lies.told_of_metadata().is_some();
+        if is_of_lie {
+            self.broken.get_or_insert_with(|| format!("{what}: errno {error}"));
+        }
+        is_of_lie
     }
 
     /// A client could not read a block. A value lies in one place, whoever shows it, so what was met twice counts once.
@@ -99,9 +136,10 @@ impl Shared {
     /// One thing that a client of some attached disk does.
     pub(crate) fn traffic(&mut self, disk: &SimulatedDisk) {
         let count = self.clients.len() as u64;
-        if count == 0 || disk.is_off() {
+        if count == 0 || disk.is_off() || self.broken.is_some() {
             return;
         }
+        self.note_before_lie();
         let chosen = self.random.below(count) as usize;
         let Some(name) = self.clients.keys().nth(chosen).cloned() else { return };
         let Some(mut connections) = self.clients.remove(&name) else { return };
@@ -169,13 +207,16 @@ impl Shared {
                 }
                 Err(EIO) if !disk.is_off() => {
                     self.digest.line(format!("{name} read {block}: damaged"));
+                    if self.is_errno_of_lie("read", EIO) {
+                        return Ok(());
+                    }
                     self.meet_damage(name, block)?;
                     0
                 }
                 Err(error) => error,
             },
         };
-        if error == 0 || disk.is_off() {
+        if error == 0 || disk.is_off() || self.is_errno_of_lie("request", error) {
             Ok(())
         } else {
             Err(format!("errno {error} while nothing is wrong"))
@@ -254,6 +295,7 @@ impl SimStore {
         if self.disk.is_off() {
             return self.gone();
         }
+        shared.note_before_lie();
         let result = call(&self.pool);
         let shown = result.as_ref().map_err(VolumeError::kind);
         shared.digest.line(format!("{what}: {shown:?}"));
@@ -261,7 +303,7 @@ impl SimStore {
         if result.is_ok() {
             effect(&mut after);
             shared.world = after;
-        } else if self.disk.is_off() {
+        } else if self.disk.is_off() || shared.lies.told_of_metadata().is_some() {
             effect(&mut after);
             shared.alternative = Some(after);
         }

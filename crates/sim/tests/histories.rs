@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use ashlar_sim::run;
 
 /// What happens in every so many histories, beside requests.
-const EVENTS: [&str; 16] = [
+const EVENTS: [&str; 19] = [
     "create",
     "attach to another",
     "detach from one of several",
@@ -24,6 +24,9 @@ const EVENTS: [&str; 16] = [
     "layer merged or dropped",
     "rotten bit",
     "damaged block",
+    "roll a machine back",
+    "lie about metadata",
+    "metadata is damaged",
 ];
 
 fn play(seeds: impl Iterator<Item = u64>) {

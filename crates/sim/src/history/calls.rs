@@ -50,7 +50,8 @@ impl History {
             46..49 => self.pass_time().await,
             49..52 => self.rotate_master_key(),
             52..55 => self.scrub(),
-            55..69 => self.work_in_background(),
+            55..59 => self.roll_machine_back().await,
+            59..71 => self.work_in_background(),
             _ => self.act_as_clients(),
         }
     }
@@ -67,6 +68,7 @@ impl History {
         self.line(&format!("{steps} background steps"));
         let before = self.machine()?.pool.reclaim_progress().layers_done;
         for _ in 0..steps {
+            self.ground.shared.lock().note_before_lie();
             let worked = self.machine()?.pool.run_background_step();
             if !self.ground.answered("background", worked)? {
                 break;
@@ -79,6 +81,7 @@ impl History {
 
     fn rotate_master_key(&mut self) -> Result<(), Stop> {
         self.event("rotate the master key");
+        self.ground.shared.lock().note_before_lie();
         self.ground.master_keys.rotate();
         let rewrapped = self.machine()?.pool.rewrap_keys();
         let count = self.ground.answered("rewrap keys", rewrapped)?;
@@ -101,7 +104,12 @@ impl History {
     }
 
     async fn clone_disk(&mut self) -> Result<(), Stop> {
-        let Some(snapshot) = self.pick_snapshot().filter(|_| self.known.disks.len() < DISKS_MAX) else {
+        // No disk is made of what a machine boots from.
+        let is_of_machine = |id: &SnapshotId| {
+            self.known.disks.get(&self.known.snapshots[id]).is_some_and(|disk| disk.is_system)
+        };
+        let snapshot = self.pick_snapshot().filter(|id| !is_of_machine(id));
+        let Some(snapshot) = snapshot.filter(|_| self.known.disks.len() < DISKS_MAX) else {
             return Ok(());
         };
         let size_gib = {
@@ -119,15 +127,18 @@ impl History {
         let wanted = CreateDisks { shareable: Some(shareable), ..new_disk(snapshot, size_gib)? };
         let made = self.machine()?.control.create_disks(&caller()?, wanted).await;
         for disk in self.ground.answered("create a disk", made)? {
-            self.known.disks.insert(disk, DiskRecord { instances: BTreeSet::new(), shareable, size_gib });
+            let instances = BTreeSet::new();
+            self.known.disks.insert(disk, DiskRecord { instances, shareable, is_system: false, size_gib });
         }
         Ok(())
     }
 
     async fn attach(&mut self) -> Result<(), Stop> {
         let instance = self.instance().await?;
-        let may_join =
-            |disk: &DiskRecord| disk.shareable && !disk.instances.contains(&instance) || !disk.is_attached();
+        let may_join = |disk: &DiskRecord| {
+            let has_room = disk.shareable && !disk.instances.contains(&instance) || !disk.is_attached();
+            has_room && !disk.is_system
+        };
         let Some(disk) = self.pick_disk(may_join) else { return Ok(()) };
         self.under_way.disk = Some(disk);
         self.event(if self.known.disks[&disk].is_attached() { "attach to another" } else { "attach" });
@@ -162,7 +173,7 @@ impl History {
     }
 
     async fn detach(&mut self) -> Result<(), Stop> {
-        let Some(disk) = self.pick_disk(DiskRecord::is_attached) else { return Ok(()) };
+        let Some(disk) = self.pick_disk(|disk| disk.is_attached() && !disk.is_system) else { return Ok(()) };
         let inside: Vec<InstanceId> = self.known.disks[&disk].instances.iter().copied().collect();
         let instance = inside[self.below(inside.len() as u64) as usize];
         self.under_way.disk = Some(disk);
@@ -215,7 +226,7 @@ impl History {
     async fn roll_back(&mut self) -> Result<(), Stop> {
         let Some(snapshot) = self.pick_snapshot() else { return Ok(()) };
         let disk = self.known.snapshots[&snapshot];
-        if self.known.disks.get(&disk).is_none_or(DiskRecord::is_attached) {
+        if self.known.disks.get(&disk).is_none_or(|record| record.is_attached() || record.is_system) {
             return Ok(());
         }
         self.under_way = UnderWay { disk: Some(disk), snapshot: Some(snapshot), makes: false };
@@ -242,7 +253,7 @@ impl History {
     }
 
     async fn terminate(&mut self) -> Result<(), Stop> {
-        let Some(disk) = self.pick_disk(|disk| !disk.is_attached()) else { return Ok(()) };
+        let Some(disk) = self.pick_disk(|disk| !disk.is_attached() && !disk.is_system) else { return Ok(()) };
         self.under_way.disk = Some(disk);
         self.event("terminate");
         self.line(&format!("terminate {disk}"));
@@ -254,7 +265,7 @@ impl History {
     }
 
     async fn resize(&mut self) -> Result<(), Stop> {
-        let Some(disk) = self.pick_disk(|_| true) else { return Ok(()) };
+        let Some(disk) = self.pick_disk(|disk| !disk.is_system) else { return Ok(()) };
         self.under_way.disk = Some(disk);
         let size_gib = self.known.disks[&disk].size_gib + 1;
         self.event("resize");
@@ -266,7 +277,7 @@ impl History {
     }
 
     /// One or two connections of a machine to its disk, beside those of others.
-    fn connect(&mut self, disk: DiskId, instance: InstanceId) -> Result<(), Stop> {
+    pub(super) fn connect(&mut self, disk: DiskId, instance: InstanceId) -> Result<(), Stop> {
         let socket = self.machine()?.socket.clone();
         let is_alone = self.known.disks[&disk].instances.len() == 1;
         let export = if is_alone { disk.to_string() } else { format!("{disk}@{instance}") };

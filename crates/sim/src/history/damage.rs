@@ -12,25 +12,29 @@ use super::*;
 use crate::lies::Lies;
 use crate::oracle::{Damaged, block_bytes};
 
-/// Disks and snapshots that can show one damaged block.
-const SHOWN_BY_MAX: u64 = (DISKS_MAX + SNAPSHOTS_MAX) as u64;
-
 impl History {
     pub(super) fn event(&mut self, what: &'static str) {
         *self.events.entry(what).or_default() += 1;
     }
 
-    /// In one of three lives the medium lies now and then.
+    /// In one of three lives the medium lies now and then about data, in one of four once about metadata.
     pub(super) fn choose_lies(&mut self) {
-        let lies = if self.below(3) == 0 {
-            self.was_faulty = true;
-            self.event("faulty life");
-            let probability = [PROBABILITY_ONE / 20, PROBABILITY_ONE / 100][self.below(2) as usize];
-            Lies::new(self.below(u64::MAX), probability)
-        } else {
-            Lies::default()
+        let lies = match self.below(12) {
+            0..4 => {
+                self.was_faulty = true;
+                self.event("faulty life");
+                let probability = [PROBABILITY_ONE / 20, PROBABILITY_ONE / 100][self.below(2) as usize];
+                Lies::new(self.below(u64::MAX), probability)
+            }
+            4..7 => {
+                let lies = Lies::about_metadata(self.below(u64::MAX), |bound| self.below(bound));
+                self.line(&format!("a lie is to come: {:?}", lies.metadata));
+                lies
+            }
+            _ => Lies::default(),
         };
-        self.ground.disk.share_syncs(self.shares_syncs && !lies.are_told());
+        let are_none = lies.faults.is_none();
+        self.ground.disk.share_syncs(self.shares_syncs && are_none);
         self.ground.shared.lock().begin_lies(lies);
     }
 
@@ -55,8 +59,9 @@ impl History {
             let end = self.ground.answered("measure the data file", file.length_bytes())?;
             let from = self.below(end.max(1));
             let allocated = self.ground.answered("look for data", file.next_allocated(from, end))?;
-            if let Some(range) = allocated {
-                let at = range.start + self.below((range.end - range.start).min(64 << 10));
+            // A write that went astray may have ended the file within a block.
+            if let Some(range) = allocated.filter(|range| range.start < end) {
+                let at = range.start + self.below((range.end.min(end) - range.start).min(64 << 10));
                 let mut byte = [0];
                 self.ground.answered("read a byte", file.read_at(at, &mut byte))?;
                 self.ground.shared.lock().lies.rotten += 1;
@@ -103,7 +108,11 @@ impl History {
         let told = self.ground.answered("ask for damage", told)?;
         // Blocks that nobody sees any more may have been damaged by an earlier life.
         let is_possible = damaged_blocks <= most || self.was_faulty;
-        if !is_possible || (most == 0 && !(told.volumes.is_empty() && told.snapshots.is_empty())) {
+        let is_told = !(told.volumes.is_empty() && told.snapshots.is_empty());
+        if is_told && self.ground.shared.lock().lies.told_of_metadata().is_some() {
+            return Err(Stop::Broken(format!("damage is told: {told:?}")));
+        }
+        if !is_possible || (most == 0 && is_told) {
             let failure = format!("{damaged_blocks} damaged blocks, {most} are possible: {told:?}");
             return Err(Stop::Failure(failure));
         }
@@ -118,7 +127,7 @@ impl History {
         self.arm(false);
         let most = self.damaged_max();
         let pool = Arc::clone(&self.machine()?.pool);
-        let tolerance = Tolerance { errors: most * SHOWN_BY_MAX, wrong: 0 };
+        let tolerance = Tolerance { errors: most, wrong: 0 };
         let damaged = self.damaged_now(tolerance, "after a medium has lied")?;
         let found = self.scrub_all()?;
         let told = self.ground.answered("ask for damage", pool.damage())?;
@@ -148,15 +157,17 @@ impl History {
     }
 
     /// The life is over; what it may have damaged goes with the medium into the next.
-    pub(super) fn carry_damage(&mut self, is_power_cut: bool) {
+    pub(super) fn carry_damage(&mut self) {
         let damaged = self.damaged_max();
         self.ground.shared.lock().begin_lies(Lies::default());
-        let tolerance = &mut self.ground.tolerance;
-        tolerance.errors += damaged * SHOWN_BY_MAX;
+        self.ground.tolerance.errors += damaged;
         self.damaged_ever += damaged;
-        if is_power_cut {
-            tolerance.wrong = tolerance.errors;
-        }
+    }
+
+    /// After a power cut: what was open for changes is believed as the medium has it. Nothing else is.
+    pub(super) fn believe_open_pages(&mut self, unverified_bytes: u64) {
+        let Tolerance { errors, wrong } = self.ground.tolerance;
+        self.ground.tolerance.wrong = errors.min(wrong + unverified_bytes / BLOCK_BYTES);
     }
 
     /// Damaged blocks of disks are written anew, snapshots with damaged blocks are deleted. Then nothing is damaged.
@@ -191,8 +202,7 @@ impl History {
     /// Compares everything with the pool as it is now. Gives what is damaged, as far as that may be.
     fn damaged_now(&self, tolerance: Tolerance, when: &str) -> Result<Vec<Damaged>, Stop> {
         let pool = Arc::clone(&self.machine()?.pool);
-        let mut world = self.ground.shared.lock().world.present();
-        let damaged = world.recover(&*pool, tolerance);
+        let damaged = self.ground.shared.lock().world.verify(&*pool, tolerance);
         if self.ground.disk.is_off() {
             return Err(Stop::PowerCut);
         }

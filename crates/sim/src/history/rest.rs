@@ -1,5 +1,7 @@
 //! What must hold whenever no call is under way.
 
+use ashlar_types::{DiskUsage, InstanceProduct};
+
 use super::calls::{caller, region};
 use super::*;
 
@@ -15,6 +17,7 @@ impl History {
             let record = DiskRecord {
                 instances: disk.instances().collect(),
                 shareable: disk.shareable,
+                is_system: disk.usage == DiskUsage::SystemDisk,
                 size_gib: disk.size_gib,
             };
             match disk.state {
@@ -40,7 +43,8 @@ impl History {
         if let Some(machine) = self.machine.as_ref() {
             let instances = machine.control.list_instances(FIRST_ACCOUNT).await;
             let instances = self.ground.answered("list instances", instances)?;
-            let ids: BTreeSet<_> = instances.iter().map(|listed| listed.instance.id).collect();
+            let others = instances.iter().filter(|listed| listed.instance.product == InstanceProduct::Cvm);
+            let ids: BTreeSet<_> = others.map(|listed| listed.instance.id).collect();
             if let Some(lost) = self.instances.difference(&ids).next() {
                 return Err(Stop::Failure(format!("instance {lost} is lost")));
             }

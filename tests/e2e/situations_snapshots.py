@@ -18,10 +18,7 @@ TOMORROW = (datetime.now(UTC) + timedelta(days=1)).strftime("%Y-%m-%dT%H:%M:%S+0
 LIMITS = "shares_per_snapshot = 1\n"
 
 BALANCE = "snapshots are paid by use, not in advance"
-BROKEN = "needs storage that fails: the engine's and the rules' own tests have it"
 OTHER_CODE = "another listed code says the same: "
-OFFLINE = "a setting turns the action off: test_snapshot_kin.py has it"
-NO_MACHINE = "a disk that is rolled back is in no machine, and that is refused first"
 NO_PARAMETER = "the action has no parameters"
 
 UNREACHABLE = {
@@ -40,16 +37,10 @@ UNREACHABLE = {
     "DescribeSnapshotSharePermission": {},
     "CopySnapshotCrossRegions": {
         BALANCE: ["InvalidAccount.InsufficientBalance"],
-        BROKEN: ["InternalError.ComponentError"],
     },
     "CreateSnapshotGroup": {
         BALANCE: ["InvalidAccount.InsufficientBalance"],
-        BROKEN: ["InternalError.ComponentError"],
-        NO_MACHINE: ["ResourceInUse.DiskRollbacking"],
         OTHER_CODE + "ResourceUnavailable.SnapshotCreating": ["InvalidDisk.SnapshotCreating"],
-        "met by chance only: a snapshot takes a moment, and their limit ends the tries; no test meets it": [
-            "ResourceUnavailable.SnapshotCreating"
-        ],
         OTHER_CODE + "InvalidDiskId.NotFound": ["ResourceNotFound.NotFound"],
         OTHER_CODE + "InvalidDisk.NotSupported": ["ResourceUnavailable.NotSupported"],
     },
@@ -57,8 +48,8 @@ UNREACHABLE = {
     "ApplySnapshotGroup": {},
     "DeleteSnapshotGroup": {},
     "DescribeSnapshotOverview": {NO_PARAMETER: ["InvalidFilter", "InvalidParameter"]},
-    "DescribeDiskOperationLogs": {OFFLINE: ["ActionOffline"]},
-    "DescribeSnapshotOperationLogs": {OFFLINE: ["ActionOffline"]},
+    "DescribeDiskOperationLogs": {},
+    "DescribeSnapshotOperationLogs": {},
 }
 
 
@@ -154,7 +145,6 @@ LASTING = {
 PASSING = {
     ("CreateDiskBackup", "ResourceBusy"): ("grows", lambda w: {"DiskId": w.disk}),
     ("CreateDiskBackup", "ResourceInUse.DiskRollbacking"): ("rolls back", lambda w: {"DiskId": w.disk}),
-    ("CreateDiskBackup", "ResourceUnavailable.SnapshotCreating"): ("takes snapshots", lambda w: {"DiskId": w.disk}),
     ("ApplyDiskBackup", "ResourceBusy"): ("grows", lambda w: w.roll_back_to_backup),
     ("ApplyDiskBackup", "ResourceInUse.DiskRollbacking"): ("rolls back", lambda w: w.roll_back_to_backup),
     ("DeleteDiskBackups", "ResourceBusy"): (

@@ -256,6 +256,17 @@ def test_what_cannot_be_taken_back_asks_for_a_code(server, cloud, instance):
         call("ApplySnapshot", DiskId=disk, SnapshotId="snap-00000000")
     with careful.refused("UnauthorizedOperation.MFAExpired"):
         call("DetachDisks", DiskIds=[disk])
+    group = {"SnapshotGroupId": "csnap-00000000"}
+    target = {"DiskId": disk, "SnapshotId": snapshot}
+    for action, parameters in [
+        ("ApplyDiskBackup", {"DiskId": disk, "DiskBackupId": "dbp-00000000"}),
+        ("ApplySnapshotGroup", group | {"ApplyDisks": [target]}),
+        ("DeleteDiskBackups", {"DiskBackupIds": ["dbp-00000000"]}),
+        ("DeleteSnapshotGroup", group),
+        ("ModifyDisksRenewFlag", {"DiskIds": [disk], "RenewFlag": "NOTIFY_AND_AUTO_RENEW"}),
+    ]:
+        with careful.refused("UnauthorizedOperation.MFAExpired"):
+            call(action, **parameters)
     with careful.refused("AuthFailure.MFAFailure"):
         call("DeleteSnapshots", "000000", SnapshotIds=[snapshot])
     code = totp(device["secret"], time.time())

@@ -96,6 +96,27 @@ def test_lists_of_instances_are_filtered_and_paged(server, cvm):
         found(Filters=[{"Name": "color", "Values": ["red"]}])
 
 
+def test_machines_are_found_by_their_addresses(server, cvm):
+    old = server.add_instance("--address", "10.7.0.1")
+    new = server.add_instance("--address", "2001:DB8:0:0::7")
+
+    def found(*addresses):
+        answer = cvm.call("DescribeInstances", Filters=[{"Name": "private-ip-address", "Values": addresses}])
+        return [one["InstanceId"] for one in answer["InstanceSet"]]
+
+    assert found("10.7.0.1", "10.7.0.2") == [old]
+    assert found("2001:db8::7") == found("2001:0db8::0007") == [new]
+    assert found("10.7.0.2") == found("10.7.0") == []
+    shown = {one["InstanceId"]: one for one in cvm.call("DescribeInstances", InstanceIds=[old, new])["InstanceSet"]}
+    assert (shown[old]["PrivateIpAddresses"], shown[old]["IPv6Addresses"]) == (["10.7.0.1"], None)
+    assert (shown[new]["PrivateIpAddresses"], shown[new]["IPv6Addresses"]) == ([], ["2001:db8::7"])
+    listed = {one["instance_id"]: one["address"] for one in server.admin("instance", "list")}
+    assert (listed[old], listed[new]) == ("10.7.0.1", "2001:db8::7")
+    for wrong in ("0.0.0.0", "127.0.0.1", "224.0.0.1", "255.255.255.255", "10.7.0.256", "::ffff:127.0.0.1"):
+        done = run_ashlar("instance", "add", "--zone", ZONE, "--address", wrong, "--data-dir", server.data_dir)
+        assert done.returncode != 0 and "address" in done.stderr, done
+
+
 def test_an_image_holds_its_snapshots(cloud, cvm, system_disk):
     system, data = cloud.create_snapshot(system_disk), cloud.create_snapshot(cloud.create_disk())
     tags = [{"ResourceType": "image", "Tags": [{"Key": "k", "Value": "v"}]}]

@@ -71,7 +71,7 @@ def zoo(module_servers):
     """A server of its own with a few disks that differ in everything that can be filtered."""
     server = module_servers.start()
     cloud = Cloud(server)
-    instance = server.add_instance(zone=OTHER_ZONE, name="keeper")
+    instance = server.add_instance("--address", "10.9.9.8", zone=OTHER_ZONE, name="keeper")
     disks = {
         "hourly": cloud.create_disk(10, DiskName="hourly", Tags=[{"Key": "team", "Value": "a"}]),
         "prepaid": cloud.create_disk(
@@ -105,6 +105,7 @@ def zoo(module_servers):
         ({"zone": [OTHER_ZONE]}, {"attached"}),
         ({"instance-name": ["keeper"]}, {"attached"}),
         ({"instance-ip-address": ["10.9.9.9"]}, set()),
+        ({"instance-ip-address": ["10.9.9.9", "10.9.9.8"]}, {"attached"}),
         ({"tag-key": ["team"]}, {"hourly", "prepaid"}),
         ({"tag-value": ["a"]}, {"hourly", "prepaid"}),
         ({"tag:team": ["a", "b"]}, {"hourly", "prepaid"}),

@@ -6,7 +6,7 @@ import re
 import pytest
 from tencentcloud.common.exception.tencent_cloud_sdk_exception import TencentCloudSDKException
 
-from harness.accounts import admin, new_key
+from harness.accounts import admin, attach_policy, new_key, statement
 from harness.cloud import Cloud
 from harness.nbd_client import NbdClient
 from harness.server import ZONE
@@ -234,7 +234,7 @@ def test_overviews_agree(cloud, disk):
     cloud.delete_snapshots(snapshot)
 
 
-def test_the_log_of_operations(cloud, server):
+def test_the_log_of_operations(cloud, server, tmp_path):
     disk = cloud.create_disk()
     snapshot = cloud.create_snapshot(disk)
     cloud.delete_snapshots(snapshot)
@@ -247,6 +247,15 @@ def test_the_log_of_operations(cloud, server):
     filters = [{"Name": "snapshot-id", "Values": [snapshot]}]
     logs = cloud.call("DescribeSnapshotOperationLogs", Filters=filters)["SnapshotOperationLogSet"]
     assert [log["Operation"] for log in logs] == ["SNAP_OPERATION_DELETE", "SNAP_OPERATION_CREATE"]
+
+    # A user of the account is the operator of what the user does.
+    user = admin(server, "user", "add", "grower")["uin"]
+    attach_policy(server, tmp_path, "all", statement("allow", "cbs:*"), holder=("--user", "grower"))
+    Cloud(server, secret=new_key(server, "--user", "grower")).call("ResizeDisk", DiskId=disk, DiskSize=20)
+    filters = [{"Name": "disk-id", "Values": [disk]}]
+    wait_until(lambda: cloud.disk(disk)["DiskState"] == "UNATTACHED", "the disk has grown")
+    logs = cloud.call("DescribeDiskOperationLogs", Filters=filters)["DiskOperationLogSet"]
+    assert (logs[0]["Operation"], logs[0]["Operator"]) == ("CBS_OPERATION_EXPAND", str(user))
 
 
 def test_a_setting_takes_the_log_offline(servers):

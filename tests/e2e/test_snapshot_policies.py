@@ -173,6 +173,7 @@ def test_lists_are_filtered_ordered_and_paged(cloud, server, make):
     assert listed(Offset=99) == (5, [])
     by_id = [{"Name": "auto-snapshot-policy-id", "Values": [policies[0], "asp-00000000"]}]
     assert listed(Filters=[*by_id, {"Name": "auto-snapshot-policy-state", "Values": ["NORMAL"]}]) == (1, policies[:1])
+    assert listed(Filters=[*by_id, {"Name": "AutoSnapshotPolicyState", "Values": ["NORMAL"]}]) == (1, policies[:1])
     assert listed(Filters=[{"Name": "auto-snapshot-policy-state", "Values": ["ISOLATED"]}]) == (0, [])
     with cloud.refused("InvalidParameterValue", "AutoSnapshotPolicyIds", "Filters"):
         listed(AutoSnapshotPolicyIds=policies[:1], Filters=odd)

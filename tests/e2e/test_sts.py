@@ -141,6 +141,36 @@ def test_a_role_of_another_account(server, cloud, tmp_path):
         Cloud(server, secret=secret).call("DescribeDisks")
 
 
+def test_the_tags_of_a_session_decide_what_it_reaches(server, cloud, tmp_path):
+    blue, red = (cloud.create_disk(Tags=[{"Key": "team", "Value": team}]) for team in ("blue", "red"))
+    trust = tmp_path / "trust.json"
+    allowed = {
+        "effect": "allow",
+        "action": "sts:AssumeRole",
+        "principal": {"qcs": [f"qcs::cam::uin/{ACCOUNT}:root"]},
+        "condition": {"string_like": {"qcs:request_tag": ["game&*"]}},
+    }
+    trust.write_text(json.dumps({"version": "2.0", "statement": [allowed]}))
+    arn = admin(server, "role", "add", "player", "--trust", trust)["arn"]
+    same_team = {"for_any_value:string_equal": {"qcs:resource_tag": ["team&${qcs:principal_tag_value}"]}}
+    known = {"string_equal": {"qcs:principal_tag": ["game&blue", "game&red"]}}
+    holder = ("--role", "player")
+    attach_policy(server, tmp_path, "own", statement("allow", "cbs:*") | {"condition": same_team}, holder=holder)
+    attach_policy(server, tmp_path, "read", statement("allow", "cbs:GetSnapOverview") | {"condition": known}, holder=holder)
+    assert code_of(assume_role, sts(server), arn) == "UnauthorizedOperation", "the role wants a tag"
+    for team, own, other in [("blue", blue, red), ("red", red, blue)]:
+        tags = [{"Key": "game", "Value": team}, {"Key": "k" * 128, "Value": "v" * 256}]
+        player = Cloud(server, secret=secret_of(assume_role(sts(server), arn, Tags=tags)))
+        player.call("ModifyDiskAttributes", DiskIds=[own], DiskName=team)
+        with player.refused(DENIED):
+            player.call("ModifyDiskAttributes", DiskIds=[other], DiskName=team)
+        player.call("GetSnapOverview")
+    tags = [{"Key": "game", "Value": "green"}]
+    stranger = Cloud(server, secret=secret_of(assume_role(sts(server), arn, Tags=tags)))
+    with stranger.refused(DENIED):
+        stranger.call("GetSnapOverview")
+
+
 def test_a_federation_token_acts_in_the_name_of_who_asked(server, cloud):
     disk = cloud.create_disk()
     answer = federation_token(sts(server))
@@ -206,13 +236,18 @@ def test_a_device_guards_sessions_too(server, tmp_path):
 @pytest.mark.parametrize(
     ("wanted", "code"),
     [
-        ({"RoleArn": "reader"}, "InvalidParameterValue"),
-        ({"RoleSessionName": "x"}, "InvalidParameterValue"),
+        ({"RoleArn": "reader"}, "InvalidParameter.ParamError"),
+        ({"RoleSessionName": "x"}, "InvalidParameter.ParamError"),
         ({"DurationSeconds": 3601}, "InvalidParameter.OverTimeError"),
-        ({"DurationSeconds": 0}, "InvalidParameterValue"),
-        ({"SourceIdentity": "7"}, "InvalidParameterValue"),
-        ({"Tags": [{"Key": "k", "Value": "v"}]}, "UnsupportedOperation"),
-        ({"SerialNumber": "qcs::cam:uin/7::mfa/softToken", "TokenCode": "1"}, "InvalidParameterValue"),
+        ({"DurationSeconds": 0}, "InvalidParameter.ParamError"),
+        ({"SourceIdentity": "7"}, "InvalidParameter.ParamError"),
+        ({"Policy": "{" + " " * 6144 + "}"}, "InvalidParameter.PolicyTooLong"),
+        ({"Tags": [{"Key": "", "Value": "v"}]}, "InvalidParameter.ParamError"),
+        ({"Tags": [{"Key": "k" * 129, "Value": "v"}]}, "InvalidParameter.ParamError"),
+        ({"Tags": [{"Key": "k", "Value": "v" * 257}]}, "InvalidParameter.ParamError"),
+        ({"Tags": [{"Key": "k", "Value": "v"}, {"Key": "k", "Value": "w"}]}, "InvalidParameter.ParamError"),
+        ({"Tags": [{"Key": f"k{number}", "Value": "v"} for number in range(51)]}, "InvalidParameter.ParamError"),
+        ({"SerialNumber": "qcs::cam:uin/7::mfa/softToken", "TokenCode": "1"}, "InvalidParameter.ParamError"),
         ({"SerialNumber": f"qcs::cam:uin/{ACCOUNT}::mfa/softToken"}, "MissingParameter"),
     ],
 )

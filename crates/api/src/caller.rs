@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use ashlar_types::{AccountUin, AppId, RandomSource, Region, SecretId};
+use ashlar_types::{AccountUin, AppId, RandomSource, Region, SecretId, UserUin};
 
 /// The id of one call: a random UUID, in lower case.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -46,6 +46,8 @@ pub struct Caller {
     pub account: AccountUin,
     /// The account's second number.
     pub app_id: AppId,
+    /// The account or the user whose key it is.
+    pub operator: UserUin,
     /// The key that signed the call.
     pub secret_id: SecretId,
     /// The region that the call is about.

@@ -58,7 +58,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     control.ensure_first_records().await?;
     let region: Region = "ap-guangzhou".parse()?;
     let request_id = RequestId("measure".to_owned());
-    let caller = Caller { account: FIRST_ACCOUNT, region, request_id };
+    let caller = Caller::owner(FIRST_ACCOUNT, region, request_id);
     let zone = "ap-guangzhou-3".parse()?;
     let wanted = NewInstance {
         zone,

@@ -200,6 +200,7 @@ impl Control {
         let entry = Operation {
             resource,
             account: caller.account,
+            operator: caller.operator,
             operation: operation.to_owned(),
             state: if job.is_some() { OperationState::Processing } else { OperationState::Success },
             request_id: caller.request_id.0.clone(),

@@ -1,6 +1,7 @@
 //! Filters, pages and directions of describe calls: from the words of a request to typed conditions.
 
 use std::fmt::Display;
+use std::net::IpAddr;
 use std::str::FromStr;
 
 use ashlar_db::{
@@ -234,7 +235,7 @@ fn disk_filter(filter: &Filter) -> Result<DiskFilter, ParameterError> {
         "disk-state" => DiskFilter::State(disk_states(filter)?),
         "instance-id" => DiskFilter::Instance(values(filter)?),
         "zone" => DiskFilter::Zone(values(filter)?),
-        "instance-ip-address" => DiskFilter::InstanceAddress(filter.values.clone()),
+        "instance-ip-address" => DiskFilter::InstanceAddress(addresses(filter)),
         "instance-name" => DiskFilter::InstanceName(filter.values.clone()),
         "tag-key" => DiskFilter::TagKey(filter.values.clone()),
         "tag-value" => DiskFilter::TagValue(filter.values.clone()),
@@ -324,7 +325,10 @@ pub(crate) fn snapshot_policy_filters(
     let condition = |filter: &Filter| {
         Ok(match filter.name.as_str() {
             "auto-snapshot-policy-id" => SnapshotPolicyFilter::Id(values(filter)?),
-            "auto-snapshot-policy-state" => SnapshotPolicyFilter::State(values(filter)?),
+            // The newer page spells it in both ways.
+            "auto-snapshot-policy-state" | "AutoSnapshotPolicyState" => {
+                SnapshotPolicyFilter::State(values(filter)?)
+            }
             "auto-snapshot-policy-name" => SnapshotPolicyFilter::Name(filter.values.clone()),
             _ => return Err(unknown(filter)),
         })
@@ -401,7 +405,7 @@ fn instance_filter(filter: &Filter) -> Result<InstanceFilter, ParameterError> {
         "instance-id" => InstanceFilter::Id(values(filter)?),
         "zone" => InstanceFilter::Zone(values(filter)?),
         "instance-name" => InstanceFilter::Name(filter.values.clone()),
-        "private-ip-address" => InstanceFilter::Address(filter.values.clone()),
+        "private-ip-address" => InstanceFilter::Address(addresses(filter)),
         "instance-state" => meets("RUNNING"),
         "instance-charge-type" => meets("POSTPAID_BY_HOUR"),
         "project-id" => meets("0"),
@@ -437,6 +441,15 @@ fn image_filter(filter: &Filter) -> Result<ImageFilter, ParameterError> {
             None => return Err(unknown(filter)),
         },
     })
+}
+
+/// Addresses in the one way that they are kept in; what is none stays itself, and no machine has it.
+fn addresses(filter: &Filter) -> Vec<String> {
+    let kept = |value: &String| match value.parse::<IpAddr>() {
+        Ok(address) => address.to_canonical().to_string(),
+        Err(_) => value.clone(),
+    };
+    filter.values.iter().map(kept).collect()
 }
 
 /// The key inside `tag:KEY`.

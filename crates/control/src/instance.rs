@@ -51,6 +51,7 @@ impl Control {
         if let Some(name) = &wanted.name {
             check_name("name", name, self.limits())?;
         }
+        let ip_address = wanted.ip_address.map(check_address).transpose()?;
         let id = wanted.id.unwrap_or_else(|| InstanceId::random(self.random.as_ref()));
         let mut tx = self.db.write().await?;
         if !tx.places().has_zone(&wanted.zone).await? {
@@ -63,7 +64,7 @@ impl Control {
             zone: wanted.zone,
             product: wanted.product,
             name,
-            ip_address: wanted.ip_address,
+            ip_address,
             created: self.now(),
         };
         match tx.instances().insert(&instance).await {
@@ -157,16 +158,22 @@ impl Control {
     }
 }
 
+/// The address in one way of writing it. Two machines may have the same: their owner may have several networks.
+fn check_address(address: IpAddr) -> Result<IpAddr, ParameterError> {
+    let address = address.to_canonical();
+    let is_everywhere = matches!(address, IpAddr::V4(address) if address.is_broadcast());
+    if address.is_unspecified() || address.is_loopback() || address.is_multicast() || is_everywhere {
+        return Err(invalid("address", address, "the address of one machine in a network, such as 10.0.0.7"));
+    }
+    Ok(address)
+}
+
 pub(crate) use list::disks_in;
 pub use list::{DescribeInstances, InstanceView, instance_uuid};
 
 /// The operator, who acts for the owner of an instance.
 pub(crate) fn operator(instance: &Instance) -> Caller {
-    Caller {
-        account: instance.account,
-        region: instance.zone.region(),
-        request_id: RequestId("operator".to_owned()),
-    }
+    Caller::owner(instance.account, instance.zone.region(), RequestId("operator".to_owned()))
 }
 
 /// Refuses to start what was not stopped. Source: the newer pages of ApplySnapshot and ApplyDiskBackup.

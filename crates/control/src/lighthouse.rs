@@ -165,6 +165,7 @@ impl Control {
     ) -> Result<(), ControlError> {
         let mut tx = self.db.write().await?;
         let disk = find_system_disk(&mut tx, caller, instance).await?;
+        check_settled(instance, &disk)?;
         let snapshot = find(&mut tx, caller, id).await?;
         if snapshot.disk != Some(disk.id) {
             let expected = format!("a snapshot of the system disk of `{instance}`");
@@ -248,6 +249,19 @@ async fn find_system_disk(
     Ok(system.ok_or(LighthouseError::NoSystemDisk(id))?)
 }
 
+/// Refuses a machine that is on its way in or out: it has nothing that could be rolled back.
+fn check_settled(instance: LighthouseInstanceId, disk: &Disk) -> Result<(), LighthouseError> {
+    match disk.state {
+        DiskState::Attaching => Err(LighthouseError::InstanceCreating(instance)),
+        DiskState::Detaching => Err(LighthouseError::InstanceRemoving(instance)),
+        DiskState::Unattached
+        | DiskState::Attached
+        | DiskState::Expanding
+        | DiskState::Rollbacking
+        | DiskState::ToRecycle => Ok(()),
+    }
+}
+
 /// Finds a snapshot of the caller's own, or refuses.
 async fn find(
     tx: &mut Transaction,
@@ -269,10 +283,10 @@ fn of_disk(instance: LighthouseInstanceId, error: ControlError) -> ControlError 
     };
     let (disk, doing) = match error {
         DiskError::Busy { state: DiskState::Attaching, .. } => {
-            return LighthouseError::InstanceState { instance, doing: "being made" }.into();
+            return LighthouseError::InstanceCreating(instance).into();
         }
         DiskError::Busy { state: DiskState::Detaching, .. } => {
-            return LighthouseError::InstanceState { instance, doing: "being removed" }.into();
+            return LighthouseError::InstanceRemoving(instance).into();
         }
         DiskError::SnapshotCreating(disk) => (disk, DiskWork::Snapshot("creating an instance snapshot")),
         DiskError::Busy { disk, state: DiskState::Rollbacking } => {

@@ -1,21 +1,27 @@
 //! Keys for a while: sessions of roles, and federation tokens.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::net::IpAddr;
 
-use ashlar_db::{Holder, Role, TemporaryKey, TemporaryKind, Transaction};
+use ashlar_db::{Holder, Role, Tag, TemporaryKey, TemporaryKind, Transaction};
 use ashlar_types::{AccountUin, RoleId, SecretId, UnixMillis};
 
-use crate::access::{Applicant, Identity, Policy, PolicyError, Principal};
+use crate::access::{Applicant, Identity, POLICY_BYTES_MAX, Policy, PolicyError, Principal};
 use crate::control::Control;
 use crate::error::{ControlError, ParameterError};
-use crate::filter::invalid;
+use crate::filter::{at_most, invalid};
 
 /// Defaults and bounds in seconds. Source: `sts` AssumeRole and GetFederationToken, DurationSeconds.
 const ROLE_SECONDS_DEFAULT: u64 = 7_200;
 const FEDERATION_SECONDS_DEFAULT: u64 = 1_800;
 const FEDERATION_SECONDS_MAX_OF_ACCOUNT: u64 = 7_200;
 const FEDERATION_SECONDS_MAX_OF_USER: u64 = 129_600;
+
+/// Bounds of the tags of a session, in characters. Source: `sts` AssumeRole, `Tags`, and its type Tag.
+const TAGS_MAX: u64 = 50;
+const TAG_KEY_CHARS_MAX: usize = 128;
+const TAG_VALUE_CHARS_MAX: usize = 256;
 
 const TOKEN_CHARACTERS: usize = 96;
 
@@ -28,6 +34,8 @@ pub enum SessionError {
     NotTrusted(String),
     /// The document of the session is not valid.
     Policy(PolicyError),
+    /// The document of the session is longer than it may be; its bytes.
+    PolicyTooLong(usize),
     /// The time is longer than it may be.
     TooLong {
         /// The seconds that were asked for.
@@ -52,6 +60,9 @@ impl fmt::Display for SessionError {
                 )
             }
             Self::Policy(error) => write!(f, "The parameter `Policy` is not valid: {error}."),
+            Self::PolicyTooLong(bytes) => {
+                write!(f, "The parameter `Policy` has {bytes} bytes, over the limit of {POLICY_BYTES_MAX}.")
+            }
             Self::TooLong { given, at_most } => {
                 write!(
                     f,
@@ -80,6 +91,8 @@ pub struct AssumeRole {
     pub policy: Option<String>,
     /// What the role's trust may ask for.
     pub external_id: Option<String>,
+    /// The tags of the session, which policies see.
+    pub tags: Vec<Tag>,
     /// Refused unless it is the caller's own number.
     pub source_identity: Option<String>,
     /// The device that the code is of.
@@ -124,14 +137,18 @@ impl Control {
         let (account, role) = role_named(&wanted.role_arn)?;
         check_session_name(&wanted.session_name)?;
         check_source_identity(caller, wanted.source_identity.as_deref())?;
+        check_session_tags(&wanted.tags)?;
         let policy = wanted.policy.map(session_policy).transpose()?;
         let mut tx = self.db.read().await?;
         let role = find_role(&mut tx, account, role).await?;
         drop(tx);
+        let session_tags: Vec<String> =
+            wanted.tags.iter().map(|tag| format!("{}&{}", tag.key, tag.value)).collect();
         let applicant = Applicant {
             account: caller.principal_account,
             number: caller.principal.0,
             external_id: wanted.external_id.as_deref(),
+            session_tags: &session_tags,
             ip: address,
             now,
         };
@@ -150,6 +167,7 @@ impl Control {
             asked_by: caller.principal,
             asked_by_account: caller.principal_account,
             policy,
+            tags: wanted.tags,
             verified,
             created: now,
             expires: end_of(now, seconds),
@@ -190,6 +208,7 @@ impl Control {
             asked_by: caller.principal,
             asked_by_account: caller.principal_account,
             policy: Some(policy),
+            tags: Vec::new(),
             verified: None,
             created: now,
             expires: end_of(now, seconds),
@@ -288,6 +307,25 @@ fn check_session_name(name: &str) -> Result<(), ParameterError> {
     Err(invalid("RoleSessionName", name.escape_default(), expected))
 }
 
+fn check_session_tags(tags: &[Tag]) -> Result<(), ParameterError> {
+    at_most("Tags", tags.len(), TAGS_MAX)?;
+    let mut keys = HashSet::new();
+    for Tag { key, value } in tags {
+        if key.is_empty() || key.chars().count() > TAG_KEY_CHARS_MAX {
+            let expected = format!("1 to {TAG_KEY_CHARS_MAX} characters");
+            return Err(invalid("Tags.Key", key.escape_default(), expected));
+        }
+        if value.chars().count() > TAG_VALUE_CHARS_MAX {
+            let expected = format!("at most {TAG_VALUE_CHARS_MAX} characters");
+            return Err(invalid("Tags.Value", value.escape_default(), expected));
+        }
+        if !keys.insert(key) {
+            return Err(invalid("Tags.Key", key.escape_default(), "each key once"));
+        }
+    }
+    Ok(())
+}
+
 fn check_source_identity(caller: &Principal, identity: Option<&str>) -> Result<(), ParameterError> {
     let own = caller.principal.to_string();
     match identity.filter(|identity| !identity.is_empty() && *identity != own) {
@@ -309,6 +347,9 @@ fn check_duration(given: u64, at_most: u64) -> Result<(), ControlError> {
 /// The document, decoded and checked. Clients are told to percent-encode it, and many do not.
 fn session_policy(text: String) -> Result<String, ControlError> {
     let text = if text.trim_start().starts_with('{') { text } else { percent_decoded(&text)? };
+    if text.len() > POLICY_BYTES_MAX {
+        return Err(SessionError::PolicyTooLong(text.len()).into());
+    }
     Policy::parse(&text).map_err(SessionError::Policy)?;
     Ok(text)
 }

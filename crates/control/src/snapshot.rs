@@ -449,11 +449,11 @@ impl Control {
             .into_iter()
             .map(|snapshot| Outlived {
                 id: snapshot.id,
-                owner: Caller {
-                    account: snapshot.account,
-                    region: snapshot.zone.region(),
-                    request_id: RequestId("deadline".to_owned()),
-                },
+                owner: Caller::owner(
+                    snapshot.account,
+                    snapshot.zone.region(),
+                    RequestId("deadline".to_owned()),
+                ),
                 locked_until: snapshot.locked_until,
             })
             .collect();

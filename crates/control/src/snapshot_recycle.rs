@@ -128,5 +128,5 @@ impl Control {
 
 fn acting_for(snapshot: &Snapshot) -> Caller {
     let request_id = RequestId("administrator".to_owned());
-    Caller { account: snapshot.account, region: snapshot.zone.region(), request_id }
+    Caller::owner(snapshot.account, snapshot.zone.region(), request_id)
 }

@@ -4,7 +4,7 @@ use ashlar_types::{AccountUin, SecretId, UnixMillis};
 
 use crate::column::{Columns, signed, stored_enum};
 use crate::connect::Connection;
-use crate::{DbError, Holder};
+use crate::{DbError, Holder, Tag};
 
 stored_enum! {
     /// What a temporary key stands for.
@@ -49,6 +49,8 @@ pub struct TemporaryKey {
     pub asked_by_account: AccountUin,
     /// What it may do at most: a document.
     pub policy: Option<String>,
+    /// The tags of the session, in the order of their keys when read.
+    pub tags: Vec<Tag>,
     /// When the asker proved to have the device.
     pub verified: Option<UnixMillis>,
     /// When it was made.
@@ -110,7 +112,23 @@ impl Access<'_> {
         .bind(key.expires.0)
         .execute(&mut *self.0)
         .await?;
+        for tag in &key.tags {
+            sqlx::query("INSERT INTO session_tags (secret_id, tag_key, tag_value) VALUES ($1, $2, $3)")
+                .bind(key.secret_id.as_str())
+                .bind(&tag.key)
+                .bind(&tag.value)
+                .execute(&mut *self.0)
+                .await?;
+        }
         Ok(())
+    }
+
+    async fn session_tags(&mut self, secret_id: &SecretId) -> Result<Vec<Tag>, DbError> {
+        let sql = "SELECT tag_key, tag_value FROM session_tags WHERE secret_id = $1 ORDER BY tag_key";
+        let rows = sqlx::query(sql).bind(secret_id.as_str()).fetch_all(&mut *self.0).await?;
+        let tag =
+            |row| Ok(Tag { key: Columns(row).text("tag_key")?, value: Columns(row).text("tag_value")? });
+        rows.iter().map(tag).collect()
     }
 
     /// The temporary key with this id, ended or not.
@@ -119,6 +137,8 @@ impl Access<'_> {
             .bind(secret_id.as_str())
             .fetch_optional(&mut *self.0)
             .await?;
+        let Some(row) = row else { return Ok(None) };
+        let tags = self.session_tags(secret_id).await?;
         let key = |row| {
             let columns = Columns(row);
             Ok(TemporaryKey {
@@ -132,12 +152,13 @@ impl Access<'_> {
                 asked_by: Holder(columns.number("asked_by")?),
                 asked_by_account: AccountUin(columns.number("asked_by_uin")?),
                 policy: columns.text_if_any("policy")?,
+                tags,
                 verified: columns.time_if_any("verified_ms")?,
                 created: columns.time("created_ms")?,
                 expires: columns.time("expires_ms")?,
             })
         };
-        row.as_ref().map(key).transpose()
+        key(&row).map(Some)
     }
 
     /// Ends the temporary keys that somebody of this account asked for.

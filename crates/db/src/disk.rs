@@ -8,8 +8,8 @@ use ashlar_types::{
 use crate::attachment::{self, Attachment, disk_columns};
 use crate::column::{Columns, signed, stored_enum, text_if_any};
 use crate::connect::{Connection, Row, next_sequence};
-use crate::disk_terms;
-use crate::list_index::{self, Entry, ListOrder};
+use crate::disk_terms::ListedDisks;
+use crate::list_index::{self, Entry, ListOrder, changed, entry, untagged};
 use crate::{DbError, JobId, Listed, Order, Page};
 
 stored_enum! {
@@ -254,7 +254,7 @@ impl Disks<'_> {
     /// Writes everything that can change in a disk's life. `NotFound`.
     pub async fn save(&mut self, disk: &Disk) -> Result<(), DbError> {
         let id = disk.id.to_string();
-        let before = disk_terms::untagged(self.0, &id).await?;
+        let before = untagged::<ListedDisks>(self.0, &id).await?;
         self.write(disk, before).await
     }
 
@@ -296,13 +296,13 @@ impl Disks<'_> {
         .await?;
         crate::one_row(done.rows_affected(), "disk", &disk.id)?;
         attachment::write(self.0, &id, &disk.attachments).await?;
-        disk_terms::changed(self.0, before, &id).await
+        changed::<ListedDisks>(self.0, before, &id).await
     }
 
     /// Removes a disk. Removing it again is a success.
     pub async fn delete(&mut self, id: DiskId) -> Result<(), DbError> {
         let id = id.to_string();
-        let before = disk_terms::entry(self.0, &id).await?;
+        let before = entry::<ListedDisks>(self.0, &id).await?;
         list_index::forget(self.0, &ListOrder::DISKS, before.as_ref()).await?;
         sqlx::query("DELETE FROM disks WHERE disk_id = $1").bind(id).execute(&mut *self.0).await?;
         Ok(())

@@ -17,9 +17,6 @@ use crate::list_index::{Condition, ListOrder, Owner, search};
 use crate::listing::{Builder, push_in_numbers};
 use crate::{DbError, Listed, Page};
 
-#[cfg(test)]
-pub(crate) use tests::note;
-
 pub(crate) async fn list(
     connection: &mut Connection,
     query: &DiskQuery,

@@ -2,63 +2,52 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use ashlar_types::AccountUin;
-
 use crate::DbError;
 use crate::column::{Columns, signed};
-use crate::connect::{Connection, Row};
+use crate::connect::Connection;
 use crate::disk::DiskFilter;
-use crate::list_index::{
-    self, Condition, Entry, ListOrder, Owner, TagsOf, Which, flag, tag_term, term, terms, with_ids,
-};
+use crate::list_index::{Condition, ListOrder, Noun, Owner, Which, flag, tag_term, term, terms, with_ids};
 use crate::listing::Builder;
 
 /// The term of disks with a deadline.
 pub(crate) const HAS_DEADLINE: &str = "deadline";
 
-/// What the index knows of a disk; nothing while its owner does not see it.
-pub(crate) async fn entry(connection: &mut Connection, id: &str) -> Result<Option<Entry>, DbError> {
-    Ok(entries(connection, &Which::Id(id)).await?.pop())
-}
+/// Disks, as they are listed.
+pub(crate) struct ListedDisks;
 
-/// The same without its tags.
-pub(crate) async fn untagged(connection: &mut Connection, id: &str) -> Result<Option<Entry>, DbError> {
-    Ok(read(connection, &Which::Id(id), &TagsOf::default()).await?.pop())
-}
+impl Noun for ListedDisks {
+    const TABLE: &'static str = "disks";
+    const ID: &'static str = "disk_id";
+    const ORDERS: &'static [ListOrder] = &ListOrder::DISKS;
+    const SELECT: &'static str =
+        "SELECT r.disk_id, r.sequence, r.uin, r.region, r.zone, r.project_id, r.name, r.disk_type, r.disk_usage,
+            r.charge_type, r.state, r.portable, r.deadline_ms, r.created_ms, r.created_place, r.deadline_place
+         FROM disks r";
 
-/// Brings the index up to date with a disk whose row was changed, given what it was without its tags.
-pub(crate) async fn changed(
-    connection: &mut Connection,
-    mut before: Option<Entry>,
-    id: &str,
-) -> Result<(), DbError> {
-    let mut after = untagged(connection, id).await?;
-    let stays = match (&before, &after) {
-        (Some(before), Some(after)) => before.stands_as(after, &ListOrder::DISKS),
-        (None, None) => return Ok(()),
-        (None, Some(_)) | (Some(_), None) => false,
-    };
-    if !stays {
-        // Tags come and go with the place. Otherwise they are where they were.
-        let tags = TagsOf::read(connection, "disk_id", "disks", &Which::AnyId(id)).await?;
-        for entry in before.iter_mut().chain(after.iter_mut()) {
-            tags.add_to(id, &mut entry.terms);
+    fn terms(columns: &Columns<'_>) -> Result<BTreeSet<String>, DbError> {
+        let mut terms = BTreeSet::new();
+        for column in ["disk_usage", "charge_type", "name", "disk_type", "state", "zone"] {
+            terms.insert(term(column, &columns.text(column)?));
         }
+        terms.insert(term("project_id", &columns.signed("project_id")?.to_string()));
+        terms.insert(flag("portable", columns.flag("portable")?));
+        if columns.signed_if_any("deadline_ms")?.is_some() {
+            terms.insert(HAS_DEADLINE.to_owned());
+        }
+        Ok(terms)
     }
-    list_index::change(connection, &ListOrder::DISKS, before.as_ref(), after.as_ref()).await
-}
 
-/// What some disks are listed by for the machines they are in, by the ids of the disks.
-struct MachinesOf(HashMap<String, Vec<String>>);
-
-impl MachinesOf {
-    async fn read(connection: &mut Connection, which: &Which<'_>) -> Result<Self, DbError> {
+    /// The machines that they are in.
+    async fn terms_elsewhere(
+        connection: &mut Connection,
+        which: &Which<'_>,
+    ) -> Result<HashMap<String, Vec<String>>, DbError> {
         let mut sql = Builder::new(
             "SELECT a.disk_id, i.instance_id, i.name AS instance_name, i.ip_address
              FROM attachments a JOIN instances i ON i.instance_id = a.instance_id
              WHERE a.disk_id IN (SELECT r.disk_id FROM disks r",
         );
-        which.push(&mut sql, "disk_id");
+        which.push(&mut sql, Self::ID);
         sql.push(")");
         let mut machines: HashMap<String, Vec<String>> = HashMap::new();
         for row in sql.build().fetch_all(connection).await? {
@@ -68,52 +57,12 @@ impl MachinesOf {
                 terms.extend(columns.text_if_any(column)?.map(|value| term(column, &value)));
             }
         }
-        Ok(Self(machines))
+        Ok(machines)
     }
-}
 
-/// What the index is told of some disks, in their order.
-pub(crate) async fn entries(connection: &mut Connection, which: &Which<'_>) -> Result<Vec<Entry>, DbError> {
-    let tags = TagsOf::read(connection, "disk_id", "disks", which).await?;
-    read(connection, which, &tags).await
-}
-
-async fn read(connection: &mut Connection, which: &Which<'_>, tags: &TagsOf) -> Result<Vec<Entry>, DbError> {
-    let mut machines = MachinesOf::read(connection, which).await?;
-    let mut sql = Builder::new(
-        "SELECT r.disk_id, r.sequence, r.uin, r.region, r.zone, r.project_id, r.name, r.disk_type, r.disk_usage,
-            r.charge_type, r.state, r.portable, r.deadline_ms, r.created_ms, r.created_place, r.deadline_place
-         FROM disks r",
-    );
-    which.push(&mut sql, "disk_id");
-    let rows = sql.build().fetch_all(connection).await?;
-    rows.iter().map(|row| entry_of(row, tags, &mut machines)).collect()
-}
-
-fn entry_of(row: &Row, tags: &TagsOf, machines: &mut MachinesOf) -> Result<Entry, DbError> {
-    let columns = Columns(row);
-    let deadline_ms = columns.signed_if_any("deadline_ms")?;
-    let mut terms = BTreeSet::new();
-    for column in ["disk_usage", "charge_type", "name", "disk_type", "state", "zone"] {
-        terms.insert(term(column, &columns.text(column)?));
+    fn deadline(columns: &Columns<'_>) -> Result<(Option<i64>, Option<i64>), DbError> {
+        Ok((columns.signed_if_any("deadline_ms")?, columns.signed_if_any("deadline_place")?))
     }
-    terms.insert(term("project_id", &columns.signed("project_id")?.to_string()));
-    terms.insert(flag("portable", columns.flag("portable")?));
-    let id = columns.text("disk_id")?;
-    terms.extend(machines.0.remove(&id).unwrap_or_default());
-    if deadline_ms.is_some() {
-        terms.insert(HAS_DEADLINE.to_owned());
-    }
-    tags.add_to(&id, &mut terms);
-    Ok(Entry {
-        owner: Owner { account: AccountUin(columns.number("uin")?), region: columns.word("region")? },
-        created_ms: columns.signed("created_ms")?,
-        deadline_ms,
-        sequence: columns.signed("sequence")?,
-        created_place: columns.signed_if_any("created_place")?,
-        deadline_place: columns.signed_if_any("deadline_place")?,
-        terms,
-    })
 }
 
 /// A condition of a list as one on terms; ids are looked up where they stand in the order.

@@ -8,6 +8,7 @@
 //! The index changes in the transaction that changes a row: [`change`] is told what the row was and what it is.
 
 mod block;
+mod noun;
 mod places;
 mod search;
 mod term;
@@ -23,6 +24,7 @@ use crate::column::{Columns, signed};
 use crate::connect::{Connection, next_sequences};
 use crate::listing::{Builder, push_in, push_in_numbers, push_page};
 
+pub(crate) use noun::{Noun, changed, entries, entry, untagged};
 pub(crate) use places::{PLACES, Places};
 pub(crate) use search::{Condition, Found, search};
 pub(crate) use term::{TagsOf, flag, tag_term, term, terms, with_ids};

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use ashlar_types::{AccountUin, UnixMillis};
+use ashlar_types::{AccountUin, UnixMillis, UserUin};
 use sqlx::Row as _;
 
 use crate::column::{Columns, signed, stored_enum};
@@ -29,6 +29,8 @@ pub struct Operation {
     pub resource: Tagged,
     /// Whose resource it is.
     pub account: AccountUin,
+    /// Who did it: the account, or one of its users.
+    pub operator: UserUin,
     /// The name of the action.
     pub operation: String,
     /// How it stands.
@@ -59,8 +61,8 @@ pub struct LatestOperation {
 pub struct LoggedOperation {
     /// The id of what it was done to, which may be gone.
     pub resource: String,
-    /// Who did it.
-    pub account: AccountUin,
+    /// Who did it: the account, or one of its users.
+    pub operator: UserUin,
     /// The name of the action.
     pub operation: String,
     /// How it stands.
@@ -104,8 +106,8 @@ impl Operations<'_> {
         let sequence = next_sequence(self.0).await?;
         sqlx::query(
             "INSERT INTO operations (sequence, resource_id, uin, operation, state, request_id, detail, job_id,
-                started_ms, ended_ms)
-             VALUES ($1, $2, $3, $4, $5, $6, '', $7, $8, $9)",
+                started_ms, ended_ms, operator_uin)
+             VALUES ($1, $2, $3, $4, $5, $6, '', $7, $8, $9, $10)",
         )
         .bind(sequence)
         .bind(operation.resource.to_string())
@@ -116,6 +118,7 @@ impl Operations<'_> {
         .bind(operation.job.map(JobId::signed))
         .bind(operation.started.0)
         .bind(operation.ended.map(|ended| ended.0))
+        .bind(signed(operation.operator.0))
         .execute(&mut *self.0)
         .await?;
         Ok(())
@@ -177,7 +180,10 @@ impl Operations<'_> {
             let columns = Columns(row);
             Ok(LoggedOperation {
                 resource: columns.text("resource_id")?,
-                account: AccountUin(columns.number("uin")?),
+                operator: UserUin(match columns.number_if_any("operator_uin")? {
+                    Some(operator) => operator,
+                    None => columns.number("uin")?,
+                }),
                 operation: columns.text("operation")?,
                 state: columns.word("state")?,
                 request_id: columns.text("request_id")?,

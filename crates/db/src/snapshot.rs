@@ -7,8 +7,8 @@ use ashlar_types::{
 
 use crate::column::{Columns, parsed, signed, text_if_any};
 use crate::connect::{Connection, Row, next_sequence};
-use crate::list_index::{self, Entry, ListOrder};
-use crate::snapshot_terms;
+use crate::list_index::{self, Entry, ListOrder, changed, entry, untagged};
+use crate::snapshot_terms::ListedSnapshots;
 use crate::{DbError, EncryptType, JobId, Lifecycle, Listed, Order, Page};
 
 /// A snapshot of a cloud disk. It outlives its disk.
@@ -200,7 +200,7 @@ impl Snapshots<'_> {
     /// Writes everything that can change in a snapshot's life. `NotFound`.
     pub async fn save(&mut self, snapshot: &Snapshot) -> Result<(), DbError> {
         let id = snapshot.id.to_string();
-        let before = snapshot_terms::untagged(self.0, &id).await?;
+        let before = untagged::<ListedSnapshots>(self.0, &id).await?;
         self.write(snapshot, before).await
     }
 
@@ -227,7 +227,7 @@ impl Snapshots<'_> {
         .execute(&mut *self.0)
         .await?;
         crate::one_row(done.rows_affected(), "snapshot", &snapshot.id)?;
-        snapshot_terms::changed(self.0, before, &id).await
+        changed::<ListedSnapshots>(self.0, before, &id).await
     }
 
     /// Notes how many bytes a snapshot holds; nothing happens when it is gone.
@@ -243,7 +243,7 @@ impl Snapshots<'_> {
     /// Removes a snapshot. Removing it again is a success.
     pub async fn delete(&mut self, id: SnapshotId) -> Result<(), DbError> {
         let id = id.to_string();
-        let before = snapshot_terms::entry(self.0, &id).await?;
+        let before = entry::<ListedSnapshots>(self.0, &id).await?;
         list_index::forget(self.0, &ListOrder::SNAPSHOTS, before.as_ref()).await?;
         sqlx::query("DELETE FROM snapshots WHERE snapshot_id = $1").bind(id).execute(&mut *self.0).await?;
         Ok(())

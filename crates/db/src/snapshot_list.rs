@@ -4,6 +4,8 @@
 //! among the own ones of the page and around it.
 
 #[cfg(test)]
+mod many;
+#[cfg(test)]
 mod tests;
 
 use std::collections::HashMap;
@@ -81,6 +83,8 @@ async fn shared(connection: &mut Connection, query: &SnapshotQuery) -> Result<Ve
     for filter in &query.filters {
         push_filter(&mut sql, filter);
     }
+    #[cfg(test)]
+    crate::list_index::tests::many::note(&sql);
     keys_of(connection, sql).await
 }
 
@@ -145,6 +149,8 @@ async fn rows(
          FROM snapshots s JOIN projects p ON p.uin = s.uin AND p.project_id = s.project_id WHERE 1 = 1",
     );
     push_in_numbers(&mut sql, "s.sequence", sequences, |sequence| *sequence);
+    #[cfg(test)]
+    crate::list_index::tests::many::note(&sql);
     let rows = sql.build().fetch_all(connection).await?;
     let mut found = HashMap::with_capacity(rows.len());
     for row in &rows {

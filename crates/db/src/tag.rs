@@ -11,10 +11,10 @@ use ashlar_types::{
 use crate::DbError;
 use crate::column::{Columns, signed};
 use crate::connect::Connection;
-use crate::disk_terms;
-use crate::list_index::{self, Entry, ListOrder};
+use crate::disk_terms::ListedDisks;
+use crate::list_index::{self, Entry, ListOrder, entry};
 use crate::listing::{Builder, push_in, push_page};
-use crate::snapshot_terms;
+use crate::snapshot_terms::ListedSnapshots;
 use crate::{Listed, Page};
 
 /// A key and a value bound to a resource. A resource has at most one tag of a key.
@@ -119,8 +119,8 @@ impl Tags<'_> {
     /// What a resource is listed by, if it is listed by tags.
     async fn listed(&mut self, resource: Tagged) -> Result<Option<Entry>, DbError> {
         match resource {
-            Tagged::Disk(id) => disk_terms::entry(self.0, &id.to_string()).await,
-            Tagged::Snapshot(id) => snapshot_terms::entry(self.0, &id.to_string()).await,
+            Tagged::Disk(id) => entry::<ListedDisks>(self.0, &id.to_string()).await,
+            Tagged::Snapshot(id) => entry::<ListedSnapshots>(self.0, &id.to_string()).await,
             Tagged::SnapshotPolicy(_)
             | Tagged::Instance(_)
             | Tagged::DiskBackup(_)

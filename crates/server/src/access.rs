@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use ashlar_api::{ApiError, Ask, ErrorCode, Key, KeyStore, KeyToken, SecretKey, Touched};
 use ashlar_control::{AccessError, Control, ControlError, Principal, Question, ResourceName};
-use ashlar_types::{AccountUin, SecretId};
+use ashlar_types::{AccountUin, SecretId, UserUin};
 
 use crate::service::error::access_code;
 
@@ -28,6 +28,7 @@ impl KeyStore for ControlKeys {
                 .map(|token| KeyToken { text: SecretKey::new(token.text.as_str()), expires: token.expires }),
             account: principal.account,
             app_id: principal.app_id,
+            operator: UserUin(principal.principal.0),
             enabled: principal.enabled,
             is_restricted: !principal.may_do_all(),
             principal,

@@ -10,6 +10,7 @@ mod schedule;
 mod scrub;
 mod snapshot;
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use ashlar_types::{IdError, InstanceId, InstanceProduct, LighthouseInstanceId, Zone};
@@ -183,6 +184,9 @@ pub(crate) enum InstanceCommand {
         /// Give it a disk to boot from, of this many GiB
         #[arg(long, value_name = "GB")]
         system_disk: Option<u64>,
+        /// Its address in the network of its owner, IPv4 or IPv6
+        #[arg(long, value_name = "IP")]
+        address: Option<IpAddr>,
         /// The id to use, ins- and eight characters of 0-9 and a-z [default: a new one]
         #[arg(long)]
         id: Option<InstanceId>,
@@ -241,6 +245,7 @@ mod tests {
             "ashlar instance add --zone ap-guangzhou-3",
             "ashlar instance add --zone ap-guangzhou-3 --name n --id ins-00000001 --data-dir d --json",
             "ashlar instance add --zone ap-guangzhou-3 --product lighthouse --system-disk 50",
+            "ashlar instance add --zone ap-guangzhou-3 --address 10.0.0.7",
             "ashlar instance list --data-dir d --json",
             "ashlar instance list --account 100000000002",
             "ashlar instance remove ins-00000001 --data-dir d --json",
@@ -310,6 +315,7 @@ mod tests {
         for line in [
             "ashlar",
             "ashlar instance add",
+            "ashlar instance add --zone ap-guangzhou-3 --address 10.0.0.256",
             "ashlar serve --nope",
             "ashlar instance remove",
             "ashlar policy list",

@@ -52,8 +52,9 @@ const WORKER_THREADS: usize = 2;
 /// Threads that may wait for a pool at the same time.
 const BLOCKING_THREADS_MAX: usize = 32;
 
-/// No code of ours recurses; the deepest stack is that of decoding a request.
-const THREAD_STACK_BYTES: usize = 1 << 20;
+/// No code of ours recurses; the deepest stack is that of decoding a request. Builds that are not optimized have frames
+/// many times as large: there CreateSnapshot of a backup point needs more than a mebibyte.
+const THREAD_STACK_BYTES: usize = if cfg!(debug_assertions) { 8 << 20 } else { 1 << 20 };
 
 /// How long calls under way may take after a signal.
 const CALLS_TIMEOUT: Duration = Duration::from_secs(4);

@@ -4,6 +4,10 @@
 
 pub(crate) mod error;
 pub(crate) mod pack;
+#[cfg(test)]
+mod situations;
+#[cfg(test)]
+pub(crate) mod wire;
 
 use ashlar_control::{Control, ControlError};
 

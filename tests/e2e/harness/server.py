@@ -161,10 +161,10 @@ class Server:
 
     # The operator's commands
 
-    def add_instance(self, zone=ZONE, name=None):
+    def add_instance(self, *arguments, zone=ZONE, name=None):
         """Registers an instance with `ashlar instance add` and returns its id."""
-        arguments = ["--name", name] if name else []
-        done = run_ashlar("instance", "add", "--zone", zone, *arguments, "--data-dir", self.data_dir)
+        named = ["--name", name] if name else []
+        done = run_ashlar("instance", "add", "--zone", zone, *named, *arguments, "--data-dir", self.data_dir)
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()
 

@@ -5,11 +5,11 @@ use crate::action::product;
 product! {
     "Cloud Block Storage", Cbs "cbs" "2017-03-12": CbsAction, CbsApi {
         ApplyDiskBackup apply_disk_backup -> ApplyDiskBackupResponse, 20 per second,
-            writes [DiskBackup("DiskBackupId"), Volume("DiskId")];
+            sensitive [DiskBackup("DiskBackupId"), Volume("DiskId")];
         ApplySnapshot apply_snapshot -> ApplySnapshotResponse, 20 per second,
             sensitive [Snapshot("SnapshotId"), Volume("DiskId")];
         ApplySnapshotGroup apply_snapshot_group -> ApplySnapshotGroupResponse, 20 per second,
-            writes [SnapshotGroup("SnapshotGroupId"), Snapshot("ApplyDisks.SnapshotId"),
+            sensitive [SnapshotGroup("SnapshotGroupId"), Snapshot("ApplyDisks.SnapshotId"),
                 Volume("ApplyDisks.DiskId")];
         AttachDisks attach_disks -> AttachDisksResponse, 20 per second,
             writes [Volume("DiskIds"), Instance("InstanceId")];
@@ -37,9 +37,9 @@ product! {
             -> DeleteAutoSnapshotPoliciesResponse, 20 per second,
             writes [AutoSnapshotPolicy("AutoSnapshotPolicyIds")];
         DeleteDiskBackups delete_disk_backups -> DeleteDiskBackupsResponse, 20 per second,
-            writes [DiskBackup("DiskBackupIds")];
+            sensitive [DiskBackup("DiskBackupIds")];
         DeleteSnapshotGroup delete_snapshot_group -> DeleteSnapshotGroupResponse, 20 per second,
-            writes [SnapshotGroup("SnapshotGroupId"), SnapshotGroup("SnapshotGroupIds")];
+            sensitive [SnapshotGroup("SnapshotGroupId"), SnapshotGroup("SnapshotGroupIds")];
         DeleteSnapshots delete_snapshots -> DeleteSnapshotsResponse, 20 per second,
             sensitive [Snapshot("SnapshotIds")];
         DescribeAutoSnapshotPolicies describe_auto_snapshot_policies
@@ -103,7 +103,7 @@ product! {
         ModifyDisksChargeType modify_disks_charge_type -> ModifyDisksChargeTypeResponse, 20 per second,
             writes [Volume("DiskIds")];
         ModifyDisksRenewFlag modify_disks_renew_flag -> ModifyDisksRenewFlagResponse, 20 per second,
-            writes [Volume("DiskIds")];
+            sensitive [Volume("DiskIds")];
         ModifySnapshotAttribute modify_snapshot_attribute -> ModifySnapshotAttributeResponse, 20 per second,
             writes [Snapshot("SnapshotId")];
         ModifySnapshotsSharePermission modify_snapshots_share_permission

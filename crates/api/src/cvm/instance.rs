@@ -76,7 +76,7 @@ model! {
         pub system_disk: SystemDisk = "SystemDisk",
         /// Its other disks.
         pub data_disks: Vec<DataDisk> = "DataDisks",
-        /// Its address, where it is known.
+        /// Its IPv4 address, where it is known.
         pub private_ip_addresses: Vec<String> = "PrivateIpAddresses",
         /// Its public addresses; not known here.
         pub public_ip_addresses: Option<Vec<String>> = "PublicIpAddresses",
@@ -114,7 +114,7 @@ model! {
         pub latest_operation_request_id: Option<String> = "LatestOperationRequestId",
         /// Its placement group.
         pub disaster_recover_group_id: String = "DisasterRecoverGroupId",
-        /// Its IPv6 addresses.
+        /// Its IPv6 address, where it is known.
         pub ipv6_addresses: Option<Vec<String>> = "IPv6Addresses",
         /// Its role.
         pub cam_role_name: Option<String> = "CamRoleName",

@@ -5,7 +5,7 @@ use std::future::Future;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use ashlar_types::{AccountUin, AppId, Region, SecretId, UnixMillis};
+use ashlar_types::{AccountUin, AppId, Region, SecretId, UnixMillis, UserUin};
 
 use crate::action::Action;
 use crate::error::ApiError;
@@ -53,6 +53,8 @@ pub struct Key<P> {
     pub account: AccountUin,
     /// The account's second number.
     pub app_id: AppId,
+    /// The account or the user whose key it is, or who asked for a temporary one.
+    pub operator: UserUin,
     /// A disabled key is answered like one that does not exist.
     pub enabled: bool,
     /// Whether it matters what a call touches: not for an account's own key.

@@ -125,13 +125,14 @@ impl<A: CloudApi, K: KeyStore> Gateway<A, K> {
         let region = self.region(common.region.as_deref())?;
         let parameters = parameters.into_tree(request)?;
         let code = request.text_header(CODE_HEADER)?.map(str::trim).filter(|code| !code.is_empty());
-        let Key { account, app_id, is_restricted, .. } = key;
+        let Key { account, app_id, operator, is_restricted, .. } = key;
         let (resources, request_tags) = match is_restricted {
             true => (touched(action.spec(), &parameters), request_tags(&parameters)),
             false => (Vec::new(), Vec::new()),
         };
         let address = request.address;
-        let caller = Caller { account, app_id, secret_id, region, address, request_id: summary.request_id };
+        let request_id = summary.request_id;
+        let caller = Caller { account, app_id, operator, secret_id, region, address, request_id };
         let region = &caller.region;
         let ask = Ask { action, resources, request_tags, account, app_id, region, address, code, now };
         let permit = self.keys.authorize(&key.principal, ask);

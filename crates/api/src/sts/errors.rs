@@ -9,6 +9,8 @@ pub(super) const CODES: &[(&str, &[ErrorCode])] = &[
         "AssumeRole",
         &[
             InvalidParameterOverTimeError,
+            InvalidParameterParamError,
+            InvalidParameterPolicyTooLong,
             InvalidParameterStrategyFormatError,
             ResourceNotFoundRoleNotFound,
             UnauthorizedOperation,
@@ -20,6 +22,8 @@ pub(super) const CODES: &[(&str, &[ErrorCode])] = &[
         &[
             FailedOperationTempKeyNotAllowed,
             InvalidParameterOverTimeError,
+            InvalidParameterParamError,
+            InvalidParameterPolicyTooLong,
             InvalidParameterStrategyFormatError,
             UnauthorizedOperation,
         ],

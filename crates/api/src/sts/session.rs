@@ -4,7 +4,7 @@ use crate::model::model;
 use crate::schema::Rules;
 
 /// The most tags of a session. Source: the client libraries, AssumeRole, `Tags`.
-const TAGS: Rules = Rules::NONE.count_max(50, crate::ErrorCode::InvalidParameterValue);
+const TAGS: Rules = Rules::NONE.count_max(50, crate::ErrorCode::InvalidParameterParamError);
 
 model! {
     /// Gives a key for a role that trusts the caller.
@@ -19,7 +19,7 @@ model! {
         pub policy: Option<String> = "Policy",
         /// What the role's trust may ask for.
         pub external_id: Option<String> = "ExternalId",
-        /// Tags of the session.
+        /// Tags of the session, which policies see as the caller's. Each key once.
         pub tags: Option<Vec<SessionTag>> = "Tags" => TAGS,
         /// The caller's own number.
         pub source_identity: Option<String> = "SourceIdentity",
@@ -71,9 +71,9 @@ model! {
 
     /// A tag of a session.
     pub struct SessionTag("Tag"): input {
-        /// The key.
+        /// The key, 1 to 128 characters.
         pub key: String = "Key",
-        /// The value.
+        /// The value, up to 256 characters.
         pub value: String = "Value",
     }
 }

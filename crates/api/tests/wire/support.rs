@@ -11,7 +11,7 @@ use ashlar_api::{
     Action, ApiError, Ask, ErrorCode, Gateway, GatewayConfig, Key, KeyStore, KeyToken, RateLimits,
     RawRequest, RawResponse, SecretKey,
 };
-use ashlar_types::{AccountUin, AppId, ManualClock, SecretId, SeededRandom, UnixMillis};
+use ashlar_types::{AccountUin, AppId, ManualClock, SecretId, SeededRandom, UnixMillis, UserUin};
 use serde_json::Value;
 
 use crate::recorder::{Calls, Recorder};
@@ -50,6 +50,7 @@ impl KeyStore for Keys {
             }),
             account: AccountUin(100_000_000_001),
             app_id: AppId(1_250_000_001),
+            operator: UserUin(100_000_000_001),
             enabled,
             is_restricted: true,
             principal: (),

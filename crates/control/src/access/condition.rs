@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use ashlar_db::Tag;
 use ashlar_types::UnixMillis;
 
 use super::network::Network;
@@ -16,6 +17,8 @@ pub(super) enum Key {
     ResourceTag,
     /// The tags that the request would bind, each as `KEY&VALUE`.
     RequestTag,
+    /// The tags of the caller's session, each as `KEY&VALUE`.
+    PrincipalTag,
     /// The time of the request.
     CurrentTime,
     /// The external id with which a role is assumed.
@@ -26,6 +29,7 @@ const KEYS: &[(&str, Key)] = &[
     ("qcs:ip", Key::Ip),
     ("qcs:resource_tag", Key::ResourceTag),
     ("qcs:request_tag", Key::RequestTag),
+    ("qcs:principal_tag", Key::PrincipalTag),
     ("qcs:current_time", Key::CurrentTime),
     ("sts:external_id", Key::ExternalId),
 ];
@@ -60,6 +64,10 @@ const OPERATORS: &[(&str, Comparison, bool)] = &[
     ("date_greater_than", Comparison::TimeLessOrEqual, true),
 ];
 
+/// What a value of a policy may hold in place of text: a session's tag, one after the other.
+const TAG_KEY: &str = "${qcs:principal_tag_key}";
+const TAG_VALUE: &str = "${qcs:principal_tag_value}";
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Wanted {
     Networks(Vec<Network>),
@@ -79,6 +87,8 @@ pub(super) struct Condition {
     /// `_if_exist`: holds where the call has no such value.
     if_exist: bool,
     wanted: Wanted,
+    /// Values that the tags of the caller's session complete.
+    templates: Vec<String>,
 }
 
 /// What the conditions of a policy are held against.
@@ -88,6 +98,7 @@ pub(super) struct Circumstances<'a> {
     pub(super) now: UnixMillis,
     pub(super) resource_tags: &'a [String],
     pub(super) request_tags: &'a [String],
+    pub(super) principal_tags: &'a [Tag],
     pub(super) external_id: Option<&'a str>,
 }
 
@@ -116,17 +127,26 @@ impl Condition {
         if values.is_empty() {
             return Err("give at least one value".to_owned());
         }
-        let wanted = wanted(key, comparison, values)?;
-        Ok(Self { key, comparison, is_negated, is_for_all, if_exist, wanted })
+        let (templates, plain): (Vec<&str>, Vec<&str>) =
+            values.iter().partition(|value| is_tag(key) && value.contains("${"));
+        check_templates(&templates)?;
+        let wanted = wanted(key, comparison, &plain)?;
+        let templates = templates.into_iter().map(str::to_owned).collect();
+        Ok(Self { key, comparison, is_negated, is_for_all, if_exist, wanted, templates })
     }
 
     pub(super) fn holds(&self, seen: &Circumstances<'_>) -> bool {
         let single;
+        let tags: Vec<String>;
         let values: &[String] = match self.key {
             Key::Ip => return self.of_one(seen.ip, |wanted, ip| matches!(wanted, Wanted::Networks(list) if list.iter().any(|network| network.contains(ip)))),
             Key::CurrentTime => return self.of_one(Some(seen.now), |wanted, now| self.time_holds(wanted, now)),
             Key::ResourceTag => seen.resource_tags,
             Key::RequestTag => seen.request_tags,
+            Key::PrincipalTag => {
+                tags = seen.principal_tags.iter().map(|tag| format!("{}&{}", tag.key, tag.value)).collect();
+                &tags
+            }
             Key::ExternalId => {
                 single = seen.external_id.map(str::to_owned);
                 single.as_slice()
@@ -135,7 +155,8 @@ impl Condition {
         if values.is_empty() && self.if_exist {
             return true;
         }
-        let meets = |value: &String| self.text_holds(value) != self.is_negated;
+        let holds = |value: &String| self.text_holds(value) || self.template_holds(value, seen);
+        let meets = |value: &String| holds(value) != self.is_negated;
         match (self.is_for_all, self.is_negated) {
             // Not equal: none of the values may be one of the policy's.
             (_, true) | (true, _) => values.iter().all(meets),
@@ -161,6 +182,18 @@ impl Condition {
         }
     }
 
+    /// Whether a value is what a template becomes with one of the session's tags.
+    fn template_holds(&self, value: &str, seen: &Circumstances<'_>) -> bool {
+        let completed = |template: &str, tag: &Tag| match self.comparison {
+            Comparison::EqualIgnoreCase => filled(template, tag).to_lowercase() == value.to_lowercase(),
+            Comparison::Like => {
+                Pattern::of_parts(template.split('*').map(|part| filled(part, tag))).matches(value)
+            }
+            _ => filled(template, tag) == value,
+        };
+        self.templates.iter().any(|template| seen.principal_tags.iter().any(|tag| completed(template, tag)))
+    }
+
     fn time_holds(&self, wanted: &Wanted, now: UnixMillis) -> bool {
         let Wanted::Times(times) = wanted else { return false };
         times.iter().any(|time| match self.comparison {
@@ -182,7 +215,7 @@ const fn kind_of(key: Key) -> Kind {
     match key {
         Key::Ip => Kind::Ip,
         Key::CurrentTime => Kind::Time,
-        Key::ResourceTag | Key::RequestTag | Key::ExternalId => Kind::Text,
+        Key::ResourceTag | Key::RequestTag | Key::PrincipalTag | Key::ExternalId => Kind::Text,
     }
 }
 
@@ -194,9 +227,26 @@ const fn kind_of_comparison(comparison: Comparison) -> Kind {
     }
 }
 
+const fn is_tag(key: Key) -> bool {
+    matches!(key, Key::ResourceTag | Key::RequestTag | Key::PrincipalTag)
+}
+
+/// A template with the words of a tag in it. A word is text: no `*` in it stands for anything else.
+fn filled(template: &str, tag: &Tag) -> String {
+    template.replace(TAG_KEY, &tag.key).replace(TAG_VALUE, &tag.value)
+}
+
+fn check_templates(templates: &[&str]) -> Result<(), String> {
+    let rest = |template: &str| template.replace(TAG_KEY, "").replace(TAG_VALUE, "");
+    match templates.iter().find(|template| rest(template).contains("${")) {
+        Some(template) => Err(format!("`{template}` has another variable than {TAG_KEY} and {TAG_VALUE}")),
+        None => Ok(()),
+    }
+}
+
 fn wanted(key: Key, comparison: Comparison, values: &[&str]) -> Result<Wanted, String> {
-    let is_tag = matches!(key, Key::ResourceTag | Key::RequestTag) && comparison != Comparison::Like;
-    if let Some(value) = values.iter().find(|value| is_tag && !value.contains('&')) {
+    let is_pair = is_tag(key) && comparison != Comparison::Like;
+    if let Some(value) = values.iter().find(|value| is_pair && !value.contains('&')) {
         return Err(format!("`{value}` is no tag: write KEY&VALUE"));
     }
     match kind_of_comparison(comparison) {

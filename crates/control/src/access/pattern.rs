@@ -2,28 +2,31 @@
 
 use ashlar_types::{AccountUin, AppId};
 
-/// A text in which `*` stands for any text.
+/// A text in which `*` stands for any text: the parts between the stars.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Pattern(String);
+pub(super) struct Pattern(Vec<String>);
 
 impl Pattern {
     pub(super) fn new(text: &str) -> Self {
-        Self(text.to_owned())
+        Self::of_parts(text.split('*').map(str::to_owned))
+    }
+
+    /// The parts with any text between them; a star in a part stands for itself.
+    pub(super) fn of_parts(parts: impl Iterator<Item = String>) -> Self {
+        Self(parts.collect())
     }
 
     pub(super) fn matches(&self, text: &str) -> bool {
-        let mut parts = self.0.split('*');
-        let Some(rest) = parts.next().and_then(|first| text.strip_prefix(first)) else { return false };
-        let parts: Vec<&str> = parts.collect();
+        let Some((first, parts)) = self.0.split_first() else { return text.is_empty() };
+        let Some(mut rest) = text.strip_prefix(first.as_str()) else { return false };
         let Some((last, inner)) = parts.split_last() else { return rest.is_empty() };
-        let mut rest = rest;
         for part in inner {
-            match rest.find(part) {
+            match rest.find(part.as_str()) {
                 Some(at) => rest = &rest[at + part.len()..],
                 None => return false,
             }
         }
-        rest.ends_with(last)
+        rest.ends_with(last.as_str())
     }
 }
 

@@ -4,6 +4,7 @@
 use std::fmt;
 use std::net::IpAddr;
 
+use ashlar_db::Tag;
 use ashlar_types::{AccountUin, UnixMillis};
 use serde_json::{Map, Value};
 
@@ -202,13 +203,22 @@ fn conditions(value: Option<&Value>, place: &str, purpose: Purpose) -> Result<Ve
             let values = texts(Some(values), &place)?;
             let condition = Condition::parse(operator, key, &values);
             let condition = condition.or_else(|what| wrong(&place, what))?;
-            if (condition.key == Key::ExternalId) != (purpose == Purpose::Trust) && condition.key != Key::Ip {
+            if !has_meaning(condition.key, purpose) {
                 return wrong(place, "this key has no meaning here");
             }
             conditions.push(condition);
         }
     }
     Ok(conditions)
+}
+
+/// Who asks for a role has no tags of its own and touches nothing that has some; it may ask with tags.
+const fn has_meaning(key: Key, purpose: Purpose) -> bool {
+    match (key, purpose) {
+        (Key::Ip | Key::RequestTag, _) | (Key::ExternalId, Purpose::Trust) => true,
+        (Key::ExternalId, Purpose::Rights) | (_, Purpose::Trust) => false,
+        (_, Purpose::Rights) => true,
+    }
 }
 
 /// What is asked of policies.
@@ -235,10 +245,12 @@ pub(super) enum Verdict {
     Denied,
 }
 
-/// What the policies of account `own` say about an action on one resource, or on none.
+/// What the policies of account `own` say about an action on one resource, or on none, that a session with these
+/// tags asks for.
 pub(super) fn decide<'p>(
     policies: impl Iterator<Item = &'p Policy>,
     own: AccountUin,
+    principal_tags: &[Tag],
     question: &Question<'_>,
     resource: Option<(&ResourceName, &[String])>,
 ) -> Verdict {
@@ -247,6 +259,7 @@ pub(super) fn decide<'p>(
         now: question.now,
         resource_tags: resource.map_or(&[], |(_, tags)| tags),
         request_tags: question.request_tags,
+        principal_tags,
         external_id: None,
     };
     let mut verdict = Verdict::Silent;
@@ -273,6 +286,8 @@ pub(crate) struct Applicant<'a> {
     /// The account's or the user's number.
     pub(crate) number: u64,
     pub(crate) external_id: Option<&'a str>,
+    /// The tags that the session shall have, each as `KEY&VALUE`.
+    pub(crate) session_tags: &'a [String],
     pub(crate) ip: Option<IpAddr>,
     pub(crate) now: UnixMillis,
 }
@@ -284,7 +299,8 @@ impl Policy {
             ip: applicant.ip,
             now: applicant.now,
             resource_tags: &[],
-            request_tags: &[],
+            request_tags: applicant.session_tags,
+            principal_tags: &[],
             external_id: applicant.external_id,
         };
         let speaks = |statement: &&Statement| {

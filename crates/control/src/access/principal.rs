@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use ashlar_db::{
-    ApiKey, DbError, DbErrorKind, Holder, NetworkEffect, TemporaryKey, TemporaryKind, Transaction,
+    ApiKey, DbError, DbErrorKind, Holder, NetworkEffect, Tag, TemporaryKey, TemporaryKind, Transaction,
 };
 use ashlar_types::{AccountUin, AppId, RoleId, SecretId, UnixMillis, UserUin};
 use parking_lot::RwLock;
@@ -89,6 +89,8 @@ pub struct Principal {
     rights: Rights,
     /// What the session may do at most.
     session: Option<Policy>,
+    /// The tags of the session.
+    session_tags: Vec<Tag>,
     pub(super) networks: Vec<(NetworkEffect, Network)>,
     pub(super) factor: Option<Factor>,
     /// When a session's asker proved to have the device.
@@ -117,7 +119,9 @@ impl Principal {
         question: &Question<'_>,
         resource: Option<(&ResourceName, &[String])>,
     ) -> Verdict {
-        let of = |policies: &[Policy]| decide(policies.iter(), self.account, question, resource);
+        let of = |policies: &[Policy]| {
+            decide(policies.iter(), self.account, &self.session_tags, question, resource)
+        };
         let rights = match &self.rights {
             Rights::Everything => Verdict::Allowed,
             Rights::Policies(policies) => of(policies),
@@ -208,6 +212,7 @@ async fn of_key(tx: &mut Transaction, key: ApiKey, now: UnixMillis) -> Result<Pr
         principal_account: key.account,
         rights,
         session: None,
+        session_tags: Vec::new(),
         networks: networks(tx, key.account).await?,
         factor: factor(tx, holder).await?,
         verified: None,
@@ -251,6 +256,7 @@ async fn of_temporary_key(
         principal_account: key.asked_by_account,
         rights,
         session: key.policy.as_deref().map(stored).transpose()?,
+        session_tags: key.tags,
         networks: networks(tx, key.account).await?,
         // Whoever acts through a session has the device of who asked for it, or none.
         factor: factor(tx, key.asked_by).await?,

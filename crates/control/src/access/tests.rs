@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use ashlar_db::Tag;
 use ashlar_types::{AccountUin, AppId, Clock as _, UnixMillis};
 
 use super::policy::{Applicant, Policy, Question, Verdict, decide};
@@ -40,7 +41,7 @@ fn verdict(statements: &str, resource_tags: &[&str], request_tags: &[&str]) -> V
         request_tags: &request_tags,
     };
     let name = disk("disk-00000001");
-    decide([policy(statements)].iter(), OWN, &question, Some((&name, &resource_tags)))
+    decide([policy(statements)].iter(), OWN, &[], &question, Some((&name, &resource_tags)))
 }
 
 #[test]
@@ -65,7 +66,7 @@ fn an_action_about_nothing_needs_a_statement_on_everything() {
     let question = Question { product: "cbs", action: "ResizeDisk", ip: None, now: NOW, request_tags: &[] };
     let on = |resource: &str| {
         let statement = format!(r#"{{"effect": "allow", "action": "cbs:*", "resource": "{resource}"}}"#);
-        decide([policy(&statement)].iter(), OWN, &question, None)
+        decide([policy(&statement)].iter(), OWN, &[], &question, None)
     };
     assert_eq!(on("*"), Verdict::Allowed);
     assert_eq!(on("qcs::cbs:::*"), Verdict::Silent);
@@ -123,6 +124,53 @@ fn conditions_hold_or_do_not() {
 }
 
 #[test]
+fn the_tags_of_a_session_complete_what_policies_compare() {
+    let on_resource = |operator: &str, value: &str| {
+        format!(
+            r#"{{"effect": "allow", "action": "*", "resource": "*",
+                "condition": {{"{operator}": {{"qcs:resource_tag": ["{value}"]}}}}}}"#
+        )
+    };
+    let by_value = on_resource("for_any_value:string_equal", "team&${qcs:principal_tag_value}");
+    let both = on_resource("string_equal", "${qcs:principal_tag_key}&${qcs:principal_tag_value}");
+    let like = on_resource("string_like", "t*&${qcs:principal_tag_value}*");
+    let not = on_resource("string_not_equal", "team&${qcs:principal_tag_value}");
+    let cased = on_resource("string_equal_ignore_case", "TEAM&${qcs:principal_tag_value}");
+    let own = r#"{"effect": "allow", "action": "*", "resource": "*",
+        "condition": {"string_equal": {"qcs:principal_tag": ["team&blue", "team&green"]}}}"#
+        .to_owned();
+    let tag = |key: &str, value: &str| Tag { key: key.to_owned(), value: value.to_owned() };
+    let blue = [tag("env", "test"), tag("team", "blue")];
+    let star = [tag("team", "*")];
+    for (statement, session, resource, holds) in [
+        (&by_value, &blue[..], "team&blue", true),
+        (&by_value, &blue, "team&red", false),
+        (&by_value, &[], "team&blue", false),
+        (&by_value, &[], "team&", false),
+        (&both, &blue, "env&test", true),
+        (&both, &blue, "env&blue", false),
+        (&like, &blue, "troop&blueish", true),
+        (&like, &blue, "army&blue", false),
+        (&like, &star, "team&blue", false),
+        (&like, &star, "team&*x", true),
+        (&not, &blue, "team&blue", false),
+        (&not, &blue, "team&red", true),
+        (&not, &[], "team&blue", true),
+        (&cased, &blue, "team&BLUE", true),
+        (&own, &blue, "", true),
+        (&own, &star, "", false),
+        (&own, &[], "", false),
+    ] {
+        let question =
+            Question { product: "cbs", action: "ResizeDisk", ip: None, now: NOW, request_tags: &[] };
+        let (name, tags) = (disk("disk-00000001"), [resource.to_owned()]);
+        let said = decide([policy(statement)].iter(), OWN, session, &question, Some((&name, &tags)));
+        let expected = if holds { Verdict::Allowed } else { Verdict::Silent };
+        assert_eq!(said, expected, "{statement} {session:?} {resource}");
+    }
+}
+
+#[test]
 fn a_document_that_is_none_says_where() {
     let rights = |statement: &str| format!(r#"{{"version": "2.0", "statement": [{statement}]}}"#);
     let all = r#""effect": "allow", "action": "*", "resource": "*""#;
@@ -152,6 +200,12 @@ fn a_document_that_is_none_says_where() {
             rights(&format!(r#"{{{all}, "condition": {{"string_equal": {{"qcs:resource_tag": "blue"}}}}}}"#)),
             "statement 1, condition string_equal qcs:resource_tag",
         ),
+        (
+            rights(&format!(
+                r#"{{{all}, "condition": {{"string_equal": {{"qcs:resource_tag": "a&${{uin}}"}}}}}}"#
+            )),
+            "statement 1, condition string_equal qcs:resource_tag",
+        ),
         (" ".repeat(6 * 1024 + 1), "the policy"),
     ] {
         let error = Policy::parse(&document).expect_err(&document);
@@ -172,6 +226,7 @@ fn a_role_trusts_accounts_or_single_users() {
         account: OWN,
         number,
         external_id,
+        session_tags: &[],
         ip: None,
         now: NOW,
     };
@@ -184,6 +239,13 @@ fn a_role_trusts_accounts_or_single_users() {
     for id in [None, Some("red")] {
         assert!(!trust("qcs::cam::uin/1:root", only).trusts(&applicant(5, id)));
     }
+    let tagged = r#", "condition": {"string_equal": {"qcs:request_tag": "team&blue"}}"#;
+    let blue = ["team&blue".to_owned()];
+    assert!(
+        trust("qcs::cam::uin/1:root", tagged)
+            .trusts(&Applicant { session_tags: &blue, ..applicant(5, None) })
+    );
+    assert!(!trust("qcs::cam::uin/1:root", tagged).trusts(&applicant(5, None)));
     assert!(
         Policy::parse_trust(
             r#"{"version": "2.0", "statement": [{"effect": "allow", "action": "*", "resource": "*"}]}"#

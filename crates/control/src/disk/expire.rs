@@ -183,5 +183,5 @@ impl Control {
 /// The owner of a disk, for whom the clock acts.
 fn acting_for(disk: &Disk) -> Caller {
     let region: Region = disk.zone.region();
-    Caller { account: disk.account, region, request_id: RequestId("deadline".to_owned()) }
+    Caller::owner(disk.account, region, RequestId("deadline".to_owned()))
 }

@@ -40,7 +40,7 @@ impl Control {
             }
         }
         drop(tx);
-        let caller = Caller { account, region, request_id: RequestId(String::new()) };
+        let caller = Caller::owner(account, region, RequestId(String::new()));
         let wanted = DescribeDisks {
             disks: vec![id],
             return_bind_auto_snapshot_policy: Some(true),

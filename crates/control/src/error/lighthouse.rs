@@ -13,13 +13,10 @@ pub enum LighthouseError {
     NoSystemDisk(LighthouseInstanceId),
     /// The account has no such snapshot in this region.
     SnapshotNotFound(LighthouseSnapshotId),
-    /// The machine is on its way in or out. Trying again later helps.
-    InstanceState {
-        /// The machine.
-        instance: LighthouseInstanceId,
-        /// What is being done to it.
-        doing: &'static str,
-    },
+    /// The machine is being made. Trying again later helps.
+    InstanceCreating(LighthouseInstanceId),
+    /// The machine is being removed.
+    InstanceRemoving(LighthouseInstanceId),
     /// Another operation on the disk is under way. Trying again later helps.
     DiskBusy {
         /// The disk.
@@ -68,8 +65,11 @@ impl fmt::Display for LighthouseError {
                 "The instance `{instance}` has no system disk here: there is nothing to take a snapshot of, or to roll back."
             ),
             Self::SnapshotNotFound(snapshot) => write!(f, "The snapshot `{snapshot}` does not exist."),
-            Self::InstanceState { instance, doing } => {
-                write!(f, "The instance `{instance}` is {doing}: try again later.")
+            Self::InstanceCreating(instance) => {
+                write!(f, "The instance `{instance}` is being made: try again later.")
+            }
+            Self::InstanceRemoving(instance) => {
+                write!(f, "The instance `{instance}` is being removed: try again later.")
             }
             Self::DiskBusy { disk, doing: DiskWork::Snapshot(doing) } => {
                 write!(f, "The disk `{disk}` is {doing}: try again later.")

@@ -14,7 +14,7 @@ use ashlar_db::{
     SnapshotPolicy, Tagged, Transaction,
 };
 use ashlar_types::{
-    AccountUin, DiskId, Region, Retention, SnapshotId, SnapshotPolicyId, SnapshotPromise, UnixMillis,
+    AccountUin, DiskId, Region, Retention, SnapshotId, SnapshotPolicyId, SnapshotPromise, UnixMillis, UserUin,
 };
 use jiff::tz::TimeZone;
 
@@ -289,6 +289,7 @@ impl Control {
         let entry = Operation {
             resource: Tagged::Disk(order.disk),
             account: order.account,
+            operator: UserUin(order.account.0),
             operation: "CreateSnapshot".to_owned(),
             state: OperationState::Failed,
             request_id: order.policy.to_string(),
@@ -303,7 +304,7 @@ impl Control {
 
 /// The owner of a policy, for whom it acts.
 pub(crate) fn acting_for(account: AccountUin, region: &Region, policy: SnapshotPolicyId) -> Caller {
-    Caller { account, region: region.clone(), request_id: RequestId(policy.to_string()) }
+    Caller::owner(account, region.clone(), RequestId(policy.to_string()))
 }
 
 #[cfg(test)]

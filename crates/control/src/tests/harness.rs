@@ -395,11 +395,8 @@ fn names<T: ToString>(ids: impl IntoIterator<Item = T>) -> BTreeSet<String> {
 }
 
 pub(crate) fn caller() -> Caller {
-    Caller {
-        account: FIRST_ACCOUNT,
-        region: "ap-guangzhou".parse().unwrap(),
-        request_id: RequestId("6a57da9a-2049-4182-8de3-5a1f8014ccfd".to_owned()),
-    }
+    let request_id = RequestId("6a57da9a-2049-4182-8de3-5a1f8014ccfd".to_owned());
+    Caller::owner(FIRST_ACCOUNT, "ap-guangzhou".parse().unwrap(), request_id)
 }
 
 /// A postpaid disk of 10 GiB in zone 3.

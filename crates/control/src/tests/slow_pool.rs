@@ -180,7 +180,7 @@ async fn lighthouse_says_what_keeps_a_disk_or_a_snapshot_busy() {
     let refused = control.create_instance_snapshot(&caller(), wanted).await.unwrap_err();
     gate.open();
     control.runner.idle().await;
-    let being_made = LighthouseError::InstanceState { instance: young.into(), doing: "being made" };
+    let being_made = LighthouseError::InstanceCreating(young.into());
     assert_eq!(refused.to_string(), being_made.to_string());
     world.check_rest().await;
 }

@@ -3,50 +3,15 @@
 //! `ASHLAR_LIST_DISKS=1000000 cargo test --release -p ashlar-db many_disks -- --nocapture` prints the times of a
 //! million disks, and fails when a page takes longer than 50 ms.
 
-use std::cell::RefCell;
-use std::time::{Duration, Instant};
-
-use ashlar_types::{
-    AccountUin, AppId, DiskChargeType, DiskState, DiskType, DiskUsage, ProjectId, UnixMillis,
-};
+use ashlar_types::{DiskChargeType, DiskState, DiskType, DiskUsage, ProjectId};
 
 use super::*;
-use crate::{Account, Db, DiskFilter, Order, Transaction};
-
-thread_local! {
-    static STATEMENTS: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
-}
-
-/// Remembers a statement, so that its plan can be looked at.
-pub(crate) fn note(sql: &Builder) {
-    let text = sql.sql().as_str().to_owned();
-    STATEMENTS.with(|statements| statements.borrow_mut().push(text));
-}
-
-const ACCOUNT: AccountUin = AccountUin(7);
+use crate::list_index::tests::many::{ACCOUNT, Measure, check_plans, fill, now, pages};
+use crate::{Db, DiskFilter, Order};
 
 /// So many disks of an account: types, states, zones and ways of paying as they come, ten names, a tag on each and
 /// another on every hundredth, two instances with twenty disks each. A tenth as many belong to another account.
 async fn many(db: &Db, count: i64) {
-    let mut tx = db.write().await.unwrap();
-    let region = "ap-guangzhou".parse().unwrap();
-    tx.places().insert_region(&region, 0).await.unwrap();
-    for number in 1..=7 {
-        tx.places().insert_zone(&format!("ap-guangzhou-{number}").parse().unwrap(), number).await.unwrap();
-    }
-    for uin in [7, 8] {
-        let account = Account {
-            uin: AccountUin(uin),
-            app_id: AppId(uin),
-            name: String::new(),
-            created: UnixMillis(0),
-            enabled: true,
-        };
-        tx.accounts().insert(&account).await.unwrap();
-        for project in 0..3 {
-            tx.accounts().insert_project(AccountUin(uin), ProjectId(project), "p").await.unwrap();
-        }
-    }
     let disks = format!(
         "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {})
          INSERT INTO disks (disk_id, sequence, uin, region, zone, project_id, name, disk_type, disk_usage, charge_type,
@@ -64,7 +29,7 @@ async fn many(db: &Db, count: i64) {
          FROM n",
         count * 11 / 10
     );
-    for sql in [
+    let statements = [
         disks.as_str(),
         "INSERT INTO instances (instance_id, sequence, uin, zone, name, ip_address, created_ms) VALUES
             ('ins-00000001', 90000001, 7, 'ap-guangzhou-1', 'one', '10.0.0.1', 0),
@@ -75,12 +40,8 @@ async fn many(db: &Db, count: i64) {
             SELECT disk_id, 'team', 'team ' || (sequence / 100 % 10) FROM disks WHERE sequence % 100 = 0",
         "INSERT INTO tags (resource_id, tag_key, tag_value)
             SELECT disk_id, 'all', 'half ' || (sequence % 2) FROM disks",
-        "UPDATE counters SET value = 0 WHERE name = 'list_index'",
-    ] {
-        tx.run(sql).await.unwrap();
-    }
-    tx.build_list_index().await.unwrap();
-    tx.commit().await.unwrap();
+    ];
+    fill(db, &statements).await;
 }
 
 fn filters() -> Vec<Vec<DiskFilter>> {
@@ -133,45 +94,12 @@ fn filters() -> Vec<Vec<DiskFilter>> {
     all
 }
 
-/// The first page, one in the middle, the last, and one beyond.
-fn pages(total: u64) -> [u64; 4] {
-    [0, total / 2, total.saturating_sub(20), total + 7]
-}
-
-async fn timed(db: &Db, query: &DiskQuery) -> (Listed<DiskListing>, Duration) {
-    let mut tx = db.read().await.unwrap();
-    let begin = now();
-    let listed = tx.disks().list(query).await.unwrap();
-    (listed, begin.elapsed())
-}
-
-#[expect(clippy::disallowed_methods, reason = "this measures")]
-fn now() -> Instant {
-    Instant::now()
-}
-
-/// What a list must not do: look at each disk, or sort more of them than a block has.
-async fn check_plans(tx: &mut Transaction) {
-    for sql in STATEMENTS.with(RefCell::take) {
-        let plan = tx.plan(&sql).await.unwrap();
-        assert!(!plan.split("; ").any(|line| line.starts_with("SCAN")), "{sql}\n{plan}");
-        let is_walk = sql.contains("LIMIT");
-        assert!(
-            !is_walk || (plan.contains("COVERING INDEX") && !plan.contains("TEMP B-TREE")),
-            "{sql}\n{plan}"
-        );
-    }
-}
-
 #[tokio::test]
 async fn many_disks_are_listed_without_looking_at_all_of_them() {
-    #[expect(clippy::disallowed_methods, reason = "how many is the tester's choice")]
-    let wanted = std::env::var("ASHLAR_LIST_DISKS").ok().and_then(|text| text.parse().ok());
-    let (count, limit) = (wanted.unwrap_or(30_000), wanted.map(|_| Duration::from_millis(50)));
+    let mut measure = Measure::of("ASHLAR_LIST_DISKS");
     let directory = tempfile::tempdir().unwrap();
     let db = Db::open(&directory.path().join("control.db")).await.unwrap();
-    many(&db, count).await;
-    let mut worst = (Duration::ZERO, String::new());
+    many(&db, measure.count).await;
     for filters in filters() {
         let orders = [
             (DiskOrderField::CreateTime, Order::Descending),
@@ -190,24 +118,24 @@ async fn many_disks_are_listed_without_looking_at_all_of_them() {
                 order,
                 page: Page { offset, limit: 20 },
             };
-            let total = timed(&db, &query(0)).await.0.total_count;
+            let timed = async |offset| {
+                let mut tx = db.read().await.unwrap();
+                let begin = now();
+                let listed = tx.disks().list(&query(offset)).await.unwrap();
+                (listed, begin.elapsed())
+            };
+            let total = timed(0).await.0.total_count;
             for offset in pages(total) {
-                let (listed, first) = timed(&db, &query(offset)).await;
+                let (listed, first) = timed(offset).await;
                 assert_eq!(listed.total_count, total);
                 assert_eq!(listed.items.len() as u64, total.saturating_sub(offset).min(20));
                 // The better of two: what is measured is the work, not a neighbour's.
-                let took = first.min(timed(&db, &query(offset)).await.1);
-                let what = format!("{filters:?} {order_field:?} {order:?} offset {offset} of {total}");
-                if took > worst.0 {
-                    worst = (took, what.clone());
-                }
-                if limit.is_some() && took > Duration::from_millis(20) {
-                    println!("{took:?} {what}");
-                }
+                let took = first.min(timed(offset).await.1);
+                measure
+                    .add(took, format!("{filters:?} {order_field:?} {order:?} offset {offset} of {total}"));
             }
             check_plans(&mut db.read().await.unwrap()).await;
         }
     }
-    println!("{count} disks: the slowest page took {:?}: {}", worst.0, worst.1);
-    assert!(limit.is_none_or(|limit| worst.0 <= limit), "{worst:?}");
+    measure.end();
 }

@@ -8,7 +8,9 @@ use super::{
 };
 use crate::column::{Columns, signed};
 use crate::connect::{Connection, Row, next_sequence};
+use crate::disk_terms::ListedDisks;
 use crate::listing::Builder;
+use crate::snapshot_terms::ListedSnapshots;
 use crate::{DbError, Order};
 
 /// A block and which of its places are taken.
@@ -251,10 +253,10 @@ async fn entries(
 ) -> Result<Vec<Entry>, DbError> {
     match stretch.order {
         ListOrder::DisksByCreation | ListOrder::DisksByDeadline => {
-            crate::disk_terms::entries(connection, &Which::Stretch(stretch, limit)).await
+            super::entries::<ListedDisks>(connection, &Which::Stretch(stretch, limit)).await
         }
         ListOrder::SnapshotsByCreation => {
-            crate::snapshot_terms::entries(connection, &Which::Stretch(stretch, limit)).await
+            super::entries::<ListedSnapshots>(connection, &Which::Stretch(stretch, limit)).await
         }
     }
 }

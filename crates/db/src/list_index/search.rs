@@ -103,7 +103,7 @@ impl Marks {
         sql.push_bind(order.number());
         push_in_numbers(&mut sql, "term_id", &numbers, |id| *id);
         #[cfg(test)]
-        crate::disk_list::note(&sql);
+        super::tests::many::note(&sql);
         let rows = sql.build().fetch_all(connection).await?;
         let mut places = HashMap::with_capacity(rows.len());
         for row in &rows {
@@ -202,7 +202,7 @@ impl Found<'_> {
             push_in_numbers(&mut sql, &format!("r.{}", self.order.place()), &numbers, |number| *number);
             push_order(&mut sql, self.order, direction);
             #[cfg(test)]
-            crate::disk_list::note(&sql);
+            super::tests::many::note(&sql);
             for row in sql.build().fetch_all(&mut *connection).await? {
                 let columns = Columns(&row);
                 let block = Spot::of(columns.signed("place")?).block;
@@ -245,7 +245,7 @@ impl Found<'_> {
         push_order(&mut sql, order, direction);
         push_page(&mut sql, page);
         #[cfg(test)]
-        crate::disk_list::note(&sql);
+        super::tests::many::note(&sql);
         let rows = sql.build().fetch_all(connection).await?;
         rows.iter().map(|row| Columns(row).signed("sequence")).collect()
     }

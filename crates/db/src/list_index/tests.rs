@@ -1,5 +1,7 @@
 //! Lists of disks that come, change and go, against lists in memory.
 
+pub(crate) mod many;
+
 use std::cell::Cell;
 use std::collections::BTreeMap;
 

@@ -4,85 +4,32 @@
 //! walked from its first day; one whose resources are not said fails here and in the tables' own tests.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
-use ashlar_api::signature::tc3::{self, SignedRequest};
-use ashlar_api::{
-    Action, Date, Gateway, GatewayConfig, RateLimits, RawRequest, Resource, ResourceKind, UtcOffset, sample,
-};
-use ashlar_attach::ExportTable;
+use ashlar_api::{Action, Resource, ResourceKind, sample};
 use ashlar_control::{
-    Control, ControlParts, FIRST_ACCOUNT, GetFederationToken, NetworkEffect, NewInstance, PolicyHolder,
-    Settings, Stores,
+    Control, FIRST_ACCOUNT, GetFederationToken, NetworkEffect, NewInstance, PolicyHolder, Settings,
 };
-use ashlar_db::Db;
-use ashlar_types::{AccountUin, Clock, ManualClock, Region, SeededRandom, UnixMillis};
-use ashlar_volume::model::ModelStore;
-use ashlar_volume::{VolumeError, VolumeStore};
+use ashlar_types::{AccountUin, Clock, UnixMillis};
 use serde_json::{Value, json};
 
-use super::ControlKeys;
-use crate::service::Service;
+use crate::service::wire::{Secret, Wire, code_of};
 
 const DENIED: &str = "AuthFailure.UnauthorizedOperation";
 
-struct OnePool(ModelStore);
-
-impl Stores for OnePool {
-    fn store(&self, _: &Region) -> Result<Arc<dyn VolumeStore>, VolumeError> {
-        Ok(Arc::new(self.0.clone()))
-    }
-
-    fn encryption_key(&self) -> Option<String> {
-        None
-    }
-}
-
-/// A key as a client has it.
-#[derive(Clone)]
-struct Secret {
-    id: String,
-    key: String,
-    token: Option<String>,
-}
-
-/// The gateway over the rules over a pool in memory.
+/// The wire, and something of each kind behind it.
 struct World {
-    gateway: Gateway<Service, ControlKeys>,
+    wire: Wire,
     control: Control,
-    clock: Arc<ManualClock>,
     owner: Secret,
     /// What the first account has, by kind.
     names: BTreeMap<ResourceKind, String>,
-    _directory: tempfile::TempDir,
 }
 
 impl World {
     async fn new() -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let clock = Arc::new(ManualClock::new(UnixMillis(1_767_225_600_000)));
-        let random = Arc::new(SeededRandom::new(5));
-        let control = Control::new(ControlParts {
-            db: Db::open(&directory.path().join("control.db")).await.unwrap(),
-            stores: Arc::new(OnePool(ModelStore::default())),
-            exports: Arc::new(ExportTable::new()),
-            clock: clock.clone(),
-            random: random.clone(),
-            settings: Settings::default(),
-            server_name: "one".to_owned(),
-        });
-        let first = control.ensure_first_records().await.unwrap().key;
-        control.start().await.unwrap();
-        let config = GatewayConfig {
-            regions: control.regions().await.unwrap().into_iter().collect(),
-            default_region: "ap-guangzhou".parse().unwrap(),
-            rate_limits: RateLimits::Off,
-        };
-        let keys = ControlKeys(control.clone());
-        let gateway = Gateway::new(Service::new(control.clone()), keys, config, clock.clone(), random);
-        let owner = Secret { id: first.secret_id.to_string(), key: first.secret_key, token: None };
-        let mut world =
-            Self { gateway, control, clock, owner, names: BTreeMap::new(), _directory: directory };
+        let wire = Wire::new(Settings::default()).await;
+        let (control, owner) = (wire.control.clone(), wire.owner.clone());
+        let mut world = Self { wire, control, owner, names: BTreeMap::new() };
         world.make_resources().await;
         world
     }
@@ -145,51 +92,7 @@ impl World {
     }
 
     async fn call(&self, secret: &Secret, action: Action, request: &Value) -> Value {
-        self.call_from(secret, action, request, [127, 0, 0, 1]).await
-    }
-
-    async fn call_from(&self, secret: &Secret, action: Action, request: &Value, from: [u8; 4]) -> Value {
-        let body = request.to_string();
-        let now = self.clock.now();
-        let timestamp = now.seconds().to_string();
-        let date = Date::from_unix(now, UtcOffset::UTC).to_string();
-        let headers: [(&str, &[u8]); 2] = [("content-type", b"application/json"), ("host", b"ashlar")];
-        let signed = SignedRequest {
-            method: "POST",
-            query: "",
-            headers: &headers,
-            payload: body.as_bytes(),
-            timestamp: &timestamp,
-        };
-        let signature = tc3::sign(&secret.key, &date, "any", &signed);
-        let authorization = format!(
-            "TC3-HMAC-SHA256 Credential={}/{date}/any/tc3_request, SignedHeaders=content-type;host, Signature={signature}",
-            secret.id
-        );
-        let spec = action.spec();
-        let mut headers = vec![
-            ("Host", "ashlar"),
-            ("Content-Type", "application/json"),
-            ("Authorization", &authorization),
-            ("X-TC-Action", spec.name),
-            ("X-TC-Version", spec.version),
-            ("X-TC-Timestamp", &timestamp),
-            ("X-TC-Region", "ap-guangzhou"),
-        ];
-        headers.extend(secret.token.as_deref().map(|token| ("X-TC-Token", token)));
-        let answer = self
-            .gateway
-            .handle(RawRequest {
-                method: "POST".to_owned(),
-                target: "/".to_owned(),
-                headers: headers.into_iter().map(|(name, value)| (name.to_owned(), value.into())).collect(),
-                body: body.clone().into_bytes(),
-                peer: "test".to_owned(),
-                address: Some(from.into()),
-            })
-            .await;
-        let mut body: Value = serde_json::from_slice(&answer.body).unwrap();
-        body["Response"].take()
+        self.wire.call(secret, action, request).await
     }
 
     /// The smallest request, with names of things that exist or of things that do not.
@@ -253,10 +156,6 @@ impl World {
         }
         all
     }
-}
-
-fn code_of(answer: &Value) -> String {
-    answer["Error"]["Code"].as_str().unwrap_or("ok").to_owned()
 }
 
 /// Whether the rules were asked: the caller was not turned away before.
@@ -383,15 +282,15 @@ async fn keys_that_ended_or_come_from_elsewhere_call_nothing() {
         assert_eq!(world.code(&without, action, true).await, "AuthFailure.TokenFailure", "{name}");
         assert_eq!(world.code(&disabled, action, true).await, "AuthFailure.SecretIdNotFound", "{name}");
         for secret in [&world.owner, &guest] {
-            let answer = world.call_from(secret, action, &request, [10, 1, 2, 3]).await;
+            let answer = world.wire.call_from(secret, action, &request, [10, 1, 2, 3]).await;
             assert_eq!(code_of(&answer), "IpInBlacklist", "{name}");
         }
     }
-    world.clock.advance_ms(600_000);
+    world.wire.clock.advance_ms(600_000);
     for action in Action::all() {
         assert_eq!(world.code(&guest, action, true).await, "AuthFailure.TokenFailure", "{:?}", action);
     }
-    world.clock.set(UnixMillis(world.clock.now().0 - 600_000));
+    world.wire.clock.set(UnixMillis(world.wire.clock.now().0 - 600_000));
     assert_eq!(world.everything().await, before, "a key that is no good has changed something");
 }
 

@@ -21,10 +21,10 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 pub(crate) fn run(arguments: InstanceArguments, environment: Environment<'_>) -> Result<(), Failure> {
     let InstanceArguments { account, command } = arguments;
     let (command, AdminFlags { data_dir, json }) = match command {
-        InstanceCommand::Add { zone, name, id, product, system_disk, admin } => {
+        InstanceCommand::Add { zone, name, id, product, system_disk, address, admin } => {
             let (zone, id) = (zone.to_string(), id.map(|id| id.to_string()));
-            let product = product.to_string();
-            (AdminCommand::AddInstance { zone, name, id, product, system_disk_gib: system_disk }, admin)
+            let (product, system_disk_gib) = (product.to_string(), system_disk);
+            (AdminCommand::AddInstance { zone, name, id, product, system_disk_gib, address }, admin)
         }
         InstanceCommand::List { admin } => (AdminCommand::ListInstances, admin),
         InstanceCommand::Remove { id, with_disks, admin } => {
@@ -162,6 +162,7 @@ mod tests {
             name: "web".into(),
             zone: zone.into(),
             product: "cvm".into(),
+            address: None,
         };
         let text = table(&[record("ins-00000001", "ap-guangzhou-3"), record("ins-00000002", "ap-beijing-1")]);
         let columns: Vec<_> = text.lines().map(|line| line.find("NAME").or(line.find("web"))).collect();

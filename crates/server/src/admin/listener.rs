@@ -143,13 +143,13 @@ impl Administrator {
                 Err(Refusal::Words(message)) => Err(message),
             },
             AdminCommand::ForAccount { .. } => Err("an account is named twice".to_owned()),
-            AdminCommand::AddInstance { zone, name, id, product, system_disk_gib } => {
+            AdminCommand::AddInstance { zone, name, id, product, system_disk_gib, address } => {
                 let id = id.as_deref().map(parsed).transpose()?;
                 let wanted = NewInstance {
                     zone: parsed(&zone)?,
                     name,
                     id,
-                    ip_address: None,
+                    ip_address: address,
                     product: parsed(&product)?,
                     system_disk_gib,
                 };
@@ -230,6 +230,7 @@ fn record(instance: Instance) -> InstanceRecord {
         name: instance.name,
         zone: instance.zone.to_string(),
         product: instance.product.to_string(),
+        address: instance.ip_address,
     }
 }
 

@@ -1,5 +1,7 @@
 //! What goes over the administrative socket. Ids are text here; the listener parses them.
 
+use std::net::IpAddr;
+
 use serde::{Deserialize, Serialize};
 
 use super::access::{AccessAnswer, AccessCommand};
@@ -57,6 +59,8 @@ pub(crate) enum AdminCommand {
         product: String,
         /// The size in GiB of a disk to boot from.
         system_disk_gib: Option<u64>,
+        /// Its address.
+        address: Option<IpAddr>,
     },
     /// Balances, ledgers and limits of accounts.
     Money(MoneyCommand),
@@ -161,6 +165,8 @@ pub(crate) struct InstanceRecord {
     pub(crate) zone: String,
     /// The product that it belongs to.
     pub(crate) product: String,
+    /// Its address, where it is known.
+    pub(crate) address: Option<IpAddr>,
 }
 
 /// What an exchange of the master key did, as `--json` shows it.

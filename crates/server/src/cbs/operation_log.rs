@@ -18,7 +18,7 @@ pub(super) async fn describe_disk_operation_logs(
     let wanted = wanted(filters, begin_time, end_time, offset, limit);
     let entries = control.describe_disk_operation_logs(caller, wanted).await?;
     let shown = |OperationLog { entry, word }| DiskOperationLog {
-        operator: entry.account.to_string(),
+        operator: entry.operator.to_string(),
         operation: word.to_owned(),
         disk_id: entry.resource,
         operation_state: entry.state.to_string(),
@@ -39,7 +39,7 @@ pub(super) async fn describe_snapshot_operation_logs(
     let shown = |OperationLog { entry, word }| SnapshotOperationLog {
         operation_state: entry.state.to_string(),
         start_time: pack::date_time(entry.started),
-        operator: entry.account.to_string(),
+        operator: entry.operator.to_string(),
         snapshot_id: entry.resource,
         operation: word.to_owned(),
         end_time: entry.ended.map(pack::date_time).into(),

@@ -1,5 +1,7 @@
 //! Machines. An operator registers them; what nobody told about them is empty.
 
+use std::net::IpAddr;
+
 use ashlar_api::cvm::{
     DataDisk, DescribeInstances, DescribeInstancesResponse, DescribeInstancesStatus,
     DescribeInstancesStatusResponse, Instance, InstanceStatus, InternetAccessible, LoginSettings, Placement,
@@ -72,7 +74,12 @@ fn shown(view: InstanceView) -> Instance {
         instance_charge_type: DiskChargeType::PostpaidByHour,
         system_disk: system_disk(system.into_iter().next()),
         data_disks: data.into_iter().map(data_disk).collect(),
-        private_ip_addresses: instance.ip_address.iter().map(ToString::to_string).collect(),
+        private_ip_addresses: instance
+            .ip_address
+            .filter(IpAddr::is_ipv4)
+            .iter()
+            .map(ToString::to_string)
+            .collect(),
         public_ip_addresses: None,
         internet_accessible: internet(),
         virtual_private_cloud: VirtualPrivateCloud {
@@ -101,7 +108,7 @@ fn shown(view: InstanceView) -> Instance {
         latest_operation_state: None,
         latest_operation_request_id: None,
         disaster_recover_group_id: String::new(),
-        ipv6_addresses: None,
+        ipv6_addresses: instance.ip_address.filter(IpAddr::is_ipv6).map(|address| vec![address.to_string()]),
         cam_role_name: None,
         hpc_cluster_id: String::new(),
         rdma_ip_addresses: None,

@@ -160,11 +160,8 @@ mod tests {
         let (stop, stopped) = crate::stop::channel();
         let running = tokio::spawn(reconcilers.clone().run_every(Duration::from_secs(3600), stopped));
 
-        let caller = ashlar_control::Caller {
-            account: FIRST_ACCOUNT,
-            region: "ap-guangzhou".parse().unwrap(),
-            request_id: RequestId("test".to_owned()),
-        };
+        let region = "ap-guangzhou".parse().unwrap();
+        let caller = ashlar_control::Caller::owner(FIRST_ACCOUNT, region, RequestId("test".to_owned()));
         let rule = NewRule { hours: vec![3], interval_days: Some(1), ..NewRule::default() };
         let wanted = CreateSnapshotPolicy { rules: vec![rule], ..CreateSnapshotPolicy::default() };
         control.create_snapshot_policy(&caller, wanted).await.unwrap();

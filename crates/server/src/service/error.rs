@@ -55,7 +55,12 @@ const fn codes(error: &ControlError) -> &'static [ErrorCode] {
             DbErrorKind::Busy => {
                 &[InternalErrorGetSnapshotAllocQuotaLockError, InternalErrorMainDBFail, InternalError]
             }
-            _ => &[InternalErrorMainDBFail, InternalError],
+            _ => &[
+                InternalErrorMainDBFail,
+                InternalErrorFailQueryResource,
+                InternalErrorComponentError,
+                InternalError,
+            ],
         },
     }
 }
@@ -63,7 +68,7 @@ const fn codes(error: &ControlError) -> &'static [ErrorCode] {
 const fn parameter(error: &ParameterError) -> &'static [ErrorCode] {
     match error {
         ParameterError::Missing { .. } => &[MissingParameter],
-        ParameterError::Invalid { .. } => &[InvalidParameterValue],
+        ParameterError::Invalid { .. } => &[InvalidParameterParamError, InvalidParameterValue],
         ParameterError::Excludes { .. } => &[InvalidParameterParameterConflict, InvalidParameterValue],
         ParameterError::Duplicated { .. } => &[InvalidParameterValueDuplicated, InvalidParameterValue],
         ParameterError::NameTooLong { .. } => {
@@ -79,7 +84,9 @@ const fn parameter(error: &ParameterError) -> &'static [ErrorCode] {
             &[InvalidParameterValueSnapshotIdMalformed]
         }
         ParameterError::Malformed { .. } => &[InvalidParameter],
-        ParameterError::LimitExceeded { .. } => &[InvalidParameterValueLimitExceeded, InvalidParameterValue],
+        ParameterError::LimitExceeded { .. } => {
+            &[InvalidParameterValueLimitExceeded, InvalidParameterParamError, InvalidParameterValue]
+        }
         ParameterError::UnknownFilter { .. } => {
             &[InvalidFilter, InvalidParameterInvalidFilterNotSupportedName]
         }
@@ -235,7 +242,10 @@ const fn lighthouse(error: &LighthouseError) -> &'static [ErrorCode] {
         LighthouseError::InstanceNotFound(_) => &[ResourceNotFoundInstanceIdNotFound],
         LighthouseError::NoSystemDisk(_) => &[ResourceNotFoundDiskNotFound],
         LighthouseError::SnapshotNotFound(_) => &[ResourceNotFoundSnapshotIdNotFound],
-        LighthouseError::InstanceState { .. } => &[UnsupportedOperationInvalidInstanceState],
+        LighthouseError::InstanceCreating(_) => {
+            &[OperationDeniedInstanceCreating, UnsupportedOperationInvalidInstanceState]
+        }
+        LighthouseError::InstanceRemoving(_) => &[UnsupportedOperationInvalidInstanceState],
         LighthouseError::DiskBusy { doing: DiskWork::Snapshot(_), .. } => {
             &[UnsupportedOperationDiskLatestOperationUnfinished]
         }
@@ -287,6 +297,7 @@ const fn session(error: &SessionError) -> &'static [ErrorCode] {
         SessionError::RoleNotFound(_) => &[ResourceNotFoundRoleNotFound],
         SessionError::NotTrusted(_) => &[UnauthorizedOperation],
         SessionError::Policy(_) => &[InvalidParameterStrategyFormatError],
+        SessionError::PolicyTooLong(_) => &[InvalidParameterPolicyTooLong],
         SessionError::TooLong { .. } => &[InvalidParameterOverTimeError],
         SessionError::TemporaryKey => &[FailedOperationTempKeyNotAllowed],
     }
@@ -423,8 +434,8 @@ mod tests {
             ),
             (
                 ApplyInstanceSnapshot,
-                LighthouseError::InstanceState { instance, doing: "being made" }.into(),
-                UnsupportedOperationInvalidInstanceState,
+                LighthouseError::InstanceCreating(instance).into(),
+                OperationDeniedInstanceCreating,
             ),
             (
                 ApplyInstanceSnapshot,
@@ -483,7 +494,10 @@ mod tests {
         }
         let cwp = ashlar_api::cwp::CwpAction::DescribeMachineSnapshot;
         assert_eq!(answer(cwp.into(), database(DbErrorKind::Io)).code, InternalErrorMainDBFail);
-        assert_eq!(answer(CbsAction::CreateDisks.into(), database(DbErrorKind::Io)).code, InternalError);
+        let failed = |action: CbsAction| answer(action.into(), database(DbErrorKind::Io)).code;
+        assert_eq!(failed(CbsAction::CreateDisks), InternalErrorComponentError);
+        assert_eq!(failed(CbsAction::TerminateDisks), InternalErrorFailQueryResource);
+        assert_eq!(failed(CbsAction::DescribeDisks), InternalError);
     }
 
     fn database(kind: DbErrorKind) -> ControlError {

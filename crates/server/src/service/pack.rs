@@ -12,6 +12,7 @@ const ZONE: UtcOffset = UtcOffset::BEIJING;
 pub(crate) fn caller(caller: &Caller) -> ashlar_control::Caller {
     ashlar_control::Caller {
         account: caller.account,
+        operator: caller.operator,
         region: caller.region.clone(),
         request_id: RequestId(caller.request_id.to_string()),
     }

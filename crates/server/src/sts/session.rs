@@ -3,13 +3,13 @@
 use std::net::IpAddr;
 
 use ashlar_api::sts::{
-    AssumeRole, AssumeRoleResponse, Credentials, GetFederationToken, GetFederationTokenResponse,
+    AssumeRole, AssumeRoleResponse, Credentials, GetFederationToken, GetFederationTokenResponse, SessionTag,
 };
 use ashlar_api::{DateTime, UtcOffset};
 use ashlar_control::{Control, Principal};
 use ashlar_types::UnixMillis;
 
-use crate::service::{Handled, pack};
+use crate::service::Handled;
 
 pub(super) async fn assume_role(
     control: &Control,
@@ -17,19 +17,14 @@ pub(super) async fn assume_role(
     address: Option<IpAddr>,
     request: AssumeRole,
 ) -> Handled<AssumeRoleResponse> {
-    if let Some(tag) = request.tags.iter().flatten().next() {
-        return Err(pack::not_offered(
-            "Tags",
-            &tag.key,
-            "no policy looks at the tags of a session; leave them out",
-        ));
-    }
+    let tag = |SessionTag { key, value }| ashlar_control::Tag { key, value };
     let wanted = ashlar_control::AssumeRole {
         role_arn: request.role_arn,
         session_name: request.role_session_name,
         duration_seconds: request.duration_seconds,
         policy: request.policy,
         external_id: request.external_id,
+        tags: request.tags.into_iter().flatten().map(tag).collect(),
         source_identity: request.source_identity,
         serial_number: request.serial_number,
         token_code: request.token_code,

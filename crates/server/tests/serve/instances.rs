@@ -14,9 +14,11 @@ fn instances_are_added_listed_and_removed() {
     let id = id.trim();
     assert!(id.starts_with("ins-") && id.len() == 12, "{id}");
     let named =
-        ["instance", "add", "--zone", "ap-beijing-1", "--name", "web", "--id", "ins-0000000z", "--json"];
+        "instance add --zone ap-beijing-1 --name web --address 10.0.0.7 --id ins-0000000z --json".split(' ');
+    let named: Vec<&str> = named.collect();
     let (added, _) = run(&mut home.ashlar(&named), 0);
-    let web = json!({"instance_id": "ins-0000000z", "name": "web", "product": "cvm", "zone": "ap-beijing-1"});
+    let web = json!({"instance_id": "ins-0000000z", "name": "web", "product": "cvm", "zone": "ap-beijing-1",
+        "address": "10.0.0.7"});
     assert_eq!(json(added), web);
 
     let (_, twice) = run(&mut home.ashlar(&named), 1);

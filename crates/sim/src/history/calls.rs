@@ -3,11 +3,8 @@
 use super::*;
 
 pub(super) fn caller() -> Result<Caller, String> {
-    Ok(Caller {
-        account: FIRST_ACCOUNT,
-        region: region()?,
-        request_id: RequestId("00000000-0000-4000-8000-000000000000".to_owned()),
-    })
+    let request_id = RequestId("00000000-0000-4000-8000-000000000000".to_owned());
+    Ok(Caller::owner(FIRST_ACCOUNT, region()?, request_id))
 }
 
 pub(super) fn region() -> Result<Region, String> {

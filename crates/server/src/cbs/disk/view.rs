@@ -83,13 +83,16 @@ fn instances(disk: &ashlar_control::Disk) -> (Option<InstanceId>, Vec<InstanceId
     (None, inside.map(|attachment| attachment.instance).collect())
 }
 
-/// Whether the disk is in a machine now: a disk that is on its way out still is, one on its way in is not yet.
+/// Whether the disk is in a machine now: a disk that is on its way out still is, one on its way in is not yet. The disk
+/// that a machine of Lighthouse boots from stays inside while it is rolled back.
 fn is_attached(disk: &ashlar_control::Disk) -> bool {
     match disk.state {
-        DiskState::Attached | DiskState::Attaching | DiskState::Detaching | DiskState::Expanding => {
-            disk.attachments.iter().any(|attachment| is_inside(attachment.state))
-        }
-        DiskState::Unattached | DiskState::Rollbacking | DiskState::ToRecycle => false,
+        DiskState::Attached
+        | DiskState::Attaching
+        | DiskState::Detaching
+        | DiskState::Expanding
+        | DiskState::Rollbacking => disk.attachments.iter().any(|attachment| is_inside(attachment.state)),
+        DiskState::Unattached | DiskState::ToRecycle => false,
     }
 }
 

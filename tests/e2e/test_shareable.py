@@ -1,6 +1,9 @@
 """Shareable disks: one disk in several machines at once, each of which reads what the others wrote."""
 
+import json
+import random
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from tencentcloud.cbs.v20170312 import models
@@ -308,3 +311,78 @@ def test_a_name_that_is_none_is_refused(cloud, server):
             pass
     listed = run("nbdinfo", "--list", "--json", f"nbd+unix://?socket={server.nbd_socket}").stdout
     assert f'"{disk}@{one}"' in listed and f'"{disk}@{two}"' in listed and f'"{disk}"' not in listed
+
+
+def until_answered(server, action, **wanted):
+    """Makes a call again while it is told that the disk is busy; returns the code of its refusal, or None."""
+    cloud = Cloud(server)
+
+    def answered():
+        try:
+            cloud.call(action, **wanted)
+        except TencentCloudSDKException as error:
+            return None if error.code == "ResourceBusy" else (error.code,)
+        return (None,)
+
+    return wait_until(answered, f"{action} {wanted} is answered")[0]
+
+
+def test_no_more_machines_than_allowed_come_in_at_once(cloud, server):
+    """Twenty machines ask for the disk at the same time; sixteen get it, and each of them opens it."""
+    disk, machines = shareable(cloud), [server.add_instance() for _ in range(20)]
+    with ThreadPoolExecutor(len(machines)) as pool:
+        codes = list(
+            pool.map(lambda one: until_answered(server, "AttachDisks", InstanceId=one, DiskIds=[disk]), machines)
+        )
+    assert sorted(code or "" for code in codes) == [""] * 16 + ["LimitExceeded.InstanceAttachedDisk"] * 4
+    inside = [machine for machine, code in zip(machines, codes, strict=True) if code is None]
+    assert sorted(instances(cloud, disk)) == sorted(inside)
+    clients = [NbdClient(server.nbd_socket, f"{disk}@{machine}") for machine in inside]
+    for number, client in enumerate(clients):
+        client.write(number * 4096, bytes([number + 1]) * 4096)
+    for reader in clients:
+        assert [reader.read(number * 4096, 1)[0] for number in range(16)] == list(range(1, 17))
+    for client in clients:
+        client.close()
+    with ThreadPoolExecutor(len(inside)) as pool:
+        gone = pool.map(lambda one: until_answered(server, "DetachDisks", InstanceId=one, DiskIds=[disk]), inside)
+        assert set(gone) == {None}
+    assert instances(cloud, disk) == []
+    cloud.terminate(disk)
+
+
+def test_a_server_that_dies_while_machines_come_and_go_remembers_each(servers, seed):
+    """`kill -9` between attaching and detaching: what was answered holds, and what is shown can be opened."""
+    chance, server = random.Random(seed), servers.start()
+    cloud = Cloud(server)
+    disk, (steady, *others) = share(cloud, server, 4)
+    known, value = {steady, *others}, 0
+    for _ in range(6):
+        with NbdClient(server.nbd_socket, f"{disk}@{steady}") as client, ThreadPoolExecutor(1) as pool:
+            for machine in chance.sample(others, 2):
+                action = "DetachDisks" if machine in known else "AttachDisks"
+                assert until_answered(server, action, InstanceId=machine, DiskIds=[disk]) is None
+                known ^= {machine}
+            value = value % 255 + 1
+            client.write(0, bytes([value]) * 4096)
+            client.flush()
+            last = chance.choice(others)
+            action = "DetachDisks" if last in known else "AttachDisks"
+            busy = pool.submit(lambda: Cloud(server).call(action, InstanceId=last, DiskIds=[disk]))
+            server.kill()
+            busy.exception()
+        server.start()
+        wait_until(lambda: cloud.disk(disk)["DiskState"] == "ATTACHED", "the job that died has ended")
+        shown = set(instances(cloud, disk))
+        assert shown ^ known <= {last}, "only the call without an answer may have done either"
+        known = shown
+        for machine in (steady, *others):
+            if machine in known:
+                with NbdClient(server.nbd_socket, f"{disk}@{machine}") as client:
+                    assert client.read(0, 4096) == bytes([value]) * 4096
+            else:
+                with pytest.raises(ExportRefused), NbdClient(server.nbd_socket, f"{disk}@{machine}"):
+                    pass
+        listed = json.loads(run("nbdinfo", "--list", "--json", f"nbd+unix://?socket={server.nbd_socket}").stdout)
+        names = {disk} if len(known) == 1 else {f"{disk}@{machine}" for machine in known}
+        assert {export["export-name"] for export in listed["exports"]} == names

@@ -1,11 +1,12 @@
 //! The table over the in-memory store.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
 use ashlar_types::{DiskId, InstanceId, SnapshotId};
+use ashlar_volume::limit::{Limits, Pace, Speed};
 use ashlar_volume::model::ModelStore;
 use ashlar_volume::{ErrorKind, VolumeStore};
 use parking_lot::Mutex;
@@ -198,6 +199,39 @@ fn withdrawing_a_shared_disk_from_one_machine_leaves_the_other_alone() {
     );
     table.publish(disk(), instance(), Arc::new(store)).unwrap();
     assert_eq!(stays.counts(), (0, 0));
+}
+
+/// Time that moves when somebody waits.
+#[derive(Default)]
+struct Virtual(AtomicU64);
+
+impl Pace for Virtual {
+    fn now_ns(&self) -> u64 {
+        self.0.load(Ordering::SeqCst)
+    }
+
+    fn wait_until(&self, at_ns: u64) {
+        self.0.fetch_max(at_ns, Ordering::SeqCst);
+    }
+}
+
+#[test]
+fn machines_that_share_a_disk_share_its_limit() {
+    let store = ModelStore::new();
+    store.create_volume(&disk().into(), SIZE_BYTES).unwrap();
+    let pace = Arc::new(Virtual::default());
+    let table = ExportTable::with_limits(pace.clone());
+    let baseline = Speed { iops: 100, bytes_per_second: u64::MAX };
+    table.limit(disk(), Limits { baseline, burst: None, credit_ns: 0 });
+    let machines = [instance(), other()].map(|machine| {
+        table.publish(disk(), machine, Arc::new(store.clone())).unwrap();
+        table.open(&ExportName::DiskIn(disk(), machine).to_string()).unwrap()
+    });
+    for at in 0..1000 {
+        machines[at % 2].device().write(0, b"x").unwrap();
+    }
+    let seconds = pace.now_ns() / 1_000_000_000;
+    assert!((9..=10).contains(&seconds), "1000 requests at 100 a second took {seconds} s");
 }
 
 #[test]

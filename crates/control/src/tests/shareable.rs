@@ -211,8 +211,9 @@ async fn a_disk_that_goes_with_its_instance_goes_with_the_last_of_them() {
 }
 
 #[tokio::test]
-async fn an_expired_disk_is_taken_out_of_all_its_instances() {
-    let settings = Settings::default();
+async fn an_expired_disk_is_taken_out_of_all_its_instances_and_leaves_no_snapshot() {
+    let mut settings = Settings::default();
+    settings.billing.final_snapshot = true;
     let world = World::with(settings, None, 1).await;
     let prepaid = DiskChargePrepaid { period_months: 1, renew_flag: None, cur_instance_deadline: None };
     let wanted = CreateDisks {
@@ -229,10 +230,31 @@ async fn an_expired_disk_is_taken_out_of_all_its_instances() {
     world.control.reconcile().await.unwrap();
     world.control.reconcile().await.unwrap();
     assert_eq!(instances_of(&world, disk).await, (DiskState::ToRecycle, vec![]));
+    assert!(!world.view(disk).await.backup_disk);
     world.check_rest().await;
     world.clock.advance_ms(400 * 24 * 3_600_000);
     world.control.reconcile().await.unwrap();
-    assert!(world.disks().await.items.is_empty());
+    assert!(world.disks().await.items.is_empty() && world.snapshots().await.items.is_empty());
+    world.check_rest().await;
+}
+
+#[tokio::test]
+async fn a_policy_of_an_instance_passes_its_shareable_disks_over() {
+    let world = World::new().await;
+    let (_shared, instances) = shared(&world, 1).await;
+    let own = world.attached_disk(instances[0]).await;
+    let rule = NewRule { hours: vec![3], interval_days: Some(1), ..NewRule::default() };
+    let wanted = CreateSnapshotPolicy { rules: vec![rule], ..CreateSnapshotPolicy::default() };
+    let policy = world.control.create_snapshot_policy(&caller(), wanted).await.unwrap().id.unwrap();
+    let bound = BoundBy { policy, disks: vec![], instances };
+    world.control.bind_snapshot_policy(&caller(), bound).await.unwrap();
+    for _ in 0..25 {
+        world.clock.advance_ms(3_600_000);
+        world.control.reconcile().await.unwrap();
+        world.control.runner.idle().await;
+    }
+    let taken = world.snapshots().await.items;
+    assert_eq!(taken.iter().map(|view| view.snapshot.disk).collect::<Vec<_>>(), [Some(own)]);
     world.check_rest().await;
 }
 

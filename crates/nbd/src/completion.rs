@@ -109,26 +109,22 @@ impl Job {
     }
 }
 
-/// Reads and writes that a device is at its best with when it gets them together.
-pub(crate) struct Batch {
+/// Reads and writes that a device is at its best with when it gets them together. The session does it.
+pub(crate) struct Batch<'session> {
     pub(crate) jobs: Vec<(Ticket, Work)>,
-    pub(crate) device: Arc<dyn BlockDevice>,
-    pub(crate) completions: Arc<Completions>,
+    pub(crate) device: &'session dyn BlockDevice,
 }
 
-impl Batch {
-    /// Does all of it and tells the session once. A device that panics has failed all of it.
-    pub(crate) fn run(self) {
-        let Self { jobs, device, completions } = self;
+impl Batch<'_> {
+    /// Does all of it. A device that panics has failed all of it.
+    pub(crate) fn run(self) -> impl Iterator<Item = Completion> {
+        let Self { jobs, device } = self;
         let (tickets, works): (Vec<Ticket>, Vec<Work>) = jobs.into_iter().unzip();
-        let done = catch_unwind(AssertUnwindSafe(|| run_together(works, &*device))).unwrap_or_else(|_| {
+        let done = catch_unwind(AssertUnwindSafe(|| run_together(works, device))).unwrap_or_else(|_| {
             let panicked = || Err(VolumeError::new(ErrorKind::Io, "the device panicked"));
             tickets.iter().map(|_| panicked()).collect()
         });
-        // Before the session hears of it: afterwards no worker may hold the device.
-        drop(device);
-        let finished = tickets.into_iter().zip(done);
-        completions.push_all(finished.map(|(ticket, result)| Completion { ticket, result }));
+        tickets.into_iter().zip(done).map(|(ticket, result)| Completion { ticket, result })
     }
 }
 
@@ -233,15 +229,16 @@ impl Completions {
         Arc::new(Self { done: Mutex::default(), session })
     }
 
-    fn push(&self, completion: Completion) {
-        self.push_all(std::iter::once(completion));
+    /// Adds what the session has done itself, which needs no bell.
+    pub(crate) fn add(&self, completions: impl Iterator<Item = Completion>) {
+        self.done.lock().extend(completions);
     }
 
-    fn push_all(&self, completions: impl Iterator<Item = Completion>) {
+    fn push(&self, completion: Completion) {
         let is_first = {
             let mut done = self.done.lock();
             let was_empty = done.is_empty();
-            done.extend(completions);
+            done.push(completion);
             was_empty
         };
         // Later ones are found together with the first.

@@ -3,7 +3,8 @@
 //! One turn of the loop: receive what there is, carry out every complete request in it, take what workers
 //! have finished, send all replies with one call. A request is either answered in its turn or becomes a job
 //! for a worker. Requests that change data by a payload are carried out here; the only waiting here is that
-//! of the page cache, and for a client that has one request out at a time ([company]) that of its reads. While no job is out, a turn is two system calls beside those of the device and of
+//! of the page cache, of a batch for a device that prefers batches, and for a client that has one request out at a time
+//! ([company]) that of its reads. While no job is out, a turn is two system calls beside those of the device and of
 //! [patience](crate::patience).
 
 mod company;
@@ -187,7 +188,7 @@ impl<'server> Session<'server> {
             let input = self.handle_input();
             self.company.end_turn();
             // Also when the client broke the protocol: what is counted must be answered for.
-            self.start_batch();
+            self.run_batch();
             let input = input?;
             self.start_flush();
             self.handle_completions()?;
@@ -444,12 +445,12 @@ impl<'server> Session<'server> {
         self.jobs.flush_next.push(to);
     }
 
-    /// Hands the batch of this turn over.
-    fn start_batch(&mut self) {
+    /// Carries out the batch of this turn. The session itself waits for the medium: to hand the batch to a worker and be woken
+    /// costs more than what could be received meanwhile is worth.
+    fn run_batch(&mut self) {
         if !self.jobs.batch.is_empty() {
-            let jobs = std::mem::take(&mut self.jobs.batch);
-            let (device, completions) = (Arc::clone(&self.device), Arc::clone(&self.completions));
-            self.shared.workers.submit_batch(Batch { jobs, device, completions });
+            let batch = Batch { jobs: std::mem::take(&mut self.jobs.batch), device: &*self.device };
+            self.completions.add(batch.run());
         }
     }
 

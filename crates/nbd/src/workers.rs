@@ -8,7 +8,7 @@ use std::time::Duration;
 use parking_lot::{Condvar, Mutex};
 
 use crate::NbdLimits;
-use crate::completion::{Batch, Job, Work};
+use crate::completion::{Job, Work};
 
 /// Enough for a store's call chain, half the default. Only pages that are touched take memory.
 pub(crate) const STACK_BYTES: usize = 1 << 20;
@@ -30,44 +30,20 @@ impl Workers {
     /// Has `job` done by another thread. How many jobs there can be is bounded by each session.
     pub(crate) fn submit(&self, job: Job) {
         match job.work {
-            Work::Flush => self.flush.submit(Task::One(job)),
+            Work::Flush => self.flush.submit(job),
             Work::Read { .. }
             | Work::Write { .. }
             | Work::Cache { .. }
             | Work::Trim { .. }
             | Work::WriteZeroes { .. }
-            | Work::BlockStatus { .. } => self.io.submit(Task::One(job)),
+            | Work::BlockStatus { .. } => self.io.submit(job),
         }
-    }
-
-    /// Has a batch done by one other thread.
-    pub(crate) fn submit_batch(&self, batch: Batch) {
-        self.io.submit(Task::Batch(batch));
     }
 
     /// Ends the workers when their queues are empty. Says whether all ended within `timeout` each.
     pub(crate) fn stop(&self, timeout: Duration) -> bool {
         let io = self.io.stop(timeout);
         self.flush.stop(timeout) && io
-    }
-}
-
-/// What a worker takes from the queue.
-enum Task {
-    One(Job),
-    Batch(Batch),
-}
-
-impl Task {
-    /// Does it, or one step of it; what is left is returned.
-    fn run(self) -> Option<Self> {
-        match self {
-            Self::One(job) => job.run().map(Self::One),
-            Self::Batch(batch) => {
-                batch.run();
-                None
-            }
-        }
     }
 }
 
@@ -86,7 +62,7 @@ struct Shared {
 
 #[derive(Default)]
 struct State {
-    queue: VecDeque<Task>,
+    queue: VecDeque<Job>,
     threads: usize,
     idle: usize,
     stopping: bool,
@@ -97,9 +73,9 @@ impl Pool {
         Self { name, threads_max: threads_max.max(1), shared: Arc::default() }
     }
 
-    fn submit(&self, task: Task) {
+    fn submit(&self, job: Job) {
         let mut state = self.shared.state.lock();
-        state.queue.push_back(task);
+        state.queue.push_back(job);
         if state.idle >= state.queue.len() {
             drop(state);
             self.shared.job_or_stop.notify_one();
@@ -149,7 +125,7 @@ impl Shared {
     }
 
     /// Waits for a job; `None` when the pool stops.
-    fn take(&self) -> Option<Task> {
+    fn take(&self) -> Option<Job> {
         let mut state = self.state.lock();
         loop {
             if let Some(job) = state.queue.pop_front() {
@@ -166,7 +142,7 @@ impl Shared {
         }
     }
 
-    fn take_now(&self) -> Option<Task> {
+    fn take_now(&self) -> Option<Job> {
         self.state.lock().queue.pop_front()
     }
 }

@@ -43,20 +43,25 @@ struct Page([u8; ALIGNMENT_BYTES]);
 pub(super) struct Ring {
     ring: ManuallyDrop<IoUring>,
     memory: ManuallyDrop<Box<[Page]>>,
+    /// Whether the kernel has the memory's pages at hand.
+    is_registered: bool,
     /// Whether the kernel may still use the memory: then it is never freed.
     is_broken: bool,
 }
 
 impl Ring {
     /// A ring with registered memory. An error: the kernel has no io_uring, or this process may not use it.
+    ///
+    /// Registered memory counts against what an ordinary user may lock (`RLIMIT_MEMLOCK`), and each session has a ring. Where
+    /// that is used up the ring does without: then the kernel looks the pages up for each transfer.
     pub(super) fn new() -> io::Result<Self> {
         let ring = make_ring()?;
         let mut memory = vec![Page([0; ALIGNMENT_BYTES]); MEMORY_BYTES / ALIGNMENT_BYTES].into_boxed_slice();
         let vector = libc::iovec { iov_base: memory.as_mut_ptr().cast(), iov_len: MEMORY_BYTES };
         // SAFETY: the memory belongs to the ring and outlives it: both are dropped together, the ring first, or leaked.
-        let registered = unsafe { ring.submitter().register_buffers(&[vector]) };
-        registered?;
-        Ok(Self { ring: ManuallyDrop::new(ring), memory: ManuallyDrop::new(memory), is_broken: false })
+        let is_registered = unsafe { ring.submitter().register_buffers(&[vector]) }.is_ok();
+        let (ring, memory) = (ManuallyDrop::new(ring), ManuallyDrop::new(memory));
+        Ok(Self { ring, memory, is_registered, is_broken: false })
     }
 
     /// The memory, for whoever fills it or takes what was read.
@@ -90,13 +95,16 @@ impl Ring {
             // SAFETY: the range was found to lie within the memory.
             let address = unsafe { base.add(transfer.memory.start) };
             let length = transfer.memory.len() as u32;
-            let entry = match direction {
-                Direction::FromFile => {
-                    opcode::ReadFixed::new(handle, address, length, 0).offset(transfer.offset_bytes).build()
+            let at = transfer.offset_bytes;
+            let entry = match (direction, self.is_registered) {
+                (Direction::FromFile, true) => {
+                    opcode::ReadFixed::new(handle, address, length, 0).offset(at).build()
                 }
-                Direction::ToFile => {
-                    opcode::WriteFixed::new(handle, address, length, 0).offset(transfer.offset_bytes).build()
+                (Direction::FromFile, false) => opcode::Read::new(handle, address, length).offset(at).build(),
+                (Direction::ToFile, true) => {
+                    opcode::WriteFixed::new(handle, address, length, 0).offset(at).build()
                 }
+                (Direction::ToFile, false) => opcode::Write::new(handle, address, length).offset(at).build(),
             };
             // SAFETY: the descriptor is open for the whole call, and the memory is neither touched nor freed before the
             // transfer has ended.
@@ -168,9 +176,21 @@ mod tests {
 
     #[test]
     fn transfers_move_their_part_of_the_memory_and_nothing_else() {
+        let Ok(ring) = Ring::new() else { return };
+        check_transfers(ring);
+    }
+
+    #[test]
+    fn a_ring_whose_memory_may_not_be_locked_moves_the_same() {
+        let Ok(mut ring) = Ring::new() else { return };
+        ring.ring.submitter().unregister_buffers().unwrap();
+        ring.is_registered = false;
+        check_transfers(ring);
+    }
+
+    fn check_transfers(mut ring: Ring) {
         let mut file = tempfile::tempfile().unwrap();
         std::io::Write::write_all(&mut file, &[7; 3 * ALIGNMENT_BYTES]).unwrap();
-        let Ok(mut ring) = Ring::new() else { return };
         ring.memory().fill(1);
         let part = |offset: usize, at: usize| Transfer {
             offset_bytes: (offset * ALIGNMENT_BYTES) as u64,

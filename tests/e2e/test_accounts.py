@@ -168,7 +168,10 @@ def test_keys_are_two_at_most_and_can_be_disabled_and_removed(server):
         ("nonsense", ["no JSON"]),
         ('{"version": "1.0", "statement": []}', ["version"]),
         ('{"version": "2.0", "statement": []}', ["statement"]),
-        ('{"version": "2.0", "statement": [{"effect": "maybe", "action": "*", "resource": "*"}]}', ["statement 1, effect"]),
+        (
+            '{"version": "2.0", "statement": [{"effect": "maybe", "action": "*", "resource": "*"}]}',
+            ["statement 1, effect"],
+        ),
         ('{"version": "2.0", "statement": [{"effect": "allow", "resource": "*"}]}', ["statement 1, action"]),
         (
             '{"version": "2.0", "statement": [{"effect": "allow", "action": "*", "resource": "*"},'

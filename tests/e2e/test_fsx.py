@@ -1,6 +1,7 @@
 """Random reads and writes of any alignment against model files, with snapshots, clones and rollbacks in between.
 
-`$ASHLAR_FSX_SECONDS` says how long (default: a few seconds; `./test` takes five minutes, `cargo xtask fsx` whatever it is told).
+`$ASHLAR_FSX_SECONDS` says how long (default: a few seconds; `./test` takes five minutes, `cargo xtask fsx`
+whatever it is told).
 """
 
 import os

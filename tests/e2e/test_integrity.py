@@ -135,8 +135,8 @@ def test_jobs_records_and_pools_that_contradict_each_other_are_found(servers):
     server.stop()
     server.assert_clean()
     job = (
-        "INSERT INTO jobs (job_id, region, kind, work, phase, step, created_ms) VALUES (900001, 'ap-guangzhou', '{kind}',"
-        " '{work}', 'FORWARD', '{step}', 0)"
+        "INSERT INTO jobs (job_id, region, kind, work, phase, step, created_ms)"
+        " VALUES (900001, 'ap-guangzhou', '{kind}', '{work}', 'FORWARD', '{step}', 0)"
     )
 
     def found(*statements):

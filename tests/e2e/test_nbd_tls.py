@@ -21,7 +21,8 @@ def openssl(folder, *arguments):
 
 def issue(folder, name, common_name):
     """`name.pem` and `name.key`, signed by the authority of the folder."""
-    openssl(folder, "req", "-newkey", "rsa:2048", "-nodes", "-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj", f"/CN={common_name}")
+    files = ("-keyout", f"{name}.key", "-out", f"{name}.csr")
+    openssl(folder, "req", "-newkey", "rsa:2048", "-nodes", *files, "-subj", f"/CN={common_name}")
     (folder / f"{name}.ext").write_text(f"subjectAltName=DNS:{common_name}\n")
     openssl(folder, "x509", "-req", "-in", f"{name}.csr", "-CA", "ca-cert.pem", "-CAkey", "ca.key", "-CAcreateserial",
             "-out", f"{name}.pem", "-days", "2", "-extfile", f"{name}.ext")
@@ -32,7 +33,8 @@ def issue(folder, name, common_name):
 def folder(tmp_path_factory):
     """An authority, a server and two clients: one goes by `backup.example`, one is known by keys only."""
     folder = tmp_path_factory.mktemp("tls")
-    openssl(folder, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "ca.key", "-out", "ca-cert.pem", "-days", "2", "-subj", "/CN=authority")
+    files = ("-keyout", "ca.key", "-out", "ca-cert.pem")
+    openssl(folder, "req", "-x509", "-newkey", "rsa:2048", "-nodes", *files, "-days", "2", "-subj", "/CN=authority")
     issue(folder, "server", "localhost")
     issue(folder, "client", "backup.example")
     for ours, theirs in (("client.pem", "client-cert.pem"), ("client.key", "client-key.pem")):
@@ -58,7 +60,8 @@ def tls_config(folder, clients=""):
 def test_clients_open_what_is_theirs_and_nothing_else(servers, folder):
     need("nbdinfo")
     write_keys(folder, "ins-0000000a", "ins-0000000b", "operator")
-    clients = "[nbd_tls.clients.operator]\nexports = ['*']\n[nbd_tls.clients.'backup.example']\ninstances = ['ins-0000000a']\n"
+    clients = "[nbd_tls.clients.operator]\nexports = ['*']\n"
+    clients += "[nbd_tls.clients.'backup.example']\ninstances = ['ins-0000000a']\n"
     server = servers.start(tls_config(folder, clients))
     cloud = Cloud(server)
     added = run_ashlar("instance", "add", "--zone", ZONE, "--id", "ins-0000000a", "--data-dir", server.data_dir)
@@ -99,7 +102,8 @@ def test_wrong_files_are_refused_at_the_start(servers, folder):
 
 
 def test_the_api_speaks_https(servers, folder):
-    server = servers.start(f"api_tls_certificate = '{folder}/server.pem'\napi_tls_key = '{folder}/server.key'\n" + RATE_LIMIT_OFF)
+    files = f"api_tls_certificate = '{folder}/server.pem'\napi_tls_key = '{folder}/server.key'\n"
+    server = servers.start(files + RATE_LIMIT_OFF)
     context = ssl.create_default_context(cafile=folder / "ca-cert.pem")
     with urllib.request.urlopen(f"https://localhost:{server.port}/", context=context, timeout=10) as answer:
         assert "Response" in json.load(answer)

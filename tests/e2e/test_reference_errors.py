@@ -12,9 +12,9 @@ from itertools import count
 from pathlib import Path
 
 import pytest
+
 import situations_policies
 import situations_snapshots
-
 from harness.cloud import Cloud
 from harness.server import OTHER_ZONE, RATE_LIMIT_OFF, ZONE, run_ashlar
 from harness.signing import RawHttp

@@ -11,10 +11,10 @@ from importlib import resources
 from pathlib import Path
 
 import pytest
+
 import test_reference_examples_money
 import test_reference_examples_policies
 import test_reference_examples_snapshots
-
 from harness.accounts import admin
 from harness.cloud import Cloud
 from harness.coverage import ACTIONS

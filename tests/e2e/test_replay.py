@@ -1,5 +1,5 @@
-"""Real file systems on a disk that loses power: a workload of ext4 and of xfs is recorded as a block log, and every flush in it is
-a moment at which the power may fail. What the store recovers to has to be a sound file system each time.
+"""Real file systems on a disk that loses power: a workload of ext4 and of xfs is recorded as a block log, and every
+flush in it is a moment at which the power may fail. What the store recovers to has to be a sound file system each time.
 
 The file system's own journal is replayed first, as the next mount would; then nothing may be left to repair.
 """

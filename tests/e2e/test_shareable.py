@@ -92,7 +92,8 @@ def test_two_machines_share_a_disk_until_one_lets_go(servers):
     assert sdk_disk(client, disk).InstanceIdList == [one, two]
     qemu_io(of_two, f"read -P 0x11 0 {MIB}", f"read -P 0x22 {MIB} {MIB}", f"write -f -P 0x44 0 {MIB}")
 
-    with NbdClient(server.nbd_socket, f"{disk}@{one}") as first, NbdClient(server.nbd_socket, f"{disk}@{two}") as second:
+    socket = server.nbd_socket
+    with NbdClient(socket, f"{disk}@{one}") as first, NbdClient(socket, f"{disk}@{two}") as second:
         detach = models.DetachDisksRequest()
         detach.DiskIds = [disk]
         with pytest.raises(TencentCloudSDKException) as missing:

@@ -7,6 +7,7 @@ import pytest
 from harness.cloud import Cloud
 from harness.server import OTHER_ZONE
 
+
 @pytest.fixture(scope="module")
 def server(module_servers):
     """A server whose accounts may have many policies."""

@@ -84,7 +84,8 @@ def test_what_is_held_and_what_comes_back_is_what_the_file_system_says(world):
         else:
             cloud.delete_snapshots(gone)
         expected = before - entry["returned_bytes"]
-        wait_until(lambda: near(allocated(server), expected), f"{entry['returned_bytes']} bytes of {gone} are back", 30)
+        what = f"{entry['returned_bytes']} bytes of {gone} are back"
+        wait_until(lambda expected=expected: near(allocated(server), expected), what, 30)
     assert usage(server)["held_bytes"] == 0
     assert allocated(server) == 0
 

@@ -102,7 +102,8 @@ def test_a_role_has_to_trust_and_the_user_to_have_the_right(server, role, tmp_pa
     admin(server, "user", "add", "ann")
     ann = sts(server, new_key(server, "--user", "ann"))
     assert code_of(assume_role, ann, role["arn"]) == DENIED
-    attach_policy(server, tmp_path, "assume", statement("allow", "sts:AssumeRole", role["arn"]), holder=("--user", "ann"))
+    may_assume = statement("allow", "sts:AssumeRole", role["arn"])
+    attach_policy(server, tmp_path, "assume", may_assume, holder=("--user", "ann"))
     assert assume_role(ann, role["arn"]).Credentials.Token
     who = identity(sts(server, secret_of(assume_role(ann, role["arn"]))))
     assert who.PrincipalId == identity(ann).UserId != ACCOUNT
@@ -155,8 +156,10 @@ def test_the_tags_of_a_session_decide_what_it_reaches(server, cloud, tmp_path):
     same_team = {"for_any_value:string_equal": {"qcs:resource_tag": ["team&${qcs:principal_tag_value}"]}}
     known = {"string_equal": {"qcs:principal_tag": ["game&blue", "game&red"]}}
     holder = ("--role", "player")
-    attach_policy(server, tmp_path, "own", statement("allow", "cbs:*") | {"condition": same_team}, holder=holder)
-    attach_policy(server, tmp_path, "read", statement("allow", "cbs:GetSnapOverview") | {"condition": known}, holder=holder)
+    own = statement("allow", "cbs:*") | {"condition": same_team}
+    read = statement("allow", "cbs:GetSnapOverview") | {"condition": known}
+    for name, rights in [("own", own), ("read", read)]:
+        attach_policy(server, tmp_path, name, rights, holder=holder)
     assert code_of(assume_role, sts(server), arn) == "UnauthorizedOperation", "the role wants a tag"
     for team, own, other in [("blue", blue, red), ("red", red, blue)]:
         tags = [{"Key": "game", "Value": team}, {"Key": "k" * 128, "Value": "v" * 256}]

@@ -1,7 +1,7 @@
 """The recorder: an NBD server that passes every request on to an export and writes it into a block log.
 
-It speaks the smallest dialect (fixed newstyle, NBD_OPT_GO, simple replies, one connection), so the log has the requests in
-the order in which they took effect. `ashlar-replay` reads the log; its format is described there.
+It speaks the smallest dialect (fixed newstyle, NBD_OPT_GO, simple replies, one connection), so the log has the requests
+in the order in which they took effect. `ashlar-replay` reads the log; its format is described there.
 """
 
 import contextlib
@@ -32,7 +32,7 @@ class Recorder:
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._listener.bind(str(socket_path))
         self._listener.listen()
-        self._log = open(log_path, "wb")
+        self._log = open(log_path, "wb")  # noqa: SIM115 (it stays open as long as this does)
         self._log_lock = threading.Lock()
         self._begun = False
         self._thread = threading.Thread(target=self._accept, daemon=True)

@@ -24,6 +24,12 @@ pub(super) const STAGES: &[Stage] = &[
     Stage { name: "fmt", about: "the source is formatted", needs: None, run: fmt },
     Stage { name: "clippy", about: "no compiler or clippy warning", needs: None, run: clippy },
     Stage { name: "tidy", about: "the rules of the house", needs: None, run: tidy_rules },
+    Stage {
+        name: "python",
+        about: "no warning about the Python of the tests",
+        needs: None,
+        run: python_lints,
+    },
     Stage { name: "doc", about: "the documentation builds, its links resolve", needs: None, run: doc },
     Stage { name: "unit", about: "unit, property, contract and simulation tests", needs: None, run: unit },
     Stage {
@@ -66,6 +72,11 @@ fn clippy(workspace: &Workspace) -> Result<Tally> {
 
 fn tidy_rules(workspace: &Workspace) -> Result<Tally> {
     tidy::run(workspace, &[]).map(|()| Tally::passed())
+}
+
+fn python_lints(workspace: &Workspace) -> Result<Tally> {
+    let mut command = workspace.command(&workspace.python()?);
+    check("python", command.args(["-m", "ruff", "check", "--quiet", "--no-cache", "tests/e2e"]))
 }
 
 fn doc(workspace: &Workspace) -> Result<Tally> {

@@ -109,8 +109,11 @@ async fn many_snapshots_are_listed_without_looking_at_all_of_them() {
                 let (listed, first) = timed(offset).await;
                 assert_eq!(listed.total_count, total);
                 assert_eq!(listed.items.len() as u64, total.saturating_sub(offset).min(20));
-                // The better of two: what is measured is the work, not a neighbour's.
-                let took = first.min(timed(offset).await.1);
+                // The best of a few: what is measured is the work, not a neighbour's.
+                let mut took = first.min(timed(offset).await.1);
+                for _ in 0..measure.more_tries(took) {
+                    took = took.min(timed(offset).await.1);
+                }
                 measure.add(took, format!("{filters:?} {order:?} offset {offset} of {total}"));
             }
             check_plans(&mut db.read().await.unwrap()).await;

@@ -93,6 +93,11 @@ impl Measure {
         Self { count: wanted.unwrap_or(30_000), is_timed: wanted.is_some(), worst }
     }
 
+    /// How often a page that took so long is tried again.
+    pub(crate) fn more_tries(&self, took: Duration) -> u32 {
+        if self.is_timed && took > Duration::from_millis(20) { 4 } else { 0 }
+    }
+
     pub(crate) fn add(&mut self, took: Duration, what: String) {
         if self.is_timed && took > Duration::from_millis(20) {
             println!("{took:?} {what}");

@@ -2,7 +2,7 @@
 //!
 //! A commit takes the pending delta, syncs the data file, appends the delta to the journal as one record and syncs
 //! that. Data goes before metadata, so a durable entry never points at bytes that are not durable. A small commit of nothing
-//! but first writes has one sync for both: its record counts only if its blocks are there.
+//! but first writes has one sync for both: its record counts as far as its blocks are there.
 //! `docs/design/2026-11-20-engine-commit-path.md` and `2026-11-26-flush-and-direct-profile.md` argue the cases.
 
 use std::sync::Arc;
@@ -203,11 +203,11 @@ impl Core {
         }
     }
 
-    /// Appends an empty record behind one that is proven by its blocks: from then on damage to them is damage, and not a commit
-    /// that did not happen. For times when no other record comes.
+    /// Appends an empty record behind the last one: from then on damage to it is damage, and not a commit that did not happen.
+    /// For times when no other record comes.
     pub(crate) fn settle_last_record(&self) -> Result<(), VolumeError> {
         let mut journal = self.journal.lock();
-        if !journal.is_last_proven_by_blocks() || !journal.fits(&[]) || journal.is_waiting_for_checkpoint() {
+        if !journal.is_last_in_doubt() || !journal.fits(&[]) || journal.is_waiting_for_checkpoint() {
             return Ok(());
         }
         journal.append(&[]).map_err(|error| self.latched("append to the journal", error))

@@ -34,8 +34,8 @@ pub(crate) struct Journal {
     offset_bytes: u64,
     /// Whether a sequence was given out whose checkpoint is not durable yet: a record after it would not count.
     is_waiting_for_checkpoint: bool,
-    /// Whether the last record counts only with its blocks.
-    is_last_proven_by_blocks: bool,
+    /// Whether damage to the last record, or to blocks that prove it, could be taken for a commit that was cut off.
+    is_last_in_doubt: bool,
     /// Whether an append failed. What the medium holds since then is unknown, so nothing more is written.
     has_failed: bool,
 }
@@ -49,7 +49,7 @@ pub(crate) struct Tail {
     pub(crate) sequence: u64,
     /// How many records there are.
     pub(crate) records: u64,
-    /// Whether the last record counts because the data file holds its blocks. They need not be durable yet.
+    /// Whether the last record counts as far as the data file holds its blocks. They need not be durable yet.
     pub(crate) is_proven_by_blocks: bool,
 }
 
@@ -78,7 +78,7 @@ impl Journal {
             segment: 0,
             offset_bytes: 0,
             is_waiting_for_checkpoint: false,
-            is_last_proven_by_blocks: false,
+            is_last_in_doubt: false,
             has_failed: false,
         }
     }
@@ -126,7 +126,7 @@ impl Journal {
         self.has_failed = appended.is_err();
         appended?;
         self.advance(&record);
-        self.is_last_proven_by_blocks = false;
+        self.is_last_in_doubt = !payload.is_empty();
         Ok(())
     }
 
@@ -155,13 +155,14 @@ impl Journal {
             return Err(error);
         }
         self.advance(&record);
-        self.is_last_proven_by_blocks = true;
+        self.is_last_in_doubt = true;
         Ok(true)
     }
 
-    /// Whether the last record counts only with its blocks.
-    pub(crate) const fn is_last_proven_by_blocks(&self) -> bool {
-        self.is_last_proven_by_blocks
+    /// Whether damage to the last record, or to blocks that prove it, could be taken for a commit that was cut off. An empty
+    /// record behind it ends that: a record behind a gap is a write that was lost.
+    pub(crate) const fn is_last_in_doubt(&self) -> bool {
+        self.is_last_in_doubt
     }
 
     fn check(&self) -> io::Result<()> {
@@ -199,20 +200,20 @@ impl Journal {
         self.segment = (self.segment + 1) % SEGMENTS;
         self.offset_bytes = 0;
         // The checkpoint contains it.
-        self.is_last_proven_by_blocks = false;
+        self.is_last_in_doubt = false;
     }
 
     /// Reads the records of `generation` that follow `applied_sequence`.
     ///
     /// At most the last record can be torn, because a record is written only when the one before it is durable. So
     /// reading ends at the first that does not check, and nothing acknowledged can follow it. For the same reason only the
-    /// last one can lack its blocks; `holds_blocks` says whether they are there.
+    /// last one can lack its blocks; `without_missing` takes those out that are not there, given what comes before it.
     pub(crate) fn read_tail(
         file: &dyn File,
         segment_bytes: u64,
         generation: u64,
         applied_sequence: u64,
-        holds_blocks: impl Fn(&Delta) -> Result<bool, VolumeError>,
+        without_missing: impl Fn(&Delta, Delta) -> Result<Delta, VolumeError>,
     ) -> Result<Tail, VolumeError> {
         let io = |error| VolumeError::io("read the journal", error);
         let length_bytes = file.length_bytes().map_err(io)?;
@@ -246,12 +247,9 @@ impl Journal {
                     ),
                 ));
             }
-            let delta = decode_delta(&payload)?;
+            let mut delta = decode_delta(&payload)?;
             if proof == Proof::Blocks && last == Some(sequence) {
-                if !holds_blocks(&delta)? {
-                    tracing::info!(sequence, "the last commit was cut off: its blocks are not there");
-                    break;
-                }
+                delta = without_missing(&tail.delta, delta)?;
                 tail.is_proven_by_blocks = true;
             }
             tail.delta.absorb(delta);

@@ -1,15 +1,19 @@
 //! Creating a pool, and reading the state of one from its files.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use ashlar_volume::{BLOCK_BYTES, ErrorKind, VolumeError};
 
-use crate::delta::Delta;
+use crate::delta::{Delta, LeafPatch};
 use crate::file::{Directory, File, FileRole};
-use crate::format::{CHUNK_BYTES, LayerId, Superblock, crc32c};
+use crate::format::{CHUNK_BYTES, ChunkNumber, Fragment, LayerId, Superblock, crc32c};
 use crate::journal::{Journal, Tail};
 use crate::map::{Contents, Map};
 use crate::options::PoolOptions;
+
+#[cfg(test)]
+mod tests;
 
 const JOURNAL_SEGMENT_BYTES_MIN: u64 = 4 << 10;
 const JOURNAL_SEGMENT_BYTES_MAX: u64 = 1 << 30;
@@ -97,7 +101,7 @@ pub(crate) fn read(directory: &dyn Directory, map: &Map) -> Result<Durable, Volu
         superblock.journal_segment_bytes,
         superblock.generation,
         superblock.applied_sequence,
-        |delta| Ok(holds_blocks(&*open_file(directory, FileRole::Data)?, delta)),
+        |earlier, last| without_missing(map, &*open_file(directory, FileRole::Data)?, earlier, last),
     )?;
     contents.apply(&tail.delta);
     if let Some((last, _)) = tail.delta.layers.last_key_value() {
@@ -106,18 +110,79 @@ pub(crate) fn read(directory: &dyn Directory, map: &Map) -> Result<Durable, Volu
     Ok(Durable { superblock, contents, tail })
 }
 
-/// Whether the data file holds the blocks that a delta maps. One that cannot be read is not taken for missing: the medium has
-/// lost it, as it may lose any other.
-fn holds_blocks(data: &dyn File, delta: &Delta) -> bool {
-    let mut block = [0; BLOCK_BYTES as usize];
-    delta.checksums.iter().all(|(chunk, checksums)| {
-        checksums.iter().all(|(number, sum)| {
-            match data.read_at(chunk.offset_bytes() + number * BLOCK_BYTES, &mut block) {
-                Ok(()) => crc32c(&block) == sum,
-                Err(error) => error.kind() != std::io::ErrorKind::UnexpectedEof,
+/// A delta of first writes without the blocks that the data file does not hold: either the power failed before they were
+/// durable, and nobody was promised them, or they were damaged since. Nothing can tell which; so each of them is as
+/// if it had not been written, and all others count. `earlier` is what the map lacks and came before.
+fn without_missing(
+    map: &Map,
+    data: &dyn File,
+    earlier: &Delta,
+    mut last: Delta,
+) -> Result<Delta, VolumeError> {
+    let missing = missing_blocks(data, &last);
+    if missing.is_empty() {
+        return Ok(last);
+    }
+    let count: u32 = missing.values().map(|mask| mask.count_ones()).sum();
+    tracing::warn!(
+        blocks = count,
+        "the last commit was cut off, or blocks of it were damaged since: they are left out"
+    );
+    let lost_of =
+        |fragment: &Fragment| missing.get(&fragment.chunk()).map_or(0, |mask| fragment.mask() & mask);
+    let mut kept_chunks = BTreeSet::new();
+    for ((layer, index), fragments) in &mut last.chunks {
+        let lost = fragments.iter().fold(0, |lost, fragment| lost | lost_of(fragment));
+        if lost != 0 {
+            let mut before = LeafPatch::default();
+            before.push(earlier, *layer, index.leaf());
+            let stored = map.leaves(index.leaf(), &[*layer])?.pop().unwrap_or_default();
+            let before = before.apply(stored).remove(&index.slot()).unwrap_or_default();
+            // The layer lacked the data of these blocks, but may have hidden an ancestor's.
+            let hidden = before.iter().map(|fragment| fragment.with_mask(fragment.mask() & lost));
+            let left = fragments.iter().map(|fragment| fragment.with_mask(fragment.mask() & !lost));
+            *fragments = merged(left.chain(hidden));
+            if let Some(held) = last.held_blocks.get_mut(layer) {
+                *held = held.saturating_sub(u64::from(lost.count_ones()));
             }
-        })
-    })
+        }
+        kept_chunks.extend(fragments.iter().map(|fragment| fragment.chunk()));
+    }
+    last.chunk_states.retain(|chunk, _| kept_chunks.contains(chunk));
+    Ok(last)
+}
+
+/// Fragments with disjoint masks, one for each chunk.
+fn merged(fragments: impl Iterator<Item = Fragment>) -> Box<[Fragment]> {
+    let mut merged: Vec<Fragment> = Vec::new();
+    for fragment in fragments.filter(|fragment| fragment.mask() != 0) {
+        match merged.iter_mut().find(|other| other.chunk() == fragment.chunk()) {
+            Some(other) => *other = other.with_mask(other.mask() | fragment.mask()),
+            None => merged.push(fragment),
+        }
+    }
+    merged.into()
+}
+
+/// The blocks that a delta maps and the data file does not hold. One that cannot be read is not taken for missing: the medium
+/// has lost it, as it may lose any other.
+fn missing_blocks(data: &dyn File, delta: &Delta) -> BTreeMap<ChunkNumber, u16> {
+    let mut block = [0; BLOCK_BYTES as usize];
+    let mut holds = |chunk: ChunkNumber, number: u64, sum: u32| match data
+        .read_at(chunk.offset_bytes() + number * BLOCK_BYTES, &mut block)
+    {
+        Ok(()) => crc32c(&block) == sum,
+        Err(error) => error.kind() != std::io::ErrorKind::UnexpectedEof,
+    };
+    let mut missing = BTreeMap::new();
+    for (chunk, checksums) in &delta.checksums {
+        let lacks = checksums.iter().filter(|(number, sum)| !holds(*chunk, *number, *sum));
+        let mask = lacks.fold(0, |mask, (number, _)| mask | 1 << number);
+        if mask != 0 {
+            missing.insert(*chunk, mask);
+        }
+    }
+    missing
 }
 
 /// Makes the recovered state the map's, in a new generation: from here on no old record counts, and the pool is not

@@ -111,8 +111,7 @@ struct History {
     steps: u64,
     power_cuts: u64,
     events: BTreeMap<&'static str, u64>,
-    /// Whether a sync is for all files, in lives in which the medium does not lie. Of a last commit that shared its sync a lost
-    /// block takes all away, which no count of damaged blocks allows for (`FORMAT.md`, what cannot be found out).
+    /// Whether a sync is for all files.
     shares_syncs: bool,
     /// Whether the medium has ever lied.
     was_faulty: bool,

@@ -49,12 +49,12 @@ fn play(seeds: impl Iterator<Item = u64>) {
 
 #[test]
 fn nothing_acknowledged_is_lost_in_odd_histories() {
-    play((1..80).step_by(2));
+    play((1..160).step_by(2));
 }
 
 #[test]
 fn nothing_acknowledged_is_lost_in_even_histories() {
-    play((2..80).step_by(2));
+    play((2..160).step_by(2));
 }
 
 #[test]

@@ -66,6 +66,11 @@ class NbdClient:
         self.close()
 
     @property
+    def socket(self):
+        """The connection itself, for clients that misbehave."""
+        return self._socket
+
+    @property
     def is_read_only(self):
         return bool(self.flags & TRANSMISSION_READ_ONLY)
 

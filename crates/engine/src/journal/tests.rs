@@ -47,7 +47,7 @@ fn a_torn_record_ends_the_journal_and_hides_nothing_before_it() {
             journal.append(&payload).unwrap_err();
         }
         disk.restart(seed, Survival::Some);
-        let tail = Journal::read_tail(&*file, SEGMENT_BYTES, 7, applied, |_| Ok(false)).unwrap();
+        let tail = Journal::read_tail(&*file, SEGMENT_BYTES, 7, applied, |_, delta| Ok(delta)).unwrap();
         if tail.delta == acknowledged {
             lost += 1;
             continue;
@@ -67,7 +67,7 @@ fn records_of_another_generation_do_not_count() {
     let (delta, payload) = payload(&SeededRandom::new(1), 1);
     Journal::new(Arc::clone(&file), SEGMENT_BYTES, 7, 0).append(&payload).unwrap();
     let read = |generation, applied| {
-        Journal::read_tail(&*file, SEGMENT_BYTES, generation, applied, |_| Ok(false)).unwrap()
+        Journal::read_tail(&*file, SEGMENT_BYTES, generation, applied, |_, delta| Ok(delta)).unwrap()
     };
     assert_eq!((read(7, 0).delta, read(7, 0).records), (delta, 1));
     assert_eq!(read(8, 0).records, 0, "of an older opening");
@@ -80,14 +80,13 @@ fn a_journal_that_is_too_short_is_corrupt() {
     let file = disk.open(FileRole::Journal).unwrap();
     Journal::prepare(&*file, SEGMENT_BYTES).unwrap();
     file.set_length(SEGMENT_BYTES).unwrap();
-    let error = Journal::read_tail(&*file, SEGMENT_BYTES, 0, 0, |_| Ok(false)).unwrap_err();
+    let error = Journal::read_tail(&*file, SEGMENT_BYTES, 0, 0, |_, delta| Ok(delta)).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Corrupt);
 }
 
-/// A record beside the data counts if its blocks are there, or if another one follows it: that was written after both were
-/// durable.
+/// A record beside the data is asked for its blocks unless another one follows it: that was written after both were durable.
 #[test]
-fn a_record_that_needs_its_blocks_counts_only_with_them() {
+fn only_the_last_record_is_asked_for_its_blocks() {
     let disk = SimulatedDisk::new(1 << 30);
     disk.share_syncs(true);
     let (file, data) = (disk.open(FileRole::Journal).unwrap(), disk.open(FileRole::Data).unwrap());
@@ -96,17 +95,25 @@ fn a_record_that_needs_its_blocks_counts_only_with_them() {
     let mut journal = Journal::new(Arc::clone(&file), SEGMENT_BYTES, 7, 0);
     journal.append(&payload(&random, 1).1).unwrap();
     assert!(journal.append_beside(&payload(&random, 2).1, || data.sync_data()).unwrap());
-    let records = |holds: bool| {
-        let tail = Journal::read_tail(&*file, SEGMENT_BYTES, 7, 0, |_| Ok(holds)).unwrap();
-        (tail.records, tail.is_proven_by_blocks)
+    let asked = std::cell::Cell::new(0);
+    let records = || {
+        let ask = |earlier: &Delta, delta| {
+            asked.set(asked.get() + 1);
+            assert!(!earlier.is_empty(), "what comes before it is known");
+            Ok(delta)
+        };
+        let tail = Journal::read_tail(&*file, SEGMENT_BYTES, 7, 0, ask).unwrap();
+        (tail.records, tail.is_proven_by_blocks, asked.take())
     };
+    assert!(journal.is_last_in_doubt());
     disk.restart(1, Survival::Nothing);
-    assert_eq!((records(true), records(false)), ((2, true), (1, false)), "the data's sync was the record's");
+    assert_eq!(records(), (2, true, 1), "the data's sync was the record's");
     journal.append(&[]).unwrap();
-    assert_eq!((records(true), records(false)), ((3, false), (3, false)));
+    assert!(!journal.is_last_in_doubt());
+    assert_eq!(records(), (3, false, 0));
     let error =
         journal.append_beside(&payload(&random, 4).1, || Err(io::Error::other("no power"))).unwrap_err();
     assert_eq!(error.to_string(), "no power");
-    assert_eq!(records(true), (3, false), "what failed is taken back");
+    assert_eq!(records(), (3, false, 0), "what failed is taken back");
     journal.append(&[]).unwrap_err();
 }

@@ -249,7 +249,8 @@ impl History {
             69..71 => self.delete_volume(),
             71..75 => self.delete_snapshot(),
             75..76 => self.rename_snapshot(),
-            76..95 => self.work_in_background(),
+            76..94 => self.work_in_background(),
+            94..95 => self.scrub(),
             _ => self.read(),
         }
     }
@@ -264,6 +265,19 @@ impl History {
             }
         }
         Ok(())
+    }
+
+    /// Reads everything, or one volume. Where the medium tells the truth there is nothing to find.
+    fn scrub(&mut self) -> Result<(), Stop> {
+        let volumes: Vec<_> = self.pick_volume().filter(|_| self.random.below(2) == 0).into_iter().collect();
+        self.log.push(format!("scrub {volumes:?}"));
+        let begun = self.pool().scrub(&volumes);
+        let mut scrub = self.answered(begun, "begin a scrub")?;
+        while self.answered(scrub.step(), "scrub")? {}
+        match scrub.progress().damaged_blocks {
+            0 => Ok(()),
+            count => Err(Stop::Failure(format!("{count} damaged blocks"))),
+        }
     }
 
     /// All keys get another master key. Cut off, the old one and the new one are kept, as the server does.

@@ -33,8 +33,7 @@ impl History {
             }
             _ => Lies::default(),
         };
-        let are_none = lies.faults.is_none();
-        self.ground.disk.share_syncs(self.shares_syncs && are_none);
+        self.ground.disk.share_syncs(self.shares_syncs);
         self.ground.shared.lock().begin_lies(lies);
     }
 
@@ -164,10 +163,12 @@ impl History {
         self.damaged_ever += damaged;
     }
 
-    /// After a power cut: what was open for changes is believed as the medium has it. Nothing else is.
+    /// After a power cut: what was open for changes is believed as the medium has it, and what a last commit lacks that has shared
+    /// its sync is as it was before. Nothing else is.
     pub(super) fn believe_open_pages(&mut self, unverified_bytes: u64) {
         let Tolerance { errors, wrong } = self.ground.tolerance;
-        self.ground.tolerance.wrong = errors.min(wrong + unverified_bytes / BLOCK_BYTES);
+        let believed = if self.shares_syncs { errors } else { wrong + unverified_bytes / BLOCK_BYTES };
+        self.ground.tolerance.wrong = errors.min(believed);
     }
 
     /// Damaged blocks of disks are written anew, snapshots with damaged blocks are deleted. Then nothing is damaged.

@@ -134,6 +134,9 @@ async fn lighthouse(world: &mut World) {
     held.release().await;
 
     let held = world.hold(LIGHTHOUSE, "ApplyInstanceSnapshot", apply.clone()).await;
+    let seen = world.call(CBS, "DescribeDisks", &json!({"DiskIds": [disk]})).await;
+    let (shown, attached) = (&seen["DiskSet"][0]["DiskState"], &seen["DiskSet"][0]["Attached"]);
+    assert_eq!((shown, attached), (&json!("ROLLBACKING"), &json!(true)), "it stays in its machine: {seen}");
     world.meets(LIGHTHOUSE, "CreateInstanceSnapshot", &take, unfinished).await;
     world.meets(LIGHTHOUSE, "ApplyInstanceSnapshot", &apply, state).await;
     world.meets(LIGHTHOUSE, "DeleteSnapshots", &delete, state).await;

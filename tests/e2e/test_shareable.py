@@ -369,7 +369,7 @@ def test_a_server_that_dies_while_machines_come_and_go_remembers_each(servers, s
             client.flush()
             last = chance.choice(others)
             action = "DetachDisks" if last in known else "AttachDisks"
-            busy = pool.submit(lambda: Cloud(server).call(action, InstanceId=last, DiskIds=[disk]))
+            busy = pool.submit(Cloud(server).call, action, InstanceId=last, DiskIds=[disk])
             server.kill()
             busy.exception()
         server.start()

@@ -57,6 +57,13 @@ impl fmt::Debug for DataKey {
 pub(crate) struct BlockCipher(Way);
 
 /// How the processor does it best.
+#[cfg_attr(
+    target_arch = "x86_64",
+    expect(
+        clippy::large_enum_variant,
+        reason = "there are few, one for each key in use, and a box would be one more step on the way to every block"
+    )
+)]
 enum Way {
     Portable(PortableCipher),
     #[cfg(target_arch = "x86_64")]

@@ -1,7 +1,8 @@
 //! Every history of up to four operations, cut off at every call to the medium.
 //!
-//! The alphabet is small and its effects meet: two blocks of one chunk, one snapshot after the other, a rollback, deletions
-//! that merge, background work. The calls of all operations but the last were cut off in a shorter history, so a
+//! The alphabet has every kind of change, and their effects meet: two blocks of one chunk, one snapshot after the other, a
+//! rollback, a clone, a second volume, deletions that merge, growth, background work, a scrub, another master key. The volume is
+//! encrypted. The calls of all operations but the last were cut off in a shorter history, so a
 //! history is cut only in its last operation and in the close that may follow it.
 
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use ashlar_engine::{Background, Pool, PoolOptions, check_in};
 use ashlar_types::MIB_BYTES;
 use ashlar_volume::{BLOCK_BYTES, BlockDevice, VolumeError, VolumeId, VolumeSnapshotId, VolumeStore};
 
+use crate::encrypted::TestMasterKey;
 use crate::oracle::{Content, World};
 
 const LENGTH_MAX: u32 = 4;
@@ -25,9 +27,14 @@ enum Operation {
     RollBack,
     DeleteSnapshot,
     Background,
+    Create,
+    Clone,
+    Resize,
+    Scrub,
+    RotateMasterKey,
 }
 
-const ALPHABET: [Operation; 8] = [
+const ALPHABET: [Operation; 13] = [
     Operation::WriteFirst,
     Operation::WriteSecond,
     Operation::Flush,
@@ -36,10 +43,16 @@ const ALPHABET: [Operation; 8] = [
     Operation::RollBack,
     Operation::DeleteSnapshot,
     Operation::Background,
+    Operation::Create,
+    Operation::Clone,
+    Operation::Resize,
+    Operation::Scrub,
+    Operation::RotateMasterKey,
 ];
 
-fn options() -> PoolOptions {
+fn options(master_key: &TestMasterKey) -> PoolOptions {
     PoolOptions {
+        key_wrapper: Some(Arc::new(master_key.clone())),
         journal_segment_bytes: 4 << 10,
         map_cache_bytes: 256 << 10,
         leaves_cached_max: 2,
@@ -63,6 +76,7 @@ fn snapshot(number: usize) -> VolumeSnapshotId {
 /// An open pool with one volume, and what it should hold.
 struct Run {
     disk: SimulatedDisk,
+    master_key: TestMasterKey,
     pool: Option<Pool>,
     device: Option<Arc<dyn BlockDevice>>,
     world: World,
@@ -76,11 +90,21 @@ impl Run {
     /// From a pool that was made, has one volume, and was killed.
     fn begin(template: &SimulatedDisk) -> Self {
         let disk = template.fork();
-        let pool = Pool::open_in(Arc::new(disk.clone()), options()).unwrap();
+        let master_key = TestMasterKey::new(1);
+        let pool = Pool::open_in(Arc::new(disk.clone()), options(&master_key)).unwrap();
         let mut world = World::default();
         world.volumes.insert(volume(), Content::new(MIB_BYTES));
         let device = Some(pool.open_volume(&volume()).unwrap());
-        Self { disk, pool: Some(pool), device, world, alternative: None, changes: 0, snapshots: 0 }
+        Self {
+            disk,
+            master_key,
+            pool: Some(pool),
+            device,
+            world,
+            alternative: None,
+            changes: 0,
+            snapshots: 0,
+        }
     }
 
     fn device(&mut self) -> Arc<dyn BlockDevice> {
@@ -125,7 +149,7 @@ impl Run {
                 let (name, content) = (name.clone(), content.clone());
                 self.device = None;
                 let mut after = self.world.clone();
-                after.volumes.insert(volume(), content);
+                after.volumes.insert(volume(), content.grown(self.content().size_bytes));
                 let result = self.pool.as_ref().unwrap().roll_back(&volume(), &name);
                 Some(self.changed(result, after))
             }
@@ -136,7 +160,46 @@ impl Run {
                 let result = self.pool.as_ref().unwrap().delete_snapshot(&name);
                 Some(self.changed(result, after))
             }
+            Operation::Create => {
+                let name = VolumeId::new(&format!("other-{}", self.world.volumes.len())).unwrap();
+                let mut after = self.world.clone();
+                after.volumes.insert(name.clone(), Content::new(MIB_BYTES));
+                let result = self.pool.as_ref().unwrap().create_encrypted_volume(&name, MIB_BYTES);
+                Some(self.changed(result, after))
+            }
+            Operation::Clone => {
+                let (from, content) = self.world.snapshots.first_key_value()?;
+                let (from, size_bytes) = (from.clone(), content.size_bytes);
+                let name = VolumeId::new(&format!("clone-{}", self.world.volumes.len())).unwrap();
+                let mut after = self.world.clone();
+                after.volumes.insert(name.clone(), content.grown(size_bytes));
+                let result = self.pool.as_ref().unwrap().clone_volume(&name, &from, size_bytes);
+                Some(self.changed(result, after))
+            }
+            Operation::Resize => {
+                let size_bytes = self.content().size_bytes + MIB_BYTES;
+                let mut after = self.world.clone();
+                after.volumes.get_mut(&volume()).unwrap().size_bytes = size_bytes;
+                let result = self.pool.as_ref().unwrap().resize_volume(&volume(), size_bytes);
+                Some(self.changed(result, after))
+            }
+            Operation::Scrub => Some(self.scrub()),
+            Operation::RotateMasterKey => {
+                self.master_key.rotate();
+                let result = self.pool.as_ref().unwrap().rewrap_keys().map(drop);
+                if result.is_ok() {
+                    self.master_key.forget_older();
+                }
+                Some(result)
+            }
         }
+    }
+
+    fn scrub(&self) -> Result<(), VolumeError> {
+        let mut scrub = self.pool.as_ref().unwrap().scrub(&[])?;
+        while scrub.step()? {}
+        assert_eq!(scrub.progress().damaged_blocks, 0);
+        Ok(())
     }
 
     fn content(&mut self) -> &mut Content {
@@ -167,7 +230,7 @@ impl Run {
         let shown = || format!("{history:?} cut off at call {call} of its last step, {survival:?} survives");
         let report = check_in(Arc::new(self.disk.clone())).unwrap();
         assert!(report.findings.is_empty(), "{}: {:?}", shown(), report.findings);
-        let pool = Pool::open_in(Arc::new(self.disk.clone()), options()).unwrap();
+        let pool = Pool::open_in(Arc::new(self.disk.clone()), options(&self.master_key)).unwrap();
         let mut failures = Vec::new();
         for mut world in [Some(self.world), self.alternative].into_iter().flatten() {
             match world.recover(&pool, true) {
@@ -207,10 +270,13 @@ fn cut_everywhere(template: &SimulatedDisk, history: &[Operation]) -> bool {
 fn enumerate(firsts: &[Operation], shares_syncs: bool) {
     let template = SimulatedDisk::new(1 << 40);
     template.share_syncs(shares_syncs);
-    let pool = Pool::open_in(Arc::new(template.clone()), options()).unwrap();
-    pool.create_volume(&volume(), MIB_BYTES).unwrap();
+    let pool = Pool::open_in(Arc::new(template.clone()), options(&TestMasterKey::new(1))).unwrap();
+    pool.create_encrypted_volume(&volume(), MIB_BYTES).unwrap();
     drop(pool);
     template.restart(0, Survival::Nothing);
+    // Sharing is about the commits of first writes. What neither writes nor stands between writes is the same without it.
+    let next = |operation: &Operation| !shares_syncs || !LAST.contains(operation);
+    let alphabet: Vec<Operation> = ALPHABET.into_iter().filter(next).collect();
     let mut histories: Vec<Vec<Operation>> = firsts.iter().map(|first| vec![*first]).collect();
     for length in 1..=LENGTH_MAX {
         // What has nothing to do at its end has no continuation either.
@@ -218,7 +284,8 @@ fn enumerate(firsts: &[Operation], shares_syncs: bool) {
         if length < LENGTH_MAX {
             let longer = |history: &Vec<Operation>| {
                 let history = history.clone();
-                ALPHABET.map(|next| history.iter().copied().chain([next]).collect::<Vec<_>>())
+                let next = alphabet.clone().into_iter();
+                next.map(move |next| history.iter().copied().chain([next]).collect::<Vec<_>>())
             };
             histories = histories.iter().flat_map(longer).collect();
         }
@@ -235,6 +302,8 @@ const OTHERS: [Operation; 6] = [
     Operation::RollBack,
     Operation::DeleteSnapshot,
 ];
+const LAST: [Operation; 5] =
+    [Operation::Create, Operation::Clone, Operation::Resize, Operation::Scrub, Operation::RotateMasterKey];
 
 #[test]
 fn histories_that_begin_with_a_write_survive_every_cut() {
@@ -254,4 +323,9 @@ fn histories_that_begin_otherwise_survive_every_cut() {
 #[test]
 fn histories_that_begin_otherwise_survive_every_cut_where_syncs_are_shared() {
     enumerate(&OTHERS, true);
+}
+
+#[test]
+fn histories_that_begin_with_volumes_and_keys_survive_every_cut() {
+    enumerate(&LAST, false);
 }

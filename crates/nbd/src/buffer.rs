@@ -71,6 +71,13 @@ impl ReceiveBuffer {
         self.end += received;
         Ok(received)
     }
+
+    /// Takes bytes that are there already; `None` where there are none.
+    pub(crate) fn fill_now(&mut self, stream: &mut Stream) -> io::Result<Option<usize>> {
+        let received = stream.receive_now(&mut self.bytes[self.end..])?;
+        self.end += received.unwrap_or(0);
+        Ok(received)
+    }
 }
 
 /// Replies that wait to be sent in one call.

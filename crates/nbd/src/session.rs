@@ -7,6 +7,7 @@
 //! ([company]) that of its reads. While no job is out, a turn is two system calls beside those of the device and of
 //! [patience](crate::patience).
 
+mod batch;
 mod company;
 mod payload;
 mod reply;
@@ -20,7 +21,7 @@ use ashlar_volume::{BlockDevice, ReadAttempt, VolumeError};
 use crate::NbdLimits;
 use crate::buffer::{PIECE_BYTES, RECEIVE_BYTES, ReceiveBuffer};
 use crate::codec::{Command, ProtocolError, ReplyTo, Request};
-use crate::completion::{Batch, Completion, Completions, Job, Outcome, Ticket, Work};
+use crate::completion::{Completion, Completions, Job, Outcome, Ticket, Work};
 use crate::contexts::Contexts;
 use crate::errno::CommandError;
 use crate::features::Features;
@@ -123,6 +124,8 @@ struct Jobs {
     flush_next: Vec<ReplyTo>,
     /// Reads and writes of this turn for a device that prefers them together.
     batch: Vec<(Ticket, Work)>,
+    /// How many the last batch had.
+    last_batch: usize,
     /// Completions being handled; kept for its memory.
     taken: Vec<Completion>,
     /// Buffers of reads that are done, for the next ones.
@@ -185,7 +188,7 @@ impl<'server> Session<'server> {
 
     fn serve(&mut self) -> Result<(), SessionError> {
         loop {
-            let input = self.handle_input();
+            let input = self.handle_input().and_then(|input| self.gather(input));
             self.company.end_turn();
             // Also when the client broke the protocol: what is counted must be answered for.
             self.run_batch();
@@ -443,15 +446,6 @@ impl<'server> Session<'server> {
     fn flush_later(&mut self, to: ReplyTo) {
         self.jobs.requests += 1;
         self.jobs.flush_next.push(to);
-    }
-
-    /// Carries out the batch of this turn. The session itself waits for the medium: to hand the batch to a worker and be woken
-    /// costs more than what could be received meanwhile is worth.
-    fn run_batch(&mut self) {
-        if !self.jobs.batch.is_empty() {
-            let batch = Batch { jobs: std::mem::take(&mut self.jobs.batch), device: &*self.device };
-            self.completions.add(batch.run());
-        }
     }
 
     /// Starts a flush for all requests that want one, unless one is running.

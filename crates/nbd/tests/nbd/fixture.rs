@@ -33,6 +33,8 @@ pub struct Faults {
     pub read_permits: usize,
     /// No read succeeds at once.
     pub reads_would_wait: bool,
+    /// Reads and writes are wanted together; counts for sessions that begin later.
+    pub prefers_batches: bool,
     /// Reads from here on do not succeed at once.
     pub reads_wait_from_bytes: Option<u64>,
     /// Reads from here on fail.
@@ -121,6 +123,10 @@ impl BlockDevice for FaultyDevice {
         }
         self.fail_read(offset_bytes)?;
         self.inner.try_read(offset_bytes, buffer)
+    }
+
+    fn prefers_batches(&self) -> bool {
+        self.faults.lock().unwrap().prefers_batches
     }
 
     fn write(&self, offset_bytes: u64, data: &[u8]) -> Result<(), VolumeError> {

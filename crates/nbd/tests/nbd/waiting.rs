@@ -205,3 +205,42 @@ fn waiting_requests_are_bounded_by_bytes_and_the_largest_still_passes() {
     let limits = NbdLimits { waiting_bytes_max: 3 * 4096 + 100, ..NbdLimits::default() };
     see_bounded(limits, &lengths, 3);
 }
+
+/// Batches of all sizes after larger ones and after smaller ones: what a session hopes to receive besides must not be needed.
+#[test]
+fn batches_are_done_by_the_session_whatever_the_last_one_was() {
+    let server = TestServer::new();
+    server.device.set(|faults| {
+        faults.prefers_batches = true;
+        faults.reads_would_wait = true;
+    });
+    let mut client = Client::open(server.socket(), "disk", Style::Structured);
+    client.write(0, 4096, &[5; 4096]);
+    for count in [1, 16, 1, 3, 40, 2] {
+        let mut requests = Vec::new();
+        for cookie in 0..count {
+            requests.extend(client.request_bytes(READ, 0, cookie, cookie * 4096, 4096));
+        }
+        client.send(&requests);
+        let mut answered: Vec<_> = (0..count).map(|_| client.next_reply()).collect();
+        answered.sort_by_key(|(cookie, _)| *cookie);
+        for (cookie, (found, reply)) in (0..count).zip(answered) {
+            assert_eq!(found, cookie);
+            assert!(
+                reply.bytes().iter().all(|byte| *byte == if cookie == 1 { 5 } else { 0 }),
+                "{count}: {cookie}"
+            );
+        }
+        server.device.set(|faults| assert_eq!(faults.last_thread, "nbd-session"));
+    }
+    // A failure is that of its request, and a client that leaves in the middle of one ends only its session.
+    server.device.set(|faults| faults.fail_with = Some(ashlar_volume::ErrorKind::Io));
+    assert_eq!(client.call(READ, 0, 0, 4096).error, 5);
+    server.device.set(|faults| faults.fail_with = None);
+    let mut last = client.request_bytes(READ, 0, 1, 4096, 4096);
+    last.extend([0x25, 0x60]);
+    client.send(&last);
+    assert_eq!(client.next_reply().1.bytes(), [5; 4096]);
+    drop(client);
+    server.leases.wait_until_count(0);
+}

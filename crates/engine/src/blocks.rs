@@ -202,6 +202,25 @@ impl Core {
         Ok(true)
     }
 
+    /// Whether the checksums of the blocks are in memory.
+    pub(crate) fn has_checksums(&self, span: Span, length: usize) -> bool {
+        page_parts(span, length).all(|(part, _)| self.try_page(part.page()).is_some())
+    }
+
+    /// Like [`verify_read`](Self::verify_read) if it can be done without waiting and everything matches; otherwise `false`.
+    pub(crate) fn try_verify_read(&self, cipher: Cipher<'_>, span: Span, into: &mut [u8]) -> bool {
+        let matches = |(part, range): (Span, std::ops::Range<usize>)| {
+            self.try_page(part.page()).is_some_and(|page| first_mismatch(&page, part, &into[range]).is_none())
+        };
+        if !page_parts(span, into.len()).all(matches) {
+            return false;
+        }
+        if let Some(cipher) = cipher {
+            cipher.decrypt(span.block, into);
+        }
+        true
+    }
+
     /// Whether a block matches its checksum now. For a scrub.
     pub(crate) fn verify_blocks(&self, span: Span, buffer: &mut [u8]) -> Result<Vec<Span>, BlockError> {
         let mut damaged = Vec::new();

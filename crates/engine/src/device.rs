@@ -1,10 +1,11 @@
 //! What the outside holds of an open volume or snapshot.
 
+use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
 use ashlar_volume::{
-    BatchRead, BatchWrite, BlockDevice, Extent, ReadAttempt, VolumeError, VolumeId, VolumeSnapshotId,
-    ZeroMode,
+    BatchRead, BatchWrite, BlockDevice, Extent, ReadAttempt, ReadQueue, VolumeError, VolumeId,
+    VolumeSnapshotId, ZeroMode,
 };
 
 use crate::pool::Inner;
@@ -53,6 +54,10 @@ impl BlockDevice for PoolDevice {
 
     fn try_read(&self, offset_bytes: u64, buffer: &mut [u8]) -> Result<ReadAttempt, VolumeError> {
         self.volume.try_read(offset_bytes, buffer)
+    }
+
+    fn read_queue(&self, bell: BorrowedFd<'_>) -> Option<Box<dyn ReadQueue>> {
+        self.volume.read_queue(bell)
     }
 
     fn prefers_batches(&self) -> bool {

@@ -7,11 +7,13 @@
 use std::fmt;
 use std::io;
 use std::ops::Range;
+use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
 mod beside;
 mod direct;
 mod faulty;
+pub(crate) mod read_ring;
 mod real;
 mod ring;
 pub mod simulated;
@@ -89,6 +91,11 @@ pub trait File: Send + Sync + fmt::Debug {
     /// Like [`read_at`](Self::read_at) if the bytes are in memory; otherwise `false`, and the buffer's content
     /// is unspecified.
     fn try_read_at(&self, offset_bytes: u64, buffer: &mut [u8]) -> io::Result<bool>;
+
+    /// The file of the system below, for whoever has reads of it under way beside each other; `None` where there is none.
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        None
+    }
 
     /// Fills several buffers, all at once where the medium can do that. After an error all of them are unspecified.
     fn read_parts(&self, parts: &mut [Part<'_>]) -> io::Result<()> {

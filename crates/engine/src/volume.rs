@@ -16,6 +16,7 @@ mod block;
 mod change;
 mod describe;
 mod discard;
+mod queue;
 mod read;
 
 const LEAVES_PER_SEGMENT: usize = 64;

@@ -4,7 +4,6 @@
 //! connection takes almost nothing, and no request pays for zeroing.
 
 use std::io;
-use std::sync::Arc;
 
 use crate::patience::{Lookout, Patience};
 use crate::stream::Stream;
@@ -33,9 +32,8 @@ pub(crate) struct ReceiveBuffer {
 }
 
 impl ReceiveBuffer {
-    pub(crate) fn new(lookout: &Arc<Lookout>) -> Self {
-        let patience = Patience::new(Arc::clone(lookout));
-        Self { bytes: zeroed(RECEIVE_BYTES), start: 0, end: 0, patience }
+    pub(crate) fn new() -> Self {
+        Self { bytes: zeroed(RECEIVE_BYTES), start: 0, end: 0, patience: Patience::default() }
     }
 
     /// The bytes that were received and not consumed.
@@ -61,21 +59,21 @@ impl ReceiveBuffer {
         }
     }
 
+    /// Takes bytes that are there already; `None` where there are none. 0 is the end of the stream.
+    pub(crate) fn fill_now(&mut self, stream: &mut Stream) -> io::Result<Option<usize>> {
+        let received = stream.receive_now(&mut self.bytes[self.end..])?;
+        self.end += received.unwrap_or(0);
+        Ok(received)
+    }
+
     /// Waits for bytes, as many as fit; 0 is the end of the stream.
-    pub(crate) fn fill(&mut self, stream: &mut Stream) -> io::Result<usize> {
+    pub(crate) fn fill(&mut self, stream: &mut Stream, lookout: &Lookout) -> io::Result<usize> {
         let room = &mut self.bytes[self.end..];
-        let received = match self.patience.wait(|| stream.receive_now(room))? {
+        let received = match self.patience.wait(lookout, || stream.receive_now(room))? {
             Some(received) => received,
             None => stream.receive(room)?,
         };
         self.end += received;
-        Ok(received)
-    }
-
-    /// Takes bytes that are there already; `None` where there are none.
-    pub(crate) fn fill_now(&mut self, stream: &mut Stream) -> io::Result<Option<usize>> {
-        let received = stream.receive_now(&mut self.bytes[self.end..])?;
-        self.end += received.unwrap_or(0);
         Ok(received)
     }
 }

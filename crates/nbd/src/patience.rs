@@ -13,8 +13,6 @@
 //! Between two looks it gives the processor to whoever wants it, so that looking never delays another thread; and only one session
 //! of a server looks for long.
 
-use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The most looks before sleeping that any session may make: some tens of microseconds.
@@ -52,23 +50,25 @@ impl Drop for Place<'_> {
 /// Decides how often to look.
 #[derive(Debug)]
 pub(crate) struct Patience {
-    lookout: Arc<Lookout>,
     looks: u32,
     sleeps: u32,
     sleeps_until_next_try: u32,
 }
 
-impl Patience {
-    pub(crate) const fn new(lookout: Arc<Lookout>) -> Self {
-        Self { lookout, looks: LOOKS_LONG, sleeps: 0, sleeps_until_next_try: SLEEPS_UNTIL_NEXT_TRY }
+impl Default for Patience {
+    fn default() -> Self {
+        Self { looks: LOOKS_LONG, sleeps: 0, sleeps_until_next_try: SLEEPS_UNTIL_NEXT_TRY }
     }
+}
 
+impl Patience {
     /// Looks as often as it seems worth it; `None`: nothing came, sleep.
-    pub(crate) fn wait<T>(
+    pub(crate) fn wait<T, E>(
         &mut self,
-        mut look: impl FnMut() -> io::Result<Option<T>>,
-    ) -> io::Result<Option<T>> {
-        if let Some(found) = self.look(&mut look)? {
+        lookout: &Lookout,
+        mut look: impl FnMut() -> Result<Option<T>, E>,
+    ) -> Result<Option<T>, E> {
+        if let Some(found) = self.look(lookout, &mut look)? {
             self.looks = LOOKS_LONG;
             self.sleeps = 0;
             self.sleeps_until_next_try = SLEEPS_UNTIL_NEXT_TRY;
@@ -84,11 +84,15 @@ impl Patience {
         Ok(None)
     }
 
-    fn look<T>(&self, look: &mut impl FnMut() -> io::Result<Option<T>>) -> io::Result<Option<T>> {
+    fn look<T, E>(
+        &self,
+        lookout: &Lookout,
+        look: &mut impl FnMut() -> Result<Option<T>, E>,
+    ) -> Result<Option<T>, E> {
         let mut place = None;
         for done in 0..self.looks {
             if done == LOOKS_SHORT {
-                place = self.lookout.take();
+                place = lookout.take();
                 if place.is_none() {
                     break;
                 }
@@ -105,18 +109,20 @@ impl Patience {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::io;
 
-    fn patience() -> Patience {
-        Patience::new(Arc::default())
-    }
+    use super::*;
 
     /// Waits in vain and says how often it looked.
     fn looks_in_vain(patience: &mut Patience) -> u32 {
+        looks_in_vain_beside(patience, &Lookout::default())
+    }
+
+    fn looks_in_vain_beside(patience: &mut Patience, lookout: &Lookout) -> u32 {
         let mut looks = 0;
-        let found = patience.wait(|| {
+        let found = patience.wait(lookout, || {
             looks += 1;
-            Ok(None::<()>)
+            Ok::<_, io::Error>(None::<()>)
         });
         assert!(found.unwrap().is_none());
         looks
@@ -124,14 +130,14 @@ mod tests {
 
     #[test]
     fn who_looks_in_vain_soon_sleeps_at_once() {
-        let mut patience = patience();
+        let mut patience = Patience::default();
         let looks: Vec<u32> = (0..11).map(|_| looks_in_vain(&mut patience)).collect();
         assert_eq!(looks, [320, 160, 80, 40, 20, 10, 5, 2, 1, 0, 0]);
     }
 
     #[test]
     fn who_gave_up_tries_again_after_a_while_that_doubles() {
-        let mut patience = patience();
+        let mut patience = Patience::default();
         let mut tries = Vec::new();
         for wait in 0..6000 {
             if looks_in_vain(&mut patience) == LOOKS_LONG {
@@ -143,13 +149,16 @@ mod tests {
 
     #[test]
     fn what_comes_is_taken_and_restores_the_patience() {
-        let mut patience = patience();
+        let mut patience = Patience::default();
         (0..100).for_each(|_| {
             looks_in_vain(&mut patience);
         });
         while looks_in_vain(&mut patience) != LOOKS_LONG {}
         let mut answers = vec![Some(7), None, None];
-        assert_eq!(patience.wait(|| Ok(answers.pop().flatten())).unwrap(), Some(7));
+        assert_eq!(
+            patience.wait(&Lookout::default(), || Ok::<_, io::Error>(answers.pop().flatten())).unwrap(),
+            Some(7)
+        );
         assert_eq!(looks_in_vain(&mut patience), LOOKS_LONG);
         let again: Vec<u32> = (0..32).map(|_| looks_in_vain(&mut patience)).collect();
         assert_eq!(again[31], LOOKS_LONG, "the next try is early again");
@@ -157,26 +166,26 @@ mod tests {
 
     #[test]
     fn one_session_at_a_time_looks_for_long() {
-        let lookout = Arc::new(Lookout::default());
-        let (mut first, mut second) = (Patience::new(Arc::clone(&lookout)), Patience::new(lookout));
+        let lookout = Lookout::default();
+        let (mut first, mut second) = (Patience::default(), Patience::default());
         let mut looks = 0;
         let mut looks_of_second = 0;
-        let found = first.wait(|| {
+        let found = first.wait(&lookout, || {
             looks += 1;
             if looks == LOOKS_SHORT + 1 {
-                looks_of_second = looks_in_vain(&mut second);
+                looks_of_second = looks_in_vain_beside(&mut second, &lookout);
             }
-            Ok((looks == LOOKS_LONG).then_some(()))
+            Ok::<_, io::Error>((looks == LOOKS_LONG).then_some(()))
         });
         assert!(found.unwrap().is_some());
         assert_eq!(looks_of_second, LOOKS_SHORT, "the place is taken");
-        let mut third = Patience::new(Arc::clone(&first.lookout));
-        assert_eq!(looks_in_vain(&mut third), LOOKS_LONG, "it was given up");
+        assert_eq!(looks_in_vain_beside(&mut Patience::default(), &lookout), LOOKS_LONG, "it was given up");
     }
 
     #[test]
     fn an_error_ends_the_looking() {
-        let failed = patience().wait(|| Err::<Option<()>, _>(io::ErrorKind::ConnectionReset.into()));
+        let broken = || Err::<Option<()>, io::Error>(io::ErrorKind::ConnectionReset.into());
+        let failed = Patience::default().wait(&Lookout::default(), broken);
         assert_eq!(failed.unwrap_err().kind(), io::ErrorKind::ConnectionReset);
     }
 }

@@ -62,7 +62,7 @@ struct Shared {
     workers: Workers,
     memory: Memory,
     seats: Seats,
-    lookout: Arc<Lookout>,
+    lookout: Lookout,
     registry: Arc<Registry>,
 }
 
@@ -84,8 +84,15 @@ impl Server {
         let workers = Workers::new(&limits);
         let memory = Memory::new(limits.waiting_bytes_total_max);
         let seats = Seats::new(limits.connections_per_export_max);
-        let shared =
-            Arc::new(Shared { exports, limits, workers, memory, seats, lookout: Arc::default(), registry });
+        let shared = Arc::new(Shared {
+            exports,
+            limits,
+            workers,
+            memory,
+            seats,
+            lookout: Lookout::default(),
+            registry,
+        });
         Ok(Self { shared, tls, listeners: Mutex::default() })
     }
 

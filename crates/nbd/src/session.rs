@@ -7,9 +7,11 @@
 //! ([company]) that of its reads. While no job is out, a turn is two system calls beside those of the device and of
 //! [patience](crate::patience).
 
+mod answers;
 mod batch;
 mod company;
 mod payload;
+mod reads;
 mod reply;
 
 use std::fmt;
@@ -21,12 +23,12 @@ use ashlar_volume::{BlockDevice, ReadAttempt, VolumeError};
 use crate::NbdLimits;
 use crate::buffer::{PIECE_BYTES, RECEIVE_BYTES, ReceiveBuffer};
 use crate::codec::{Command, ProtocolError, ReplyTo, Request};
-use crate::completion::{Completion, Completions, Job, Outcome, Ticket, Work};
+use crate::completion::{Completion, Completions, Job, Ticket, Work};
 use crate::contexts::Contexts;
 use crate::errno::CommandError;
 use crate::features::Features;
 use crate::memory::{Memory, Reservation, SHARE_BYTES};
-use crate::patience::Lookout;
+use crate::patience::{Lookout, Patience};
 use crate::session_handle::SessionHandle;
 use crate::socket::wait;
 use crate::stream::Stream;
@@ -35,6 +37,7 @@ use crate::workers::Workers;
 
 use company::Company;
 use payload::Payload;
+use reads::{Reads, WaitingRead};
 use reply::Replies;
 
 /// The most extents of one context in one reply. The client asks again for what is left.
@@ -87,7 +90,7 @@ pub(crate) struct Shared<'server> {
     pub(crate) limits: &'server NbdLimits,
     pub(crate) workers: &'server Workers,
     pub(crate) memory: &'server Memory,
-    pub(crate) lookout: &'server Arc<Lookout>,
+    pub(crate) lookout: &'server Lookout,
 }
 
 /// One connection in the transmission phase.
@@ -105,6 +108,10 @@ pub(crate) struct Session<'server> {
     /// A payload that is taken in pieces.
     payload: Option<Payload>,
     company: Company,
+    /// Those that wait for the medium without a worker.
+    reads: Reads,
+    /// With reads under way.
+    patience: Patience,
     replies: Replies,
     completions: Arc<Completions>,
     jobs: Jobs,
@@ -168,9 +175,11 @@ impl<'server> Session<'server> {
             features,
             contexts,
             shared,
-            input: ReceiveBuffer::new(shared.lookout),
+            input: ReceiveBuffer::new(),
             payload: None,
             company: Company::default(),
+            reads: Reads::default(),
+            patience: Patience::default(),
             replies: Replies::new(features.style),
             completions: Completions::new(handle.clone()),
             jobs: Jobs::default(),
@@ -225,6 +234,13 @@ impl<'server> Session<'server> {
     /// Waits for bytes, completions or memory. False at the end of the stream.
     fn wait_for_input(&mut self, input: Input) -> Result<bool, SessionError> {
         let is_held_back = input.is_held_back();
+        if !is_held_back && self.reads.are_under_way() {
+            match self.look_beside_reads()? {
+                Some(Found::Ended) => return Ok(true),
+                Some(Found::Input(received)) => return self.took(received),
+                None => {}
+            }
+        }
         let waits_for_others = self.jobs.requests > 0 || input == Input::Starved;
         if waits_for_others
             && (is_held_back || !self.stream.has_buffered())
@@ -236,16 +252,36 @@ impl<'server> Session<'server> {
             // What held it back is over, perhaps, and the client may be waiting for its answer.
             return Ok(true);
         }
-        let is_between_requests = self.input.pending().is_empty() && self.payload.is_none();
-        self.handle.set_waits_for_client(!is_between_requests);
-        let received = self.input.fill(&mut self.stream);
+        self.handle.set_waits_for_client(!self.is_between_requests());
+        let received = self.input.fill(&mut self.stream, self.shared.lookout);
         self.handle.set_waits_for_client(false);
-        let received = received?;
+        self.took(received?)
+    }
+
+    fn is_between_requests(&self) -> bool {
+        self.input.pending().is_empty() && self.payload.is_none()
+    }
+
+    /// Looks for ends of reads and for bytes, as long as it seems worth it.
+    fn look_beside_reads(&mut self) -> Result<Option<Found>, SessionError> {
+        let mut patience = std::mem::take(&mut self.patience);
+        let found = patience.wait(self.shared.lookout, || {
+            if self.handle_ended_reads()? {
+                return Ok(Some(Found::Ended));
+            }
+            Ok(self.input.fill_now(&mut self.stream)?.map(Found::Input))
+        });
+        self.patience = patience;
+        found
+    }
+
+    /// Goes on after bytes were received, none at the end of the stream. False where it is over.
+    fn took(&mut self, received: usize) -> Result<bool, SessionError> {
         if received > 0 {
             self.handle.add_moved(received);
             return Ok(true);
         }
-        if is_between_requests || self.handle.is_finishing() {
+        if self.is_between_requests() || self.handle.is_finishing() {
             Ok(false)
         } else {
             Err(ProtocolError::Truncated.into())
@@ -407,8 +443,21 @@ impl<'server> Session<'server> {
         Ok(())
     }
 
+    /// Reads what the medium has to be waited for: in the device's own queue, else by a worker.
     fn read_later(&mut self, to: ReplyTo, range: Range, reservation: Option<Reservation>) {
-        let data_bytes = range.length_bytes as usize;
+        let read = WaitingRead { to, range, reservation };
+        match self.reads.begin(&*self.device, &self.handle, read) {
+            Ok(()) => {
+                self.jobs.requests += 1;
+                self.jobs.data_bytes += range.length();
+            }
+            Err(read) => self.read_by_worker(read),
+        }
+    }
+
+    fn read_by_worker(&mut self, read: WaitingRead) {
+        let WaitingRead { to, range, reservation } = read;
+        let data_bytes = range.length();
         let mut buffer = self.jobs.spare_buffers.pop().unwrap_or_default();
         if buffer.len() < data_bytes {
             buffer = vec![0; data_bytes];
@@ -473,74 +522,6 @@ impl<'server> Session<'server> {
         self.shared.workers.submit(Job { ticket, work, device, completions });
     }
 
-    /// Answers what workers have finished. All of it is accounted for, even if the connection fails.
-    fn handle_completions(&mut self) -> Result<(), SessionError> {
-        if self.jobs.requests == 0 {
-            return Ok(());
-        }
-        let mut taken = std::mem::take(&mut self.jobs.taken);
-        self.completions.take(&mut taken);
-        let mut result = Ok(());
-        for completion in taken.drain(..) {
-            let answered = self.handle_completion(completion);
-            result = result.and(answered);
-        }
-        self.jobs.taken = taken;
-        self.start_flush();
-        result
-    }
-
-    fn handle_completion(&mut self, completion: Completion) -> Result<(), SessionError> {
-        let Completion { ticket, result } = completion;
-        match ticket {
-            Ticket::Flush => self.answer_flushed(result.map(|_| ())),
-            Ticket::Request { to, offset_bytes, durable, data_bytes, reservation } => {
-                self.jobs.requests -= 1;
-                self.jobs.data_bytes -= data_bytes;
-                match result {
-                    Ok(Outcome::Done) if durable => self.flush_later(to),
-                    Ok(Outcome::Done) => self.replies.success(to, &mut self.stream)?,
-                    Ok(Outcome::Data(buffer)) => {
-                        let data = &buffer[..data_bytes];
-                        self.replies.data(to, offset_bytes, data, &mut self.stream)?;
-                        self.keep_buffer(buffer);
-                    }
-                    Ok(Outcome::Statuses(statuses)) => {
-                        self.replies.block_status(to, &statuses, &mut self.stream)?;
-                    }
-                    Err(error) => self.fail(to, &error)?,
-                }
-                // The memory is held until the data has been sent, or lies in the reply buffer.
-                drop(reservation);
-                Ok(())
-            }
-        }
-    }
-
-    fn answer_flushed(&mut self, flushed: Result<(), VolumeError>) -> Result<(), SessionError> {
-        let mut waiting = std::mem::take(&mut self.jobs.flushing);
-        self.jobs.requests -= waiting.len();
-        let mut result = Ok(());
-        for to in waiting.drain(..) {
-            let answered = match &flushed {
-                Ok(()) => self.replies.success(to, &mut self.stream).map_err(SessionError::from),
-                Err(error) => self.fail(to, error),
-            };
-            result = result.and(answered);
-        }
-        self.jobs.flushing = waiting;
-        result
-    }
-
-    /// Keeps a small buffer for the next read that waits. Large ones are rare, and go.
-    fn keep_buffer(&mut self, buffer: Vec<u8>) {
-        const KEPT_MAX: usize = 32;
-        const KEPT_BYTES_MAX: usize = 16 << 10;
-        if self.jobs.spare_buffers.len() < KEPT_MAX && buffer.len() <= KEPT_BYTES_MAX {
-            self.jobs.spare_buffers.push(buffer);
-        }
-    }
-
     /// Answers with an error of the device.
     fn fail(&mut self, to: ReplyTo, error: &VolumeError) -> Result<(), SessionError> {
         let answer = self.failure(error);
@@ -556,6 +537,14 @@ impl<'server> Session<'server> {
     fn refuse(&mut self, to: ReplyTo, error: &CommandError) -> Result<(), SessionError> {
         Ok(self.replies.error(to, error, &mut self.stream)?)
     }
+}
+
+/// What a session has looked for.
+enum Found {
+    /// So many bytes; none at the end of the stream.
+    Input(usize),
+    /// Reads have ended, and their replies lie in the buffer.
+    Ended,
 }
 
 /// How a read is answered.

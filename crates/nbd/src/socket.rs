@@ -100,6 +100,10 @@ impl Bell {
         Ok(Self(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?))
     }
 
+    pub(crate) fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+
     pub(crate) fn ring(&self) {
         // The one error of this write is a counter that is full; then the bell is ringing already.
         let _ = rustix::io::write(&self.0, &1_u64.to_ne_bytes());

@@ -16,6 +16,11 @@ pub(crate) struct Range {
 }
 
 impl Range {
+    /// The length, as memory counts.
+    pub(crate) const fn length(self) -> usize {
+        self.length_bytes as usize
+    }
+
     /// The first `length_bytes` and what is left, if there is so much. Cut where offsets are multiples of it, so that no
     /// block is cut.
     pub(crate) fn split(self, length_bytes: u64) -> (Self, Option<Self>) {

@@ -1,5 +1,7 @@
 //! One open disk or snapshot.
 
+use std::os::fd::BorrowedFd;
+
 use crate::VolumeError;
 
 /// What a device does when asked for zeroes.
@@ -57,6 +59,17 @@ pub struct BatchWrite<'a> {
     pub data: &'a [u8],
 }
 
+/// Reads of one thread that are under way while it does other things.
+pub trait ReadQueue: Send {
+    /// Begins a read and gives it a number, which is free again after its end; `None`: it has to go the ordinary way
+    /// ([`BlockDevice::read`]), at least now.
+    fn begin(&mut self, offset_bytes: u64, length: usize) -> Option<usize>;
+
+    /// Hands over what was begun, and says what has ended: the number and the bytes, as they were at some time since the
+    /// beginning, or `None` where the ordinary way has to be taken. Waits for nothing. What is still under way will ring the bell.
+    fn turn(&mut self, ended: &mut dyn FnMut(usize, Option<&[u8]>));
+}
+
 /// A disk or snapshot that is open for I/O. Offsets and lengths are bytes of any alignment; a range that does
 /// not lie within `0..size_bytes()` is [`InvalidArgument`](crate::ErrorKind::InvalidArgument) and changes nothing.
 /// A range of no bytes within it is a success that does nothing.
@@ -81,6 +94,13 @@ pub trait BlockDevice: Send + Sync {
 
     /// Like [`read`](Self::read), but never waits for the medium.
     fn try_read(&self, offset_bytes: u64, buffer: &mut [u8]) -> Result<ReadAttempt, VolumeError>;
+
+    /// A queue of reads that rings `bell`, an eventfd, when some may have ended; for the calling thread alone. `None` where there
+    /// is no such thing.
+    fn read_queue(&self, bell: BorrowedFd<'_>) -> Option<Box<dyn ReadQueue>> {
+        let _ = bell;
+        None
+    }
 
     /// Whether every read and write waits for the medium, as where no cache lies in between. Such a device is at its best
     /// with several of them at a time.

@@ -7,7 +7,7 @@
 use std::cell::Cell;
 use std::io;
 use std::ops::Range;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -168,6 +168,10 @@ impl File for DirectFile {
 
     fn try_read_at(&self, _offset_bytes: u64, _buffer: &mut [u8]) -> io::Result<bool> {
         Ok(false)
+    }
+
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        Some(self.file.as_fd())
     }
 
     fn read_parts(&self, parts: &mut [Part<'_>]) -> io::Result<()> {

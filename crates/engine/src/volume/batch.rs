@@ -174,7 +174,7 @@ impl OpenVolume {
     }
 
     /// The range as a piece of one leaf, if it is one and of whole blocks.
-    fn simple_piece(&self, offset_bytes: u64, length: usize) -> Option<Piece> {
+    pub(super) fn simple_piece(&self, offset_bytes: u64, length: usize) -> Option<Piece> {
         self.check_range(offset_bytes, length as u64).ok()?;
         let mut pieces = leaf_pieces(offset_bytes, length as u64);
         let piece = pieces.next()?;
@@ -198,7 +198,7 @@ impl OpenVolume {
 }
 
 /// Where the piece lies, if it is one run of blocks of the data file.
-fn only_run(leaf: &ResolvedLeaf, piece: Piece) -> Option<Span> {
+pub(super) fn only_run(leaf: &ResolvedLeaf, piece: Piece) -> Option<Span> {
     let mut runs = runs(piece.first_block(), piece.end_block(), |block| leaf.place(block));
     let run = runs.next()?;
     match (run.place, runs.next()) {

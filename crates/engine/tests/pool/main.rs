@@ -13,6 +13,7 @@ mod exhaustive;
 mod faults;
 mod integrity;
 mod oracle;
+mod queue;
 mod real_files;
 mod reclaim;
 mod simulation;

@@ -22,18 +22,18 @@ fn messages_of_any_size_come_out_whole() {
             peer.write_all(&vec![mark as u8; length]).unwrap();
         }
     });
-    let mut buffer = ReceiveBuffer::new(&Arc::default());
+    let mut buffer = ReceiveBuffer::new();
     for (mark, length) in lengths.into_iter().enumerate() {
         while buffer.pending().len() < length {
             buffer.make_room(length);
-            assert!(buffer.fill(&mut stream).unwrap() > 0);
+            assert!(buffer.fill(&mut stream, &Lookout::default()).unwrap() > 0);
         }
         assert!(buffer.pending()[..length].iter().all(|byte| *byte == mark as u8), "message {mark}");
         buffer.consume(length);
     }
     assert!(buffer.pending().is_empty());
     sender.join().unwrap();
-    assert_eq!(buffer.fill(&mut stream).unwrap(), 0, "the end of the stream");
+    assert_eq!(buffer.fill(&mut stream, &Lookout::default()).unwrap(), 0, "the end of the stream");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! A server on a unix socket over the model store, and a device that can be told to wait or to fail.
 
 use std::collections::BTreeMap;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex};
@@ -11,8 +12,8 @@ use ashlar_nbd::{
 };
 use ashlar_volume::model::ModelStore;
 use ashlar_volume::{
-    BlockDevice, ChangeExtent, ChangeQuery, ContentName, ErrorKind, Extent, ReadAttempt, VolumeError,
-    VolumeId, VolumeSnapshotId, VolumeStore, ZeroMode,
+    BlockDevice, ChangeExtent, ChangeQuery, ContentName, ErrorKind, Extent, ReadAttempt, ReadQueue,
+    VolumeError, VolumeId, VolumeSnapshotId, VolumeStore, ZeroMode,
 };
 use tempfile::TempDir;
 
@@ -43,6 +44,14 @@ pub struct Faults {
     pub fail_with: Option<ErrorKind>,
     /// Calls that arrived, by name.
     pub calls: BTreeMap<&'static str, usize>,
+    /// Reads that would wait go into a queue.
+    pub has_queue: bool,
+    /// Reads in queues do not end until this is false again.
+    pub hold_queues: bool,
+    /// Reads in queues from here on have to go the ordinary way after all.
+    pub queues_give_up_from_bytes: Option<u64>,
+    /// Reads that are in queues.
+    pub queued: usize,
     /// Calls that are inside now.
     pub inside: usize,
     /// The name of the thread that made the last call.
@@ -52,14 +61,19 @@ pub struct Faults {
 /// A device that counts its calls and misbehaves on command.
 pub struct FaultyDevice {
     inner: Arc<dyn BlockDevice>,
-    faults: Mutex<Faults>,
-    changed: Condvar,
+    faults: Arc<Mutex<Faults>>,
+    changed: Arc<Condvar>,
+    /// Of the sessions with a queue.
+    bells: Mutex<Vec<OwnedFd>>,
 }
 
 impl FaultyDevice {
     pub fn set(&self, change: impl FnOnce(&mut Faults)) {
         change(&mut self.faults.lock().unwrap());
         self.changed.notify_all();
+        for bell in self.bells.lock().unwrap().iter() {
+            rustix::io::write(bell, &1_u64.to_ne_bytes()).unwrap();
+        }
     }
 
     pub fn calls(&self, name: &'static str) -> usize {
@@ -96,6 +110,44 @@ impl FaultyDevice {
     }
 }
 
+/// A queue in memory. What is in it ends in the opposite order.
+struct TestQueue {
+    inner: Arc<dyn BlockDevice>,
+    faults: Arc<Mutex<Faults>>,
+    changed: Arc<Condvar>,
+    begun: Vec<(u64, usize)>,
+}
+
+impl ReadQueue for TestQueue {
+    fn begin(&mut self, offset_bytes: u64, length: usize) -> Option<usize> {
+        let mut faults = self.faults.lock().unwrap();
+        if !faults.has_queue || length > 16384 {
+            return None;
+        }
+        faults.queued += 1;
+        self.changed.notify_all();
+        self.begun.push((offset_bytes, length));
+        Some(self.begun.len() - 1)
+    }
+
+    fn turn(&mut self, ended: &mut dyn FnMut(usize, Option<&[u8]>)) {
+        let gives_up_from = {
+            let mut faults = self.faults.lock().unwrap();
+            if faults.hold_queues {
+                return;
+            }
+            faults.queued -= self.begun.len();
+            faults.queues_give_up_from_bytes
+        };
+        while let Some((offset_bytes, length)) = self.begun.pop() {
+            let mut buffer = vec![0; length];
+            self.inner.read(offset_bytes, &mut buffer).unwrap();
+            let gives_up = gives_up_from.is_some_and(|from| offset_bytes >= from);
+            ended(self.begun.len(), (!gives_up).then_some(&buffer));
+        }
+    }
+}
+
 impl BlockDevice for FaultyDevice {
     fn size_bytes(&self) -> u64 {
         self.inner.size_bytes()
@@ -109,6 +161,12 @@ impl BlockDevice for FaultyDevice {
         self.enter("read", |faults| faults.hold_reads && faults.read_permits == 0)?;
         self.fail_read(offset_bytes)?;
         self.inner.read(offset_bytes, buffer)
+    }
+
+    fn read_queue(&self, bell: BorrowedFd<'_>) -> Option<Box<dyn ReadQueue>> {
+        self.bells.lock().unwrap().push(bell.try_clone_to_owned().unwrap());
+        let (inner, faults) = (Arc::clone(&self.inner), Arc::clone(&self.faults));
+        Some(Box::new(TestQueue { inner, faults, changed: Arc::clone(&self.changed), begun: Vec::new() }))
     }
 
     fn try_read(&self, offset_bytes: u64, buffer: &mut [u8]) -> Result<ReadAttempt, VolumeError> {
@@ -304,7 +362,12 @@ impl TestServer {
         inner.write(4096, b"frozen").unwrap();
         store.create_snapshot(&disk, &snap).unwrap();
         inner.discard(0, SIZE_BYTES).unwrap();
-        let device = Arc::new(FaultyDevice { inner, faults: Mutex::default(), changed: Condvar::new() });
+        let device = Arc::new(FaultyDevice {
+            inner,
+            faults: Arc::default(),
+            changed: Arc::default(),
+            bells: Mutex::default(),
+        });
         let leases = Arc::<Leases>::default();
         let peers = Arc::default();
         let snapshot = Arc::new(Mutex::new(Some(store.open_snapshot(&snap).unwrap())));

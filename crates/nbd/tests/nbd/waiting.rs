@@ -129,6 +129,65 @@ fn a_session_waits_itself_for_a_client_with_one_request_out() {
     assert!(!by_session(&server), "three at a time are not waited for one by one");
 }
 
+/// A client with reads in the device's queue, of the blocks 0 to 8, which hold 1 to 9.
+fn with_queued_reads(server: &TestServer) -> Client {
+    let mut client = Client::open(server.socket(), "disk", Style::Structured);
+    (0..9).for_each(|block| assert_eq!(client.write(0, block * 4096, &[block as u8 + 1; 4096]), 0));
+    server.device.set(|faults| {
+        faults.reads_would_wait = true;
+        faults.has_queue = true;
+        faults.hold_queues = true;
+    });
+    (0..9).for_each(|block| client.send_request(READ, 0, block, block * 4096, 4096));
+    server.device.wait_until(|faults| faults.queued == 9);
+    client
+}
+
+#[test]
+fn reads_in_the_queue_of_the_device_need_no_worker_and_hold_up_nothing() {
+    let server = TestServer::new();
+    let mut client = with_queued_reads(&server);
+    client.send_write(0, 100, 20 * 4096, b"behind them");
+    assert_eq!(client.next_reply().0, 100);
+    client.send_request(READ, 0, 101, 20 * 4096, 64 << 10);
+    assert_eq!(client.next_reply().0, 101, "what is too long for the queue has a worker");
+    assert_eq!(server.device.calls("read"), 1);
+    server.device.set(|faults| faults.hold_queues = false);
+    let mut order = Vec::new();
+    for _ in 0..9 {
+        let (block, reply) = client.next_reply();
+        assert_eq!(reply.bytes(), [block as u8 + 1; 4096]);
+        order.push(block);
+    }
+    assert_eq!(order, [8, 7, 6, 5, 4, 3, 2, 1, 0], "as they ended");
+    assert_eq!(server.device.calls("read"), 1, "no other worker");
+}
+
+#[test]
+fn what_the_queue_gives_up_is_read_by_a_worker() {
+    let server = TestServer::new();
+    let mut client = with_queued_reads(&server);
+    server.device.set(|faults| {
+        faults.queues_give_up_from_bytes = Some(5 * 4096);
+        faults.hold_queues = false;
+    });
+    for _ in 0..9 {
+        let (block, reply) = client.next_reply();
+        assert_eq!(reply.bytes(), [block as u8 + 1; 4096]);
+    }
+    assert_eq!(server.device.calls("read"), 4);
+}
+
+#[test]
+fn a_client_that_leaves_is_outlived_by_the_reads_in_the_queue() {
+    let server = TestServer::new();
+    let client = with_queued_reads(&server);
+    drop(client);
+    assert_eq!(server.leases.count(), 1, "the device is in use");
+    server.device.set(|faults| faults.hold_queues = false);
+    server.leases.wait_until_count(0);
+}
+
 fn numbered(length: usize) -> Vec<u8> {
     (0..length).map(|place| (place / 512) as u8 | 1).collect()
 }

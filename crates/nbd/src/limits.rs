@@ -29,7 +29,7 @@ pub struct NbdLimits {
     /// Bytes of data that such requests of all connections hold together, beside 1 MiB for each connection.
     /// Default: 512 MiB.
     pub waiting_bytes_total_max: usize,
-    /// Workers that read, discard and look up extents. They start when needed. Default: 16.
+    /// Workers that discard, look up extents, and read what a device's own queue does not. They start when needed. Default: 16.
     pub io_workers_max: usize,
     /// Workers that flush; apart from the others, so that no flush holds up a read. Default: 8.
     pub flush_workers_max: usize,

@@ -1,6 +1,6 @@
 //! Transfers past the page cache, many at once: an io_uring with memory of its own.
 //!
-//! The one place of the workspace with `unsafe` code. What has to be argued is the same everywhere: the kernel reads or
+//! One of the rooms of the workspace with `unsafe` code. What has to be argued is the same everywhere: the kernel reads or
 //! writes the ring's memory while a transfer is under way, so nobody may touch or free it until all have ended.
 //! [`Ring::run`] therefore borrows the ring exclusively, returns only when every transfer has ended, and a ring of which that
 //! cannot be said any more is leaked, not freed.

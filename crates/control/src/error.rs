@@ -440,7 +440,10 @@ impl fmt::Display for JobError {
         f.write_str(match self.kind {
             JobErrorKind::NoSpace => "The storage pool is full. Nothing was changed; delete something first.",
             JobErrorKind::InUse => "The resource is still in use. Nothing was changed; try again later.",
-            JobErrorKind::StoreFailed => "The storage failed. What was begun has been taken back.",
+            // The pool may refuse that, too, for a while: the state tells.
+            JobErrorKind::StoreFailed => {
+                "The storage failed. What was begun is taken back as soon as it can be."
+            }
             JobErrorKind::TimedOut => {
                 "The work takes longer than the answer can wait and is being taken back."
             }

@@ -95,13 +95,18 @@ def in_gigabytes(count):
 
 
 def assert_all_three_agree(server, cloud, disks):
-    """While no disk has written anything after its last snapshot, all that the file holds belongs to snapshots."""
+    """While no disk has written anything after its last snapshot, all that the file holds belongs to snapshots.
+
+    What a deletion leaves comes to its heirs in the background, and the records follow within seconds."""
     shown = usage(server)
     wait_until(lambda: near(allocated(server), shown["held_bytes"]), "the file takes what is held", 30)
     held = allocated(server)
     snapshots = [entry for entry in shown["entries"] if entry["id"].startswith("snap-")]
-    overview = cloud.call("GetSnapOverview")
-    assert near(overview["TotalSize"] * (1 << 30), held), (overview, in_gigabytes(held))
+
+    def total():
+        return cloud.call("GetSnapOverview")["TotalSize"]
+
+    wait_until(lambda: near(total() * (1 << 30), held), f"TotalSize is {in_gigabytes(held)}", 30)
     if disks is not None:
         # Whole megabytes for each disk, rounded up.
         of_disks = sum(cloud.disk(disk)["SnapshotSize"] for disk in disks) * MIB

@@ -24,6 +24,7 @@ use crate::limit::OwnLimits;
 use crate::retention::Sweeps;
 use crate::seams::{Exports, Stores};
 use crate::settings::{Limits, Settings};
+use crate::snapshot_size::NotedSizes;
 
 /// What the rules are built from.
 pub struct ControlParts {
@@ -70,6 +71,8 @@ pub struct Control {
     pub(crate) second_factor: Arc<SecondFactor>,
     /// Damaged blocks of each disk, as the pools said last.
     pub(crate) damage: Arc<Mutex<BTreeMap<DiskId, u64>>>,
+    /// Up to where the sizes of snapshots are noted.
+    pub(crate) sizes: Arc<Mutex<NotedSizes>>,
 }
 
 impl Control {
@@ -101,6 +104,7 @@ impl Control {
             principals: Arc::default(),
             second_factor: Arc::default(),
             damage: Arc::default(),
+            sizes: Arc::default(),
         }
     }
 

@@ -17,7 +17,7 @@ impl Control {
         let damage = self
             .blocking(move || {
                 let mut damage: BTreeMap<DiskId, u64> = BTreeMap::new();
-                for store in this.stores.open_stores() {
+                for (_, store) in this.stores.open_stores() {
                     for (volume, blocks) in store.damage()?.volumes {
                         if let Ok(disk) = volume.as_str().parse() {
                             damage.insert(disk, blocks);

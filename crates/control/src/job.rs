@@ -256,6 +256,14 @@ impl Step {
 }
 
 impl Work {
+    /// Whether something goes whose blocks others may inherit.
+    pub(crate) const fn leaves_blocks(&self) -> bool {
+        matches!(
+            self,
+            Work::DeleteSnapshots { .. } | Work::TerminateDisks { .. } | Work::DeleteDiskBackups { .. }
+        )
+    }
+
     /// What sort of job it is, in the journal and in logs.
     pub(crate) const fn kind(&self) -> &'static str {
         match self {

@@ -39,6 +39,7 @@ mod snapshot_group;
 mod snapshot_policy;
 mod snapshot_recycle;
 mod snapshot_share;
+mod snapshot_size;
 mod speed;
 mod tag;
 mod usage;

@@ -36,6 +36,8 @@ pub enum Reconciler {
     OldRecords,
     /// Shows on disks what their pools have found damaged.
     DamagedDisks,
+    /// Notes on snapshots what came to them from deleted ones.
+    SnapshotSizes,
 }
 
 /// What one run of a reconciler came to.
@@ -78,6 +80,7 @@ impl Reconciler {
         Self::Debtors,
         Self::OldRecords,
         Self::DamagedDisks,
+        Self::SnapshotSizes,
     ];
 
     /// Its name, in logs, metrics and `ashlar status`.
@@ -96,6 +99,7 @@ impl Reconciler {
             Self::Debtors => "debtors",
             Self::OldRecords => "old-records",
             Self::DamagedDisks => "damaged-disks",
+            Self::SnapshotSizes => "snapshot-sizes",
         }
     }
 }
@@ -126,6 +130,7 @@ impl Control {
             Reconciler::Debtors => self.isolate_policies(leader).await,
             Reconciler::OldRecords => self.forget_old_records(leader).await,
             Reconciler::DamagedDisks => self.note_damage().await,
+            Reconciler::SnapshotSizes => self.note_sizes().await,
         }
     }
 

@@ -17,8 +17,8 @@ pub trait Stores: Send + Sync {
     /// encrypted.
     fn encryption_key(&self) -> Option<String>;
 
-    /// The pools that are open.
-    fn open_stores(&self) -> Vec<Arc<dyn VolumeStore>> {
+    /// The pools that are open, and their regions.
+    fn open_stores(&self) -> Vec<(Region, Arc<dyn VolumeStore>)> {
         Vec::new()
     }
 }

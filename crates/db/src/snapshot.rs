@@ -1,5 +1,7 @@
 //! Snapshots: their rows, and every way to list them.
 
+use std::collections::BTreeMap;
+
 use ashlar_types::{
     AccountUin, DiskId, DiskUsage, InstanceId, ProjectId, Region, SnapshotGroupId, SnapshotId,
     SnapshotPolicyId, SnapshotPromise, SnapshotState, SnapshotType, UnixMillis, Zone,
@@ -8,6 +10,7 @@ use ashlar_types::{
 use crate::column::{Columns, parsed, signed, text_if_any};
 use crate::connect::{Connection, Row, next_sequence};
 use crate::list_index::{self, Entry, ListOrder, changed, entry, untagged};
+use crate::listing::{Builder, push_in};
 use crate::snapshot_terms::ListedSnapshots;
 use crate::{DbError, EncryptType, JobId, Lifecycle, Listed, Order, Page};
 
@@ -378,11 +381,11 @@ impl Snapshots<'_> {
         Columns(&row).number("count")
     }
 
-    /// The live snapshots of a disk and the bytes that each holds.
-    pub async fn held_bytes_of_disk(&mut self, disk: DiskId) -> Result<Vec<(SnapshotId, u64)>, DbError> {
-        let sql = "SELECT snapshot_id, held_bytes FROM snapshots WHERE disk_id = $1 AND lifecycle = 'LIVE'
-             ORDER BY created_ms, sequence";
-        let rows = sqlx::query(sql).bind(disk.to_string()).fetch_all(&mut *self.0).await?;
+    /// The bytes that each of these snapshots is known to hold; one that is not on record is left out.
+    pub async fn held_bytes(&mut self, ids: &[SnapshotId]) -> Result<BTreeMap<SnapshotId, u64>, DbError> {
+        let mut sql = Builder::new("SELECT snapshot_id, held_bytes FROM snapshots WHERE 1 = 1");
+        push_in(&mut sql, "snapshot_id", ids, ToString::to_string);
+        let rows = sql.build().fetch_all(&mut *self.0).await?;
         let held = |row| {
             let columns = Columns(row);
             Ok((columns.word("snapshot_id")?, columns.number("held_bytes")?))

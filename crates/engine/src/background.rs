@@ -153,7 +153,10 @@ impl Inner {
         catalog.reclaim.cursor = next.as_ref().map(|(leaf, _)| (layer, LeafIndex(leaf.0 + 1)));
         match (next, fate) {
             (None, _) => self.remove_layer(&mut catalog, layer),
-            (Some((leaf, _)), Fate::MergeInto(child)) => self.merge_leaf(&catalog, layer, child, leaf)?,
+            (Some((leaf, _)), Fate::MergeInto(child)) => {
+                self.merge_leaf(&catalog, layer, child, leaf)?;
+                catalog.note_heir(child);
+            }
             (Some((leaf, chunks)), _) => self.core.drop_leaf(layer, leaf, &chunks),
         }
         Ok(true)

@@ -3,12 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use ashlar_volume::{ErrorKind, VolumeError, VolumeId, VolumeSnapshotId};
+use ashlar_volume::{BLOCK_BYTES, ErrorKind, HeirMark, Heirs, VolumeError, VolumeId, VolumeSnapshotId};
 
 use crate::format::{DataKeyId, LayerId, LayerRecord, LeafIndex, NameRecord};
 use crate::map::Names;
 use crate::state::State;
 use crate::volume::OpenVolume;
+
+/// The mark of a pool that has just been opened: later than the default, which asks for everything.
+const FIRST_MARK: HeirMark = HeirMark(1);
 
 /// The names of a pool, in memory as a whole. Changes go into the pending delta in the same breath.
 #[derive(Debug, Default)]
@@ -63,6 +66,10 @@ pub(crate) struct Reclaim {
     pub(crate) cursor: Option<(LayerId, LeafIndex)>,
     /// Layers merged or dropped since the pool was opened.
     pub(crate) layers_done: u64,
+    /// When each layer last took blocks of one that was merged into it.
+    took_blocks: BTreeMap<LayerId, HeirMark>,
+    /// The latest of these moments.
+    last_mark: HeirMark,
 }
 
 /// What a new layer lies on.
@@ -313,6 +320,27 @@ impl Catalog {
         self.reclaim.layers_done += 1;
         self.reclaim.candidates.remove(&id);
         self.reclaim.may_merge.remove(&id);
+        self.reclaim.took_blocks.remove(&id);
+    }
+
+    /// Notes that a layer has taken blocks of one that is being merged into it.
+    pub(crate) fn note_heir(&mut self, layer: LayerId) {
+        self.reclaim.last_mark = HeirMark(self.reclaim.last_mark.max(FIRST_MARK).0 + 1);
+        self.reclaim.took_blocks.insert(layer, self.reclaim.last_mark);
+    }
+
+    /// The snapshots whose layers took blocks since then, and what they hold.
+    pub(crate) fn heirs(&self, state: &State, since: HeirMark) -> Heirs {
+        let mark = self.reclaim.last_mark.max(FIRST_MARK);
+        if since >= mark {
+            return Heirs { mark, held_bytes: BTreeMap::new() };
+        }
+        let took = |layer| self.reclaim.took_blocks.get(layer).is_some_and(|taken| *taken > since);
+        let heirs = self.snapshots.iter().filter(|(_, record)| since < FIRST_MARK || took(&record.layer));
+        let held = |(name, record): (&VolumeSnapshotId, &NameRecord)| {
+            (name.clone(), state.held_blocks(record.layer) * BLOCK_BYTES)
+        };
+        Heirs { mark, held_bytes: heirs.map(held).collect() }
     }
 
     /// The open volume whose top layer this is.

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use ashlar_volume::{
-    BLOCK_BYTES, BlockDevice, ChangeExtent, ChangeQuery, ContentName, DamageReport, ErrorKind, SnapshotInfo,
-    StoreUsage, VolumeError, VolumeId, VolumeInfo, VolumeSnapshotId, VolumeStore,
+    BLOCK_BYTES, BlockDevice, ChangeExtent, ChangeQuery, ContentName, DamageReport, ErrorKind, HeirMark,
+    Heirs, SnapshotInfo, StoreUsage, VolumeError, VolumeId, VolumeInfo, VolumeSnapshotId, VolumeStore,
 };
 
 use crate::catalog::{Base, Catalog, OpenEntry};
@@ -391,6 +391,11 @@ impl VolumeStore for Pool {
 
     fn snapshots(&self) -> Result<Vec<VolumeSnapshotId>, VolumeError> {
         Ok(self.inner.catalog.lock().snapshots.keys().cloned().collect())
+    }
+
+    fn heirs(&self, since: HeirMark) -> Result<Heirs, VolumeError> {
+        let catalog = self.inner.catalog.lock();
+        Ok(catalog.heirs(&self.inner.core.state.read(), since))
     }
 
     fn usage(&self) -> Result<StoreUsage, VolumeError> {

@@ -137,7 +137,7 @@ impl ashlar_control::Stores for Pools {
         self.master_keys.key_id().map(str::to_owned)
     }
 
-    fn open_stores(&self) -> Vec<Arc<dyn VolumeStore>> {
-        self.open_pools().into_iter().map(|(_, pool)| pool as Arc<dyn VolumeStore>).collect()
+    fn open_stores(&self) -> Vec<(Region, Arc<dyn VolumeStore>)> {
+        self.open_pools().into_iter().map(|(region, pool)| (region, pool as Arc<dyn VolumeStore>)).collect()
     }
 }

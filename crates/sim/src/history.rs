@@ -25,7 +25,7 @@ use crate::store::{Connection, Records, Shared};
 
 /// 2026-01-01T00:00:00Z.
 const BEGIN: UnixMillis = UnixMillis(1_767_225_600_000);
-const REGION: &str = "ap-guangzhou";
+pub(crate) const REGION: &str = "ap-guangzhou";
 const ZONE: &str = "ap-guangzhou-3";
 const SIZE_GIB_MIN: u64 = 10;
 const DISKS_MAX: usize = 4;
@@ -215,6 +215,7 @@ impl History {
         self.disconnect_all()?;
         let Some(machine) = self.machine.take() else { return Ok(()) };
         while machine.pool.run_background_step().map_err(|error| format!("background: {error}"))? {}
+        self.check_sizes(&machine).await?;
         let used_bytes = machine.pool.usage().map_err(|error| error.to_string())?.used_bytes;
         machine.stop(&self.ground).await.map_err(text)?;
         self.check_image(Some(used_bytes)).map(drop)?;

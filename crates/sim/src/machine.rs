@@ -15,6 +15,7 @@ use ashlar_types::{Clock, MIB_BYTES, ManualClock, RandomSource, SeededRandom};
 use ashlar_volume::BlockDevice;
 use parking_lot::Mutex;
 
+use crate::history::REGION;
 use crate::keys::MasterKeys;
 use crate::oracle::Tolerance;
 use crate::store::{Records, Shared, SimStore, SimStores};
@@ -143,6 +144,7 @@ impl Machine {
         let pool = ground.open_pool()?;
         let folder = ground.folder();
         let records = Arc::clone(&ground.records);
+        let region = REGION.parse().map_err(|error| Stop::Failure(format!("{error}")))?;
         let store = Arc::new(SimStore {
             pool: Arc::clone(&pool),
             disk: ground.disk.clone(),
@@ -157,7 +159,7 @@ impl Machine {
         settings.limits.jobs_at_once = 1;
         let control = Control::new(ControlParts {
             db: db.clone(),
-            stores: Arc::new(SimStores(store)),
+            stores: Arc::new(SimStores { region, store }),
             exports: Arc::new(exports.clone()),
             clock: Arc::clone(&ground.clock) as Arc<dyn Clock>,
             random: Arc::clone(&ground.random) as Arc<dyn RandomSource>,

@@ -10,8 +10,9 @@ use ashlar_engine::Pool;
 use ashlar_engine::simulated::SimulatedDisk;
 use ashlar_types::{InstanceId, RandomSource, Region, SeededRandom};
 use ashlar_volume::{
-    BlockDevice, ChangeExtent, ChangeQuery, ContentName, DamageReport, ErrorKind, Extent, ReadAttempt,
-    SnapshotInfo, StoreUsage, VolumeError, VolumeId, VolumeInfo, VolumeSnapshotId, VolumeStore, ZeroMode,
+    BlockDevice, ChangeExtent, ChangeQuery, ContentName, DamageReport, ErrorKind, Extent, HeirMark, Heirs,
+    ReadAttempt, SnapshotInfo, StoreUsage, VolumeError, VolumeId, VolumeInfo, VolumeSnapshotId, VolumeStore,
+    ZeroMode,
 };
 use parking_lot::Mutex;
 
@@ -321,15 +322,22 @@ impl SimStore {
 }
 
 /// One pool for every region.
-pub(crate) struct SimStores(pub(crate) Arc<SimStore>);
+pub(crate) struct SimStores {
+    pub(crate) region: Region,
+    pub(crate) store: Arc<SimStore>,
+}
 
 impl Stores for SimStores {
     fn store(&self, _region: &Region) -> Result<Arc<dyn VolumeStore>, VolumeError> {
-        Ok(Arc::clone(&self.0) as Arc<dyn VolumeStore>)
+        Ok(Arc::clone(&self.store) as Arc<dyn VolumeStore>)
     }
 
     fn encryption_key(&self) -> Option<String> {
         Some("kms-simulate".to_owned())
+    }
+
+    fn open_stores(&self) -> Vec<(Region, Arc<dyn VolumeStore>)> {
+        vec![(self.region.clone(), Arc::clone(&self.store) as Arc<dyn VolumeStore>)]
     }
 }
 
@@ -487,6 +495,10 @@ impl VolumeStore for SimStore {
 
     fn snapshots(&self) -> Result<Vec<VolumeSnapshotId>, VolumeError> {
         self.pool.snapshots()
+    }
+
+    fn heirs(&self, since: HeirMark) -> Result<Heirs, VolumeError> {
+        self.pool.heirs(since)
     }
 
     fn usage(&self) -> Result<StoreUsage, VolumeError> {

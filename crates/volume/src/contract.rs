@@ -95,6 +95,7 @@ macro_rules! contract_tests {
             long_chains_read_right_after_deletions_in_any_order
             usage_counts_blocks_once_and_comes_back
             infos_count_the_blocks_of_their_own
+            heirs_are_told_whatever_lineage_they_are_of
             changes_are_told_block_by_block
             changes_survive_deletions_in_between
             changes_follow_clones_and_rollbacks

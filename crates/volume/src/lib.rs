@@ -23,7 +23,8 @@ pub use changes::{
 pub use device::{BatchRead, BatchWrite, BlockDevice, Extent, ExtentKind, ReadAttempt, ReadQueue, ZeroMode};
 pub use error::{ErrorKind, VolumeError};
 pub use store::{
-    DamageReport, SnapshotInfo, StoreUsage, VolumeId, VolumeInfo, VolumeSnapshotId, VolumeStore,
+    DamageReport, HeirMark, Heirs, SnapshotInfo, StoreUsage, VolumeId, VolumeInfo, VolumeSnapshotId,
+    VolumeStore,
 };
 
 /// The unit of mapping, of atomicity and of space: 4 KiB. A write or discard that is aligned to it costs no

@@ -136,6 +136,19 @@ pub struct DamageReport {
     pub snapshots: BTreeMap<VolumeSnapshotId, u64>,
 }
 
+/// A moment in the life of an open store; the default is before all of it. Good for that opening alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct HeirMark(pub u64);
+
+/// Snapshots to which blocks of deleted volumes and snapshots may have come.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Heirs {
+    /// Where the next question begins.
+    pub mark: HeirMark,
+    /// What each of them holds now, as in [`SnapshotInfo::held_bytes`].
+    pub held_bytes: BTreeMap<VolumeSnapshotId, u64>,
+}
+
 /// A pool of volumes. Every call that changes something is durable and complete when it returns `Ok`, and has
 /// changed nothing when it returns an error (a latched pool apart, which a restart recovers).
 ///
@@ -242,6 +255,22 @@ pub trait VolumeStore: Send + Sync {
 
     /// The names of all snapshots, in no particular order.
     fn snapshots(&self) -> Result<Vec<VolumeSnapshotId>, VolumeError>;
+
+    /// The snapshots whose `held_bytes` have grown since `since` because something they shared blocks with was deleted.
+    /// That happens in the background, long after the deletion and to snapshots of any lineage. Since the default mark: all
+    /// snapshots. A store that cannot tell names all of them each time.
+    fn heirs(&self, _since: HeirMark) -> Result<Heirs, VolumeError> {
+        let mut heirs = Heirs::default();
+        for name in self.snapshots()? {
+            match self.snapshot(&name) {
+                Ok(info) => drop(heirs.held_bytes.insert(name, info.held_bytes)),
+                // It was deleted meanwhile.
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(heirs)
+    }
 
     /// What the store takes and could still give.
     fn usage(&self) -> Result<StoreUsage, VolumeError>;

@@ -19,7 +19,7 @@ pub(crate) struct Survey {
     pub(crate) snapshots: Vec<SnapshotId>,
     /// Which of the job's backup points there are.
     pub(crate) backups: Vec<DiskBackupId>,
-    /// How many bytes each of these snapshots holds: the job's own and those that a deletion made heirs of any.
+    /// How many bytes each of the job's snapshots holds.
     pub(crate) held_bytes: Vec<(SnapshotId, u64)>,
 }
 
@@ -68,7 +68,6 @@ pub(crate) fn survey(
     region: &Region,
     work: &Work,
     phase: JobPhase,
-    heirs: &[(SnapshotId, u64)],
 ) -> Result<Survey, VolumeError> {
     let mut survey = Survey::default();
     match (work, phase) {
@@ -113,12 +112,6 @@ pub(crate) fn survey(
     for backup in work.backups() {
         if there(store.snapshot(&backup.into()))?.is_some() {
             survey.backups.push(backup);
-        }
-    }
-    for (snapshot, known_bytes) in heirs {
-        let info = there(store.snapshot(&(*snapshot).into()))?;
-        if let Some(info) = info.filter(|info| info.held_bytes != *known_bytes) {
-            survey.held_bytes.push((*snapshot, info.held_bytes));
         }
     }
     Ok(survey)

@@ -2,13 +2,13 @@
 //!
 //! The journal alone says what is to be done; what is held here is only who is at it, and who waits.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
 use ashlar_db::{JobId, JobPhase, JobRecord, NewJob, Transaction};
-use ashlar_types::{Region, SnapshotId};
+use ashlar_types::Region;
 use ashlar_volume::{ErrorKind, VolumeError};
 use parking_lot::Mutex;
 use tokio::sync::{Semaphore, watch};
@@ -376,6 +376,7 @@ impl Control {
             Err(error)
         };
         tx.commit().await?;
+        self.look_again_at_sizes(&record.region, &work.snapshots());
         let is_told = matches!(
             work,
             Work::ResizeDisk { .. } | Work::ChangeDiskType { .. } | Work::ApplyInstanceSnapshot { .. }
@@ -386,8 +387,8 @@ impl Control {
         if matches!(work, Work::CopySnapshot { .. }) {
             // Nobody could delete what it was copied from.
             self.look_again_at_promises();
-        } else if has_expired {
-            // It had to wait for this job.
+        } else if has_expired || work.leaves_blocks() {
+            // It had to wait for this job; or the blocks have heirs.
             self.wake_reconcilers();
         }
         if fault == Fault::HaltAfter {
@@ -399,10 +400,9 @@ impl Control {
     /// What the pool holds. On the way forward the work is done, whatever the pool can still tell; on the way
     /// back it decides what is left.
     async fn survey(&self, record: &JobRecord, work: &Work, step: Step) -> Result<Survey, ControlError> {
-        let heirs = self.heirs(record, work).await?;
         let (this, region, work) = (self.clone(), record.region.clone(), work.clone());
         let phase = record.phase;
-        let found = self.blocking(move || effect::survey(&this, &region, &work, phase, &heirs)).await;
+        let found = self.blocking(move || effect::survey(&this, &region, &work, phase)).await;
         match found {
             Err(ControlError::Job(error)) if step == Step::Settle => {
                 tracing::warn!(job = record.id.0, detail = %error.detail, "snapshot sizes are unknown");
@@ -410,28 +410,6 @@ impl Control {
             }
             other => other,
         }
-    }
-
-    /// Snapshots that a deletion may leave blocks to, the others of the same disks, each with the bytes that it is known to
-    /// hold.
-    async fn heirs(&self, record: &JobRecord, work: &Work) -> Result<Vec<(SnapshotId, u64)>, ControlError> {
-        let leaves_blocks = matches!(
-            work,
-            Work::DeleteSnapshots { .. } | Work::TerminateDisks { .. } | Work::DeleteDiskBackups { .. }
-        );
-        if !leaves_blocks {
-            return Ok(Vec::new());
-        }
-        let mut tx = self.db.read().await?;
-        let mut heirs = Vec::new();
-        let going = tx.snapshots().of_job(record.id).await?;
-        let backups = tx.disk_backups().of_job(record.id).await?;
-        let disks = going.iter().filter_map(|snapshot| snapshot.disk);
-        let disks: BTreeSet<_> = disks.chain(backups.iter().map(|backup| backup.disk)).collect();
-        for disk in disks {
-            heirs.extend(tx.snapshots().held_bytes_of_disk(disk).await?);
-        }
-        Ok(heirs)
     }
 
     /// The end of the server as tests play it: this job never goes on here.

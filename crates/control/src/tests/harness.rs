@@ -51,6 +51,13 @@ impl Stores for TestStores {
     fn encryption_key(&self) -> Option<String> {
         (!*self.has_no_master_key.lock()).then(|| "kms-testtest".to_owned())
     }
+
+    fn open_stores(&self) -> Vec<(Region, Arc<dyn VolumeStore>)> {
+        let store = |(region, pool): (&Region, &ModelStore)| {
+            (region.clone(), Arc::new(pool.clone()) as Arc<dyn VolumeStore>)
+        };
+        self.pools.lock().iter().map(store).collect()
+    }
 }
 
 impl TestStores {

@@ -2,7 +2,7 @@
 
 use ashlar_types::{DiskUsage, SnapshotState};
 
-use super::harness::{World, caller};
+use super::harness::{World, caller, new_disks};
 use crate::*;
 
 fn taken_of(disk: ashlar_types::DiskId) -> CreateSnapshot {
@@ -128,6 +128,24 @@ async fn a_snapshot_goes_at_its_deadline_and_not_before() {
 }
 
 #[tokio::test]
+async fn the_last_disk_between_leaves_its_blocks_to_the_snapshot_of_another() {
+    let world = World::new().await;
+    let disk = world.disk().await;
+    world.write(disk, 1);
+    let origin = world.snapshot(disk).await;
+    let from = CreateDisks { snapshot: Some(origin), ..new_disks() };
+    let copy = world.control.create_disks(&caller(), from).await.unwrap()[0];
+    let of_copy = world.snapshot(copy).await;
+    world.control.reconcile().await.unwrap();
+    assert_eq!(world.snapshot_view(of_copy).await.snapshot.held_bytes, 0);
+    world.control.delete_snapshots(&caller(), vec![origin]).await.unwrap();
+    world.terminate(disk).await.unwrap();
+    world.control.reconcile().await.unwrap();
+    assert_eq!(world.snapshot_view(of_copy).await.snapshot.held_bytes, 4096);
+    world.check_rest().await;
+}
+
+#[tokio::test]
 async fn deletion_takes_all_snapshots_or_none_and_hands_their_blocks_on() {
     let world = World::new().await;
     let disk = world.disk().await;
@@ -140,7 +158,11 @@ async fn deletion_takes_all_snapshots_or_none_and_hands_their_blocks_on() {
     assert_eq!(world.snapshots().await.total_count, 2);
 
     assert_eq!(world.snapshot_view(second).await.snapshot.held_bytes, 0);
+    world.control.reconcile().await.unwrap();
     world.control.delete_snapshots(&caller(), vec![first]).await.unwrap();
+    // The pool hands blocks on in its own time, and the record follows.
+    assert_eq!(world.snapshot_view(second).await.snapshot.held_bytes, 0);
+    world.control.reconcile().await.unwrap();
     assert_eq!(world.snapshot_view(second).await.snapshot.held_bytes, 4096, "the heir holds them now");
     let overview = world.control.snapshot_overview(&caller()).await.unwrap();
     assert_eq!((overview.total_count, overview.total_bytes, overview.billed_bytes), (1, 4096, 0));

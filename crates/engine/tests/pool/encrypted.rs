@@ -7,8 +7,8 @@ use ashlar_engine::{Background, DATA_KEY_BYTES, DataKey, KeyWrapper, Pool, PoolO
 use ashlar_types::{RandomSource, SeededRandom};
 use ashlar_volume::contract::Subject;
 use ashlar_volume::{
-    BlockDevice, ChangeExtent, ChangeQuery, ContentName, ErrorKind, SnapshotInfo, StoreUsage, VolumeError,
-    VolumeId, VolumeInfo, VolumeSnapshotId, VolumeStore,
+    BlockDevice, ChangeExtent, ChangeQuery, ContentName, ErrorKind, HeirMark, Heirs, SnapshotInfo,
+    StoreUsage, VolumeError, VolumeId, VolumeInfo, VolumeSnapshotId, VolumeStore,
 };
 
 /// A master key that keeps no secret: it adds its number to each byte. Clones share it.
@@ -158,6 +158,10 @@ impl VolumeStore for EncryptedPool {
 
     fn changes(&self, query: &ChangeQuery) -> Result<Vec<ChangeExtent>, VolumeError> {
         self.0.changes(query)
+    }
+
+    fn heirs(&self, since: HeirMark) -> Result<Heirs, VolumeError> {
+        self.0.heirs(since)
     }
 
     fn usage(&self) -> Result<StoreUsage, VolumeError> {

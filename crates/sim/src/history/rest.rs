@@ -1,6 +1,8 @@
 //! What must hold whenever no call is under way.
 
+use ashlar_control::Reconciler;
 use ashlar_types::{DiskUsage, InstanceProduct};
+use ashlar_volume::VolumeStore as _;
 
 use super::calls::{caller, region};
 use super::*;
@@ -119,6 +121,24 @@ impl History {
             .collect();
         if exported != wanted {
             return Err(Stop::Failure(format!("exports {exported:?} instead of {wanted:?}")));
+        }
+        Ok(())
+    }
+    /// Once the pool has handed everything on, the records say of each snapshot what it holds there.
+    pub(super) async fn check_sizes(&self, machine: &Machine) -> Result<(), String> {
+        let control = &machine.control;
+        let leader = control.lead().await.map_err(|error| error.to_string())?;
+        let leader = leader.ok_or_else(|| "the only server does not lead".to_owned())?;
+        let noted = control.run_reconciler(Reconciler::SnapshotSizes, leader).await;
+        noted.map_err(|error| format!("note sizes: {error}"))?;
+        let ids: Vec<_> = self.known.snapshots.keys().copied().collect();
+        let mut tx = machine.db.read().await.map_err(|error| error.to_string())?;
+        let known = tx.snapshots().held_bytes(&ids).await.map_err(|error| error.to_string())?;
+        for (id, held_bytes) in known {
+            let held = machine.pool.snapshot(&id.into()).map_err(|error| error.to_string())?;
+            if held.held_bytes != held_bytes {
+                return Err(format!("{id} holds {} bytes, its record says {held_bytes}", held.held_bytes));
+            }
         }
         Ok(())
     }

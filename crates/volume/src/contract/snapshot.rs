@@ -1,8 +1,10 @@
 //! Rules of [`VolumeStore`](crate::VolumeStore) about snapshots, clones, rollback and the space they take.
 
+use std::collections::BTreeMap;
+
 use super::Subject;
 use super::fixture::*;
-use crate::{BLOCK_BYTES, ErrorKind, ZeroMode};
+use crate::{BLOCK_BYTES, ErrorKind, HeirMark, VolumeId, VolumeSnapshotId, ZeroMode};
 
 /// Everything answered before the snapshot began is in it, flushed or not.
 pub fn a_snapshot_freezes_unflushed_writes(subject: &mut dyn Subject) {
@@ -394,6 +396,57 @@ pub fn infos_count_the_blocks_of_their_own(subject: &mut dyn Subject) {
     assert_eq!(held("three"), 23, "so are the blocks of the first of the lineage");
     store.delete_snapshot(&snapshot("three")).unwrap();
     assert_eq!(exclusive(), 23);
+}
+
+/// Who notes what a snapshot holds when it is taken, and what `heirs` tells from then on, knows what all of them hold.
+pub fn heirs_are_told_whatever_lineage_they_are_of(subject: &mut dyn Subject) {
+    let (disk, other) = (volume("disk"), volume("other"));
+    let device = new_device(subject, "disk");
+    let store = subject.store();
+    let mut noted = BTreeMap::new();
+    let mut mark = HeirMark::default();
+    let mut follow = |noted: &mut BTreeMap<VolumeSnapshotId, u64>, what: &str| {
+        subject.settle();
+        let heirs = store.heirs(mark).unwrap();
+        assert!(heirs.mark >= mark, "{what}");
+        mark = heirs.mark;
+        noted.retain(|name, _| store.snapshot(name).is_ok());
+        for (name, held_bytes) in heirs.held_bytes {
+            assert!(noted.insert(name.clone(), held_bytes).is_some(), "{what}: `{name}` was never taken");
+        }
+        let names = store.snapshots().unwrap().into_iter();
+        let held = names.map(|name| (name.clone(), store.snapshot(&name).unwrap().held_bytes));
+        assert_eq!(*noted, held.collect(), "{what}");
+    };
+    let take = |noted: &mut BTreeMap<VolumeSnapshotId, u64>, of: &VolumeId, name: &str| {
+        store.create_snapshot(of, &snapshot(name)).unwrap();
+        noted.insert(snapshot(name), store.snapshot(&snapshot(name)).unwrap().held_bytes);
+    };
+    for (number, name) in (0..).zip(["one", "two", "three", "four"]) {
+        fill(&*device, number + 1, u64::from(number) * 2 * BLOCK_BYTES, 4 * BLOCK_BYTES);
+        take(&mut noted, &disk, name);
+    }
+    drop(device);
+    let size_bytes = store.volume(&disk).unwrap().size_bytes;
+    store.clone_volume(&other, &snapshot("two"), size_bytes).unwrap();
+    fill(&*store.open_volume(&other).unwrap(), 9, 0, BLOCK_BYTES);
+    take(&mut noted, &other, "other-one");
+    follow(&mut noted, "at first");
+    store.delete_snapshot(&snapshot("three")).unwrap();
+    follow(&mut noted, "the next in line inherits");
+    store.delete_snapshot(&snapshot("two")).unwrap();
+    follow(&mut noted, "two share it");
+    store.delete_snapshot(&snapshot("four")).unwrap();
+    store.delete_volume(&disk).unwrap();
+    follow(&mut noted, "only the snapshot of the other volume is left to inherit");
+    assert_eq!(
+        noted[&snapshot("other-one")],
+        5 * BLOCK_BYTES,
+        "its own, and four of what it was cloned from"
+    );
+    store.delete_snapshot(&snapshot("one")).unwrap();
+    follow(&mut noted, "the last ancestor");
+    assert_eq!(noted, BTreeMap::from([(snapshot("other-one"), 6 * BLOCK_BYTES)]));
 }
 
 /// One refusal refuses all; otherwise each volume has its own snapshot.

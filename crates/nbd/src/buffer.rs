@@ -82,16 +82,24 @@ impl ReceiveBuffer {
 pub(crate) struct ReplyBuffer {
     bytes: Box<[u8]>,
     filled: usize,
+    /// How often something was added.
+    added: usize,
 }
 
 impl ReplyBuffer {
     pub(crate) fn new() -> Self {
-        Self { bytes: zeroed(REPLY_BYTES), filled: 0 }
+        Self { bytes: zeroed(REPLY_BYTES), filled: 0, added: 0 }
+    }
+
+    /// How many replies, or parts of them, wait.
+    pub(crate) const fn waiting(&self) -> usize {
+        self.added
     }
 
     /// Sends what waits.
     pub(crate) fn send(&mut self, stream: &mut Stream) -> io::Result<()> {
         let waiting = std::mem::take(&mut self.filled);
+        self.added = 0;
         stream.send_all(&self.bytes[..waiting])
     }
 
@@ -107,6 +115,7 @@ impl ReplyBuffer {
     /// Adds the first `count` bytes of the last [`room`](Self::room).
     pub(crate) fn keep(&mut self, count: usize) {
         self.filled += count;
+        self.added += 1;
     }
 
     /// Adds a reply made of two parts, or sends it where it is too long to wait.

@@ -128,6 +128,13 @@ pub trait BlockDevice: Send + Sync {
     /// Writes `data` at `offset_bytes`.
     fn write(&self, offset_bytes: u64, data: &[u8]) -> Result<(), VolumeError>;
 
+    /// Like [`write`](Self::write), for a part of a request whose parts come in order. The first one says how long the whole is,
+    /// in `request_bytes`, the others 0: a device that is limited in speed counts one request.
+    fn write_part(&self, offset_bytes: u64, data: &[u8], request_bytes: u64) -> Result<(), VolumeError> {
+        let _ = request_bytes;
+        self.write(offset_bytes, data)
+    }
+
     /// Makes everything durable that was answered before this call began.
     fn flush(&self) -> Result<(), VolumeError>;
 

@@ -1,6 +1,6 @@
-//! A payload that is too long for the receive buffer: it is written, or skipped, in pieces as they arrive.
-//!
-//! So no connection ever takes more than its fixed buffers, whatever it announces.
+//! A payload that is written, or skipped, in parts as they arrive: one that is too long for the receive buffer, so that no
+//! connection ever takes more than its fixed buffers, whatever it announces; and one that is longer than a part, because
+//! the client goes on sending while a part is written, and what was just received is still in the processor's cache.
 
 use ashlar_volume::BLOCK_BYTES;
 
@@ -9,8 +9,11 @@ use crate::codec::ReplyTo;
 use crate::errno::CommandError;
 use crate::validate::Range;
 
-/// What is waited for before the next piece is written: calls of the device are not for free.
-const PIECE_BYTES: usize = 256 << 10;
+/// How much is written at a time. Parts end where the device's offset is a multiple of it. Writes of 1 MiB in order take 370 us of
+/// processor time each with 64 KiB, 396 us with 128 KiB, 494 us with 256 KiB and 517 us as a whole; with 32 KiB 560 us.
+pub(super) const PART_BYTES: usize = 64 << 10;
+
+const _: () = assert!((PART_BYTES as u64).is_multiple_of(BLOCK_BYTES), "no block is written in two parts");
 
 /// A payload on its way.
 pub(super) struct Payload {
@@ -20,8 +23,8 @@ pub(super) struct Payload {
 }
 
 enum Fate {
-    /// It is written.
-    Write { next_bytes: u64, durable: bool },
+    /// It is written. The device hears with the first part how long the whole is.
+    Write { next_bytes: u64, request_bytes: u64, durable: bool },
     /// It is skipped; the answer is known.
     Skip(CommandError),
 }
@@ -29,59 +32,53 @@ enum Fate {
 impl Payload {
     /// The payload of a write of `range`.
     pub(super) const fn write(to: ReplyTo, range: Range, durable: bool) -> Self {
-        let fate = Fate::Write { next_bytes: range.offset_bytes, durable };
-        Self { to, rest_bytes: range.length_bytes as usize, fate }
+        let Range { offset_bytes, length_bytes } = range;
+        let fate = Fate::Write { next_bytes: offset_bytes, request_bytes: length_bytes, durable };
+        Self { to, rest_bytes: length_bytes as usize, fate }
     }
 
     /// A payload that nobody wants.
     pub(super) const fn skip(to: ReplyTo, bytes: usize, answer: CommandError) -> Self {
         Self { to, rest_bytes: bytes, fate: Fate::Skip(answer) }
     }
+
+    /// How much has to be there before something is done.
+    fn next_part_bytes(&self) -> usize {
+        match &self.fate {
+            Fate::Write { next_bytes, .. } => {
+                let past_end = (*next_bytes % PART_BYTES as u64) as usize;
+                self.rest_bytes.min(PART_BYTES - past_end)
+            }
+            Fate::Skip(_) => self.rest_bytes.min(PART_BYTES),
+        }
+    }
 }
 
 impl Session<'_> {
     /// Takes what has arrived of the payload. True when that was all of it, and the request is answered.
     pub(super) fn take_payload(&mut self, payload: &mut Payload) -> Result<bool, SessionError> {
-        loop {
-            if payload.rest_bytes == 0 {
-                match &payload.fate {
-                    Fate::Write { durable: true, .. } => self.flush_later(payload.to),
-                    Fate::Write { durable: false, .. } => {
-                        self.replies.success(payload.to, &mut self.stream)?
-                    }
-                    Fate::Skip(answer) => self.replies.error(payload.to, answer, &mut self.stream)?,
-                }
-                return Ok(true);
-            }
-            let wanted = payload.rest_bytes.min(PIECE_BYTES);
-            let arrived = self.input.pending().len().min(payload.rest_bytes);
-            if arrived < wanted {
-                self.input.make_room(wanted);
+        while payload.rest_bytes > 0 {
+            let part_bytes = payload.next_part_bytes();
+            if self.input.pending().len() < part_bytes {
+                self.input.make_room(part_bytes);
                 return Ok(false);
             }
-            let piece_bytes = match &mut payload.fate {
-                Fate::Skip(_) => arrived,
-                Fate::Write { next_bytes, .. } => {
-                    let bytes = whole_blocks(*next_bytes, arrived, payload.rest_bytes);
-                    let written = self.device.write(*next_bytes, &self.input.pending()[..bytes]);
-                    *next_bytes += bytes as u64;
-                    if let Err(error) = written {
-                        payload.fate = Fate::Skip(self.failure(&error));
-                    }
-                    bytes
+            if let Fate::Write { next_bytes, request_bytes, .. } = &mut payload.fate {
+                let part = &self.input.pending()[..part_bytes];
+                let written = self.device.write_part(*next_bytes, part, std::mem::take(request_bytes));
+                *next_bytes += part_bytes as u64;
+                if let Err(error) = written {
+                    payload.fate = Fate::Skip(self.failure(&error));
                 }
-            };
-            payload.rest_bytes -= piece_bytes;
-            self.input.consume(piece_bytes);
+            }
+            payload.rest_bytes -= part_bytes;
+            self.input.consume(part_bytes);
         }
+        match &payload.fate {
+            Fate::Write { durable: true, .. } => self.flush_later(payload.to),
+            Fate::Write { durable: false, .. } => self.replies.success(payload.to, &mut self.stream)?,
+            Fate::Skip(answer) => self.replies.error(payload.to, answer, &mut self.stream)?,
+        }
+        Ok(true)
     }
-}
-
-/// How much of the `arrived` bytes to write now, so that no block is written in two parts. `arrived` is more than a block,
-/// or all of the rest.
-fn whole_blocks(offset_bytes: u64, arrived: usize, rest_bytes: usize) -> usize {
-    if arrived == rest_bytes {
-        return arrived;
-    }
-    arrived - ((offset_bytes + arrived as u64) % BLOCK_BYTES) as usize
 }

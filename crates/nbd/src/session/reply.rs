@@ -24,6 +24,11 @@ impl Replies {
         Self { style, buffer: ReplyBuffer::new(), scratch: Vec::new() }
     }
 
+    /// How many replies, or parts of them, wait to be sent.
+    pub(super) const fn waiting(&self) -> usize {
+        self.buffer.waiting()
+    }
+
     /// Sends all replies that wait.
     pub(super) fn send(&mut self, stream: &mut Stream) -> io::Result<()> {
         self.buffer.send(stream)

@@ -161,6 +161,18 @@ impl Client {
         assert_eq!(replies.last().unwrap().0, REP_ACK);
     }
 
+    /// The same connection, for another thread to send on.
+    pub fn sender(&self) -> Self {
+        Self {
+            stream: self.stream.try_clone().unwrap(),
+            size_bytes: self.size_bytes,
+            flags: self.flags,
+            style: self.style,
+            reads: BTreeMap::new(),
+            partial: BTreeMap::new(),
+        }
+    }
+
     pub fn send(&mut self, bytes: &[u8]) {
         self.stream.write_all(bytes).unwrap();
     }

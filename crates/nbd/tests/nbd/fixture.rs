@@ -26,8 +26,10 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// What a [`FaultyDevice`] does beside its work.
 #[derive(Debug, Default)]
 pub struct Faults {
-    /// Flushes wait until this is false again.
+    /// Flushes wait until this is false again, or for one of the permits.
     pub hold_flushes: bool,
+    /// So many held flushes may go on.
+    pub flush_permits: usize,
     /// Reads wait until this is false again, or for one of the permits.
     pub hold_reads: bool,
     /// So many held reads may go on.
@@ -103,8 +105,10 @@ impl FaultyDevice {
         self.changed.notify_all();
         let mut faults = self.changed.wait_while(faults, |faults| held(faults)).unwrap();
         faults.inside -= 1;
-        if name == "read" {
-            faults.read_permits = faults.read_permits.saturating_sub(1);
+        match name {
+            "read" => faults.read_permits = faults.read_permits.saturating_sub(1),
+            "flush" => faults.flush_permits = faults.flush_permits.saturating_sub(1),
+            _ => {}
         }
         faults.fail_with.map_or(Ok(()), |kind| Err(VolumeError::new(kind, "planted")))
     }
@@ -193,7 +197,7 @@ impl BlockDevice for FaultyDevice {
     }
 
     fn flush(&self) -> Result<(), VolumeError> {
-        self.enter("flush", |faults| faults.hold_flushes)?;
+        self.enter("flush", |faults| faults.hold_flushes && faults.flush_permits == 0)?;
         self.inner.flush()
     }
 

@@ -3,7 +3,7 @@
 use ashlar_nbd::NbdLimits;
 
 use crate::client::*;
-use crate::fixture::TestServer;
+use crate::fixture::{Faults, TestServer};
 
 #[test]
 fn a_flush_in_flight_holds_up_nothing_behind_it() {
@@ -263,6 +263,33 @@ fn waiting_requests_are_bounded_by_bytes_and_the_largest_still_passes() {
     lengths[10] = 100_000;
     let limits = NbdLimits { waiting_bytes_max: 3 * 4096 + 100, ..NbdLimits::default() };
     see_bounded(limits, &lengths, 3);
+}
+
+#[test]
+fn long_writes_that_wait_for_a_flush_are_bounded_by_count_and_all_answered() {
+    let server = TestServer::with_limits(NbdLimits { waiting_requests_max: 3, ..NbdLimits::default() });
+    let mut client = Client::open(server.socket(), "disk", Style::Simple);
+    let mut sender = client.sender();
+    server.device.set(|faults| faults.hold_flushes = true);
+    std::thread::scope(|scope| {
+        // Two parts each, and more than the socket takes: the server has to read on for all to be sent.
+        scope.spawn(move || (0..20).for_each(|cookie| sender.send_write(FUA, cookie, 0, &[1; 100_000])));
+        let writes = |faults: &Faults| faults.calls.get("write").copied().unwrap_or(0);
+        server.device.wait_until(|faults| writes(faults) >= 6);
+        for flush in 2..=6 {
+            server.device.set(|faults| faults.flush_permits = 1);
+            server
+                .device
+                .wait_until(|faults| faults.calls.get("flush") == Some(&flush) && faults.inside == 1);
+            // Each flush before it has answered three at most, and three wait.
+            let parts = server.device.calls("write");
+            assert!(parts <= 6 * flush, "{parts} parts written when flush {flush} begins");
+        }
+        server.device.set(|faults| faults.hold_flushes = false);
+        let mut answered: Vec<_> = (0..20).map(|_| client.next_reply().0).collect();
+        answered.sort_unstable();
+        assert_eq!(answered, (0..20).collect::<Vec<_>>());
+    });
 }
 
 /// Batches of all sizes after larger ones and after smaller ones: what a session hopes to receive besides must not be needed.

@@ -111,6 +111,13 @@ impl BlockDevice for LimitedDevice {
         self.inner.write(offset_bytes, data)
     }
 
+    fn write_part(&self, offset_bytes: u64, data: &[u8], request_bytes: u64) -> Result<(), VolumeError> {
+        if request_bytes > 0 {
+            self.take_turn(request_bytes);
+        }
+        self.inner.write_part(offset_bytes, data, request_bytes)
+    }
+
     fn flush(&self) -> Result<(), VolumeError> {
         self.inner.flush()
     }

@@ -110,6 +110,30 @@ fn reads_and_writes_share_the_limit_and_a_read_is_counted_once() {
     assert_near(rig.pace.now_ns() / 1_000_000, 1_000);
 }
 
+#[test]
+fn a_write_in_parts_is_one_request() {
+    let rig = rig(steady(speed(1_000, 1_000)));
+    for _ in 0..500 {
+        rig.device.write_part(0, &[1; 4096], 3 * 4096).unwrap();
+        rig.device.write_part(4096, &[2; 4096], 0).unwrap();
+        rig.device.write_part(8192, &[3; 4096], 0).unwrap();
+    }
+    assert_near(rig.pace.now_ns() / 1_000_000, 500);
+    let mut written = [0; 3 * 4096];
+    rig.volume.read(0, &mut written).unwrap();
+    assert_eq!([written[0], written[4096], written[8192]], [1, 2, 3]);
+}
+
+#[test]
+fn the_bytes_of_a_write_in_parts_count_once() {
+    let rig = rig(steady(speed(1_000_000, 1)));
+    for _ in 0..128 {
+        rig.device.write_part(0, &[1; 4096], 8192).unwrap();
+        rig.device.write_part(4096, &[2; 4096], 0).unwrap();
+    }
+    assert_near(rig.pace.now_ns() / 1_000_000, 1_000);
+}
+
 /// A device that always has to wait for its medium.
 struct Cold(Arc<dyn BlockDevice>);
 

@@ -62,7 +62,7 @@ pub struct BatchWrite<'a> {
 /// Reads of one thread that are under way while it does other things.
 pub trait ReadQueue: Send {
     /// Begins a read and gives it a number, which is free again after its end; `None`: it has to go the ordinary way
-    /// ([`BlockDevice::read`]), at least now.
+    /// ([`BlockDevice::read`]), at least now. Waits for nothing but the turn of a device that is limited in speed.
     fn begin(&mut self, offset_bytes: u64, length: usize) -> Option<usize>;
 
     /// Hands over what was begun, and says what has ended: the number and the bytes, as they were at some time since the

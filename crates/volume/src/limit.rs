@@ -9,8 +9,10 @@
 //! a burst speed it saves its unused baseline up to [`Limits::credit_ns`] and spends it up to that speed.
 
 mod device;
+mod queue;
 #[cfg(test)]
 mod tests;
+mod turns;
 
 use parking_lot::Mutex;
 

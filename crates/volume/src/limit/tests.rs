@@ -1,11 +1,12 @@
 //! What limits let through, on a clock that only waits move.
 
+use std::os::fd::{AsFd as _, BorrowedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::*;
 use crate::model::ModelStore;
-use crate::{BatchRead, BatchWrite, BlockDevice, ReadAttempt, VolumeError, VolumeStore as _};
+use crate::{BatchRead, BatchWrite, BlockDevice, ReadAttempt, ReadQueue, VolumeError, VolumeStore as _};
 
 const MIB: u64 = 1 << 20;
 
@@ -150,6 +151,9 @@ impl BlockDevice for Cold {
     fn try_read(&self, _: u64, _: &mut [u8]) -> Result<ReadAttempt, VolumeError> {
         Ok(ReadAttempt::WouldWait)
     }
+    fn read_queue(&self, _: BorrowedFd<'_>) -> Option<Box<dyn ReadQueue>> {
+        Some(Box::new(ColdReads { device: self.0.clone(), begun: Vec::new() }))
+    }
     fn prefers_batches(&self) -> bool {
         true
     }
@@ -168,6 +172,84 @@ impl BlockDevice for Cold {
     fn extents(&self, offset_bytes: u64, length: u64, max: usize) -> Result<Vec<crate::Extent>, VolumeError> {
         self.0.extents(offset_bytes, length, max)
     }
+}
+
+/// A queue in memory. It takes nothing longer than a block, and gives up what lies beyond 1 MiB.
+struct ColdReads {
+    device: Arc<dyn BlockDevice>,
+    begun: Vec<u64>,
+}
+
+impl ReadQueue for ColdReads {
+    fn begin(&mut self, offset_bytes: u64, length: usize) -> Option<usize> {
+        (length == 4096).then(|| self.begun.push(offset_bytes))?;
+        Some(self.begun.len() - 1)
+    }
+
+    fn turn(&mut self, ended: &mut dyn FnMut(usize, Option<&[u8]>)) {
+        for (number, offset_bytes) in self.begun.drain(..).enumerate() {
+            let mut block = [0; 4096];
+            self.device.read(offset_bytes, &mut block).unwrap();
+            ended(number, (offset_bytes < MIB).then_some(&block));
+        }
+    }
+}
+
+/// A limited device with a queue, and the queue.
+fn queued(rig: &Rig) -> (LimitedDevice, Box<dyn ReadQueue>) {
+    let cold = LimitedDevice::new(Arc::new(Cold(rig.volume.clone())), rig.limiter.clone(), rig.pace.clone());
+    let stdin = std::io::stdin();
+    let queue = cold.read_queue(stdin.as_fd()).unwrap();
+    (cold, queue)
+}
+
+#[test]
+fn reads_in_a_queue_take_one_turn_each() {
+    let rig = rig(steady(speed(1_000, 100)));
+    rig.volume.write(0, &[7; 8 * 4096]).unwrap();
+    let (cold, mut queue) = queued(&rig);
+    let mut buffer = [0; 4096];
+    for round in 0..125 {
+        for block in 0..8 {
+            // Half of them were tried before, and have taken their turn.
+            if round % 2 == 0 {
+                assert_eq!(cold.try_read(block * 4096, &mut buffer).unwrap(), ReadAttempt::WouldWait);
+            }
+            let before_ns = rig.pace.now_ns();
+            assert_eq!(queue.begin(block * 4096, 4096), Some(block as usize));
+            assert!(round % 2 != 0 || rig.pace.now_ns() == before_ns, "no second turn");
+        }
+        let (mut count, before_ns) = (0, rig.pace.now_ns());
+        queue.turn(&mut |number, bytes| {
+            assert_eq!((number, bytes.unwrap()), (count, &[7; 4096][..]));
+            count += 1;
+        });
+        assert_eq!((count, rig.pace.now_ns()), (8, before_ns), "a turn of the queue never waits");
+    }
+    assert_near(rig.pace.now_ns() / 1_000_000, 1_000);
+}
+
+#[test]
+fn what_a_queue_refuses_or_gives_up_does_not_wait_again() {
+    let rig = rig(steady(speed(1_000, 1_000)));
+    let (cold, mut queue) = queued(&rig);
+    let (mut block, mut long) = ([0; 4096], [0; 8192]);
+    for _ in 0..250 {
+        assert_eq!(queue.begin(0, long.len()), None);
+        assert_eq!(queue.begin(2 * MIB, block.len()), Some(0));
+        queue.turn(&mut |_, bytes| assert!(bytes.is_none()));
+        let before_ns = rig.pace.now_ns();
+        cold.read(0, &mut long).unwrap();
+        cold.read(2 * MIB, &mut block).unwrap();
+        assert_eq!(rig.pace.now_ns(), before_ns, "the worker's thread never waits for a turn");
+    }
+    assert_near(rig.pace.now_ns() / 1_000_000, 500);
+}
+
+#[test]
+fn a_device_without_a_queue_has_none_behind_limits() {
+    let rig = rig(steady(speed(1_000, 100)));
+    assert!(rig.device.read_queue(std::io::stdin().as_fd()).is_none());
 }
 
 #[test]

@@ -38,6 +38,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<()> {
         let folder = Folder::make(workspace.target_directory().join("bench"))?;
         let section = match part {
             Part::Io => cells::measure(workspace, &folder.path, &options)?,
+            Part::Imported => cells::measure_imported(workspace, &folder.path, &options)?,
             Part::Cold => cold::measure(workspace, &folder.path, &options)?,
             Part::Direct => direct::measure(workspace, &folder.path, &options)?,
             Part::Encrypted => encrypted::measure(workspace, &folder.path, &options)?,

@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::json;
 
 use super::api::{Api, text};
-use super::fio::{self, Extent, LOADS, Load, SIZE_GIB};
+use super::fio::{self, Extent, IMPORTED_LOADS, LOADS, Load, SIZE_GIB};
 use super::options::Options;
 use super::server::{self, Ashlar, Export};
 use super::table::{figure, markdown, median, ratio};
@@ -31,17 +31,49 @@ pub(super) struct Sample {
     pub(super) processor_us: f64,
 }
 
-/// Measures and gives the section of the document.
+/// What is measured, and how the section begins.
+struct Cells {
+    title: &'static str,
+    about: &'static str,
+    loads: &'static [Load],
+    is_filled_by_large_writes: bool,
+}
+
+const SMALL: Cells = Cells {
+    title: "Reads and writes",
+    about: "all of it is read before each run",
+    loads: &LOADS,
+    is_filled_by_large_writes: false,
+};
+
+const IMPORTED: Cells = Cells {
+    title: "After writes of 1 MiB",
+    about: "written in steps of 1 MiB, as images are imported, and all of it read before each run",
+    loads: &IMPORTED_LOADS,
+    is_filled_by_large_writes: true,
+};
+
+/// Measures disks that were filled by small writes, and gives the section of the document.
 pub(super) fn measure(workspace: &Workspace, folder: &Path, options: &Options) -> Result<String> {
+    measure_cells(workspace, folder, options, &SMALL)
+}
+
+/// Measures disks that were filled by large writes.
+pub(super) fn measure_imported(workspace: &Workspace, folder: &Path, options: &Options) -> Result<String> {
+    measure_cells(workspace, folder, options, &IMPORTED)
+}
+
+fn measure_cells(workspace: &Workspace, folder: &Path, options: &Options, cells: &Cells) -> Result<String> {
     let ticks_per_s = processor_ticks_per_s(workspace)?;
     let mut peers = Vec::new();
     for name in &options.peers {
         let export = start(workspace, folder, name)?;
         println!("filling {SIZE_GIB} GiB of {name}");
-        fio::fill(workspace, &export.uri, folder)?;
-        peers.push(Peer { name: name.clone(), export, samples: vec![Vec::new(); LOADS.len()] });
+        let fill = if cells.is_filled_by_large_writes { fio::fill_by_large_writes } else { fio::fill };
+        fill(workspace, &export.uri, folder)?;
+        peers.push(Peer { name: name.clone(), export, samples: vec![Vec::new(); cells.loads.len()] });
     }
-    for (index, load) in LOADS.iter().enumerate() {
+    for (index, load) in cells.loads.iter().enumerate() {
         for round in 0..options.rounds as usize {
             // Another one begins each round, so that nobody always runs after the same neighbour.
             let first = round % peers.len();
@@ -62,7 +94,7 @@ pub(super) fn measure(workspace: &Workspace, folder: &Path, options: &Options) -
             }
         }
     }
-    let section = section(&peers);
+    let section = section(&peers, cells);
     for peer in peers {
         peer.export.server.stop()?;
     }
@@ -164,7 +196,7 @@ pub(super) fn sample(
 }
 
 /// The table: speed of each server, its ratio to the others, and the processor time of an operation.
-fn section(peers: &[Peer]) -> String {
+fn section(peers: &[Peer], cells: &Cells) -> String {
     let (first, others) = match peers.split_first() {
         Some(split) => split,
         None => return String::new(),
@@ -173,11 +205,12 @@ fn section(peers: &[Peer]) -> String {
     head.extend(peers.iter().map(|peer| peer.name.clone()));
     head.extend(others.iter().map(|peer| format!("{} / {}", first.name, peer.name)));
     head.extend(peers.iter().map(|peer| format!("{} CPU us", peer.name)));
+    let Cells { title, about, .. } = cells;
     let rows: Vec<Vec<String>> =
-        LOADS.iter().enumerate().map(|(index, load)| row(peers, index, *load)).collect();
+        cells.loads.iter().enumerate().map(|(index, load)| row(peers, index, *load)).collect();
     format!(
-        "## Reads and writes\n\n\
-         fio's NBD client over a unix socket, {SIZE_GIB} GiB in the page cache: all of it is read before each run. Speeds in thousand operations a \
+        "## {title}\n\n\
+         fio's NBD client over a unix socket, {SIZE_GIB} GiB in the page cache: {about}. Speeds in thousand operations a \
          second for 4 KiB, in MiB/s for 1 MiB; CPU is the server's processor time for one operation. On one \
          connection fio itself is near its limit, so CPU and the rows with four connections say more.\n\n{}",
         markdown(&head, &rows)

@@ -75,6 +75,14 @@ pub(super) const COLD_LOADS: [Load; 2] = [
     load("4 KiB random read, 4 connections x 8", "randread", 4, 8, 4),
 ];
 
+/// The loads on a disk that was filled by large writes, as an imported image is.
+pub(super) const IMPORTED_LOADS: [Load; 4] = [
+    load("4 KiB random read, depth 32", "randread", 4, 32, 1),
+    load("4 KiB random write, depth 32", "randwrite", 4, 32, 1),
+    load("4 KiB random write, 4 connections x 8", "randwrite", 4, 8, 4),
+    load("1 MiB sequential write, depth 4", "write", 1024, 4, 1),
+];
+
 /// How long a run lasts.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Extent {
@@ -97,7 +105,12 @@ pub(super) fn fill(workspace: &Workspace, uri: &str, folder: &Path) -> Result<Ou
     fill_gib(workspace, uri, folder, SIZE_GIB)
 }
 
-/// The same of another part of the disk.
+/// Writes every byte in 1 MiB steps, in order. The page cache then has folios as large as each server makes them.
+pub(super) fn fill_by_large_writes(workspace: &Workspace, uri: &str, folder: &Path) -> Result<Outcome> {
+    run(workspace, uri, folder, load("fill", "write", 1024, 4, 1), Extent::Whole)
+}
+
+/// The same as `fill` of another part of the disk.
 pub(super) fn fill_gib(workspace: &Workspace, uri: &str, folder: &Path, size_gib: u32) -> Result<Outcome> {
     run(workspace, uri, folder, load("fill", "write", 4, 32, 1).of_gib(size_gib), Extent::Whole)
 }

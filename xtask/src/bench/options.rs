@@ -7,6 +7,8 @@ use crate::error::{ErrorKind, Result, XtaskError};
 pub(super) enum Part {
     /// Reads and writes over NBD.
     Io,
+    /// Reads and writes on a disk that was filled by large writes.
+    Imported,
     /// Reads that find nothing in the page cache.
     Cold,
     /// Reads and writes past the page cache.
@@ -26,8 +28,9 @@ pub(super) enum Part {
 }
 
 impl Part {
-    pub(super) const ALL: [Self; 9] = [
+    pub(super) const ALL: [Self; 10] = [
         Self::Io,
+        Self::Imported,
         Self::Cold,
         Self::Direct,
         Self::Encrypted,
@@ -41,6 +44,7 @@ impl Part {
     fn parse(name: &str) -> Option<Self> {
         match name {
             "io" => Some(Self::Io),
+            "imported" => Some(Self::Imported),
             "cold" => Some(Self::Cold),
             "direct" => Some(Self::Direct),
             "encrypted" => Some(Self::Encrypted),
@@ -91,7 +95,7 @@ impl Options {
                     let part = Part::parse(value);
                     options.only = Some(part.ok_or_else(|| {
                         usage(format!(
-                            "bench: --only io|cold|direct|encrypted|first-writes|depth|engine|server|api, not `{value}`"
+                            "bench: --only io|imported|cold|direct|encrypted|first-writes|depth|engine|server|api, not `{value}`"
                         ))
                     })?);
                 }

@@ -19,6 +19,11 @@ use crate::options::DataCache;
 
 const LOCK_FILE_NAME: &str = "lock";
 
+/// How much of the data file is written in one call. A call makes pages as large as what it writes, and ext4 walks all blocks of
+/// a page when it writes one of them. On a file filled by steps of 4, 16, 32, 64 KiB and 1 MiB, thousand a second: 4 KiB
+/// random writes 512, 454, 424, 320, 114; 64 KiB writes in order 54, 89, 105, 109, 100.
+const WRITE_STEP_BYTES: u64 = 32 << 10;
+
 /// A directory that this process alone has open.
 #[derive(Debug)]
 pub(crate) struct RealDirectory {
@@ -96,7 +101,7 @@ impl Directory for RealDirectory {
             FileRole::Journal => Beside::open(&self.path, &path, &file),
             _ => None,
         };
-        Ok(Arc::new(RealFile { file, beside }))
+        Ok(Arc::new(RealFile { file, beside, writes_in_steps: role == FileRole::Data }))
     }
 
     fn rename(&self, from: FileRole, to: FileRole) -> io::Result<()> {
@@ -121,6 +126,8 @@ impl Directory for RealDirectory {
 struct RealFile {
     file: std::fs::File,
     beside: Option<Beside>,
+    /// It is read and written at random: its pages must not become large.
+    writes_in_steps: bool,
 }
 
 impl File for RealFile {
@@ -151,7 +158,17 @@ impl File for RealFile {
     }
 
     fn write_at(&self, offset_bytes: u64, data: &[u8]) -> io::Result<()> {
-        self.file.write_all_at(data, offset_bytes)
+        if !self.writes_in_steps {
+            return self.file.write_all_at(data, offset_bytes);
+        }
+        let (mut offset_bytes, mut rest) = (offset_bytes, data);
+        while !rest.is_empty() {
+            let room_bytes = (WRITE_STEP_BYTES - offset_bytes % WRITE_STEP_BYTES) as usize;
+            let (step, later) = rest.split_at(room_bytes.min(rest.len()));
+            self.file.write_all_at(step, offset_bytes)?;
+            (offset_bytes, rest) = (offset_bytes + step.len() as u64, later);
+        }
+        Ok(())
     }
 
     fn begin_write_back(&self, offset_bytes: u64, length_bytes: u64) {
@@ -196,4 +213,28 @@ pub(super) fn next_allocated(
     };
     let end = rustix::fs::seek(file, SeekFrom::Hole(start))?;
     Ok(Some(start..end))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_in_steps_is_all_there_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let directory = RealDirectory::open(folder.path()).unwrap();
+        let data: Vec<u8> = (0..100_000_u32).map(|byte| (byte % 251) as u8 + 1).collect();
+        for (offset_bytes, length) in [(5000, 100_000), (0, 32 << 10), (32_767, 2), (65_536, 65_536), (7, 0)]
+        {
+            let file = directory.open(FileRole::Data).unwrap();
+            file.set_length(0).unwrap();
+            file.set_length(200_000).unwrap();
+            file.write_at(offset_bytes, &data[..length]).unwrap();
+            let mut found = vec![0xff; 200_000];
+            file.read_at(0, &mut found).unwrap();
+            let mut expected = vec![0; 200_000];
+            expected[offset_bytes as usize..offset_bytes as usize + length].copy_from_slice(&data[..length]);
+            assert!(found == expected, "{length} bytes at {offset_bytes}");
+        }
+    }
 }

@@ -7,7 +7,8 @@ use crate::workspace::Workspace;
 /// Builds the simulation as it is shipped in nothing, but optimized, and hands the arguments on to it.
 pub(crate) fn run(workspace: &Workspace, arguments: &[String]) -> Result<()> {
     let mut command = workspace.cargo();
-    command.args(["run", "--locked", "--quiet", "--release", "--package", "ashlar-sim", "--"]);
+    command.args(["run", "--locked", "--quiet", "--release", "--package", "ashlar-sim"]);
+    command.args(["--bin", "ashlar-sim", "--"]);
     let status = process::watch(command.args(arguments), |_| {})?;
     if status.success() {
         Ok(())

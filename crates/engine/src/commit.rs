@@ -2,42 +2,80 @@
 //!
 //! A commit takes the pending delta, syncs the data file, appends the delta to the journal as one record and syncs
 //! that. Data goes before metadata, so a durable entry never points at bytes that are not durable. A small commit of nothing
-//! but first writes has one sync for both: its record counts as far as its blocks are there.
+//! but first writes has one sync for both (`flight`): its record counts as far as its blocks are there, and the next one need
+//! not wait for it.
 //! `docs/design/2026-11-20-engine-commit-path.md` and `2026-11-26-flush-and-direct-profile.md` argue the cases.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use ashlar_volume::{BLOCK_BYTES, VolumeError};
+use ashlar_volume::VolumeError;
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
-use crate::checksums::PageState;
 use crate::core::Core;
 use crate::delta::Delta;
-use crate::format::{ChecksumPage, Superblock, encode_delta};
-use crate::journal::Journal;
+use crate::format::{Superblock, encode_delta};
+use crate::journal::{Flight, Journal};
 
+mod flight;
 #[cfg(test)]
 mod tests;
 
-/// The most chunks of a commit whose record is proven by its blocks: the opening after a crash reads them. 16 MiB.
-const FIRST_WRITE_CHUNKS_MAX: usize = 256;
+/// Rounds that are under way at once: while the medium works on one, the next one writes its record.
+const ROUNDS_MAX: usize = 4;
+/// Where callers wait, by the round that they need: more places than there are rounds with anybody who waits.
+const TURNS: usize = ROUNDS_MAX + 2;
 
 /// Lets callers that wait for a commit share one.
 #[derive(Debug, Default)]
 pub(crate) struct Group {
     rounds: Mutex<Rounds>,
-    ended: Condvar,
+    turns: [Condvar; TURNS],
 }
 
 #[derive(Debug, Default)]
 struct Rounds {
     begun: u64,
-    /// The last round that succeeded.
+    /// The last round that succeeded; with it everything before it is durable.
     succeeded: u64,
-    is_running: bool,
-    /// Callers that wait for a round to end.
+    /// Whether a round is taking what there is to commit: the next one has to come after it.
+    is_beginning: bool,
+    /// Rounds that are under way.
+    running: usize,
+    /// Callers that wait for a round to end, or for their turn to run one.
     waiting: usize,
+}
+
+impl Rounds {
+    const fn may_begin(&self) -> bool {
+        !self.is_beginning && self.running < ROUNDS_MAX
+    }
+}
+
+impl Group {
+    const fn turn(&self, round: u64) -> &Condvar {
+        &self.turns[(round % TURNS as u64) as usize]
+    }
+
+    /// Lets one of those that need a round which has not begun run it.
+    fn call_next(&self, rounds: &Rounds) {
+        if rounds.may_begin() {
+            self.turn(rounds.begun + 1).notify_one();
+        }
+    }
+
+    /// No round will succeed any more.
+    fn wake_all(&self) {
+        self.turns.iter().for_each(|turn| _ = turn.notify_all());
+    }
+
+    /// The round has succeeded, and so have those before it, even if whoever runs them does not know yet.
+    fn succeed(&self, rounds: &mut Rounds, round: u64) {
+        while rounds.succeeded < round {
+            rounds.succeeded += 1;
+            self.turn(rounds.succeeded).notify_all();
+        }
+    }
 }
 
 impl Core {
@@ -52,49 +90,71 @@ impl Core {
         // A round that runs already may have begun before our change: only the next one surely covers it.
         let wanted = rounds.begun + 1;
         while rounds.succeeded < wanted {
-            self.latch.check()?;
-            if rounds.is_running {
+            // Whoever was called to run a round and does not, must not leave the others asleep.
+            self.latch.check().inspect_err(|_| self.group.wake_all())?;
+            let somebody_runs_it = rounds.begun >= wanted && rounds.running > 0;
+            if somebody_runs_it || !rounds.may_begin() {
                 rounds.waiting += 1;
-                self.group.ended.wait(&mut rounds);
+                self.group.turn(wanted).wait(&mut rounds);
                 rounds.waiting -= 1;
-                continue;
+            } else {
+                self.run_round(&mut rounds)?;
             }
-            rounds.is_running = true;
-            rounds.begun += 1;
-            let result = MutexGuard::unlocked(&mut rounds, || self.commit_round());
-            rounds.is_running = false;
-            if result.is_ok() {
-                rounds.succeeded = rounds.begun;
-            }
-            self.group.ended.notify_all();
-            result?;
         }
         Ok(())
     }
 
-    /// One round; only one runs at a time. Any error latches the pool.
-    fn commit_round(&self) -> Result<(), VolumeError> {
+    /// Runs the next round. Any error latches the pool.
+    fn run_round(&self, rounds: &mut MutexGuard<'_, Rounds>) -> Result<(), VolumeError> {
+        rounds.begun += 1;
+        let round = rounds.begun;
+        rounds.running += 1;
+        rounds.is_beginning = true;
+        let begun = MutexGuard::unlocked(rounds, || self.begin_round());
+        rounds.is_beginning = false;
+        let result = match begun {
+            Ok(Some(flight)) => {
+                self.group.call_next(rounds);
+                MutexGuard::unlocked(rounds, || self.land(&flight))
+            }
+            done => done.map(|_| ()),
+        };
+        rounds.running -= 1;
+        match &result {
+            Ok(()) => self.group.succeed(rounds, round),
+            Err(_) => self.group.wake_all(),
+        }
+        self.group.call_next(rounds);
+        result
+    }
+
+    /// Takes what there is to commit. Answers a record that is under way, or that all is done. Only one round begins at a time.
+    fn begin_round(&self) -> Result<Option<Flight>, VolumeError> {
         let delta = {
             let mut state = self.state.write();
             let pending = std::mem::take(&mut state.pending);
             self.note_pending(&state);
-            state.committing = (!pending.is_empty()).then(|| Arc::new(pending));
-            state.committing.clone()
+            let delta = (!pending.is_empty()).then(|| Arc::new(pending));
+            state.committing.extend(delta.clone());
+            delta
         };
         if let Some(delta) = &delta
-            && self.commit_beside(delta)?
+            && let Some(flight) = self.take_off(delta)?
         {
-            return Ok(());
+            return Ok(Some(flight));
         }
         // After the delta was taken: its data was written before it was published.
         self.sync_data_if_dirty()?;
-        delta.map_or(Ok(()), |delta| self.make_durable(&delta)).inspect_err(|error| self.latch.set(error))
+        // Without a delta there may still be one of an earlier round that is under way.
+        let done = delta.map_or_else(|| self.settled_journal().map(drop), |delta| self.make_durable(&delta));
+        done.inspect_err(|error| self.latch.set(error))?;
+        Ok(None)
     }
 
     /// Whether all metadata is durable.
     fn has_nothing_to_record(&self) -> bool {
         let state = self.state.read();
-        state.pending.is_empty() && state.committing.is_none()
+        state.pending.is_empty() && state.committing.is_empty()
     }
 
     /// Makes durable what was written to the data file before the call.
@@ -107,54 +167,6 @@ impl Core {
         let synced = synced.map_err(|error| self.latched("sync the data file", error));
         self.dirt.syncs.fetch_sub(1, Ordering::SeqCst);
         synced.and_then(|()| self.latch.check())
-    }
-
-    /// Commits a delta of nothing but first writes with one sync for its data and its record; `false`: it has to go the
-    /// ordinary way.
-    ///
-    /// Nothing orders the two, so after a crash the record may be there without its blocks. It carries their checksums, and
-    /// the opening looks. What the record cannot survive is that a block changes and nothing tells of it: so all blocks lie in
-    /// pages without intent, and an intent is a record that is appended after the sync, under the same lock.
-    fn commit_beside(&self, delta: &Delta) -> Result<bool, VolumeError> {
-        if !delta.is_first_writes(FIRST_WRITE_CHUNKS_MAX) || !self.dirt.is_little() {
-            return Ok(false);
-        }
-        // The medium works on the blocks while the record is written.
-        for (chunk, checksums) in &delta.checksums {
-            for (first, count) in checksums.runs() {
-                let offset_bytes = chunk.offset_bytes() + first * BLOCK_BYTES;
-                self.data.begin_write_back(offset_bytes, count * BLOCK_BYTES);
-            }
-        }
-        let payload = encode_delta(delta);
-        let mut journal = self.journal.lock();
-        if !journal.fits(&payload) || !self.blocks_stay_as_they_are(delta) {
-            return Ok(false);
-        }
-        self.dirt.syncs.fetch_add(1, Ordering::SeqCst);
-        let sync = || {
-            self.dirt.take();
-            self.data.sync_data()
-        };
-        let appended = journal.append_beside(&payload, sync);
-        let appended = appended.map_err(|error| self.latched("sync data and journal together", error));
-        self.dirt.syncs.fetch_sub(1, Ordering::SeqCst);
-        if appended? {
-            self.record_is_durable(journal);
-            return Ok(true);
-        }
-        Ok(false)
-    }
-
-    /// Whether no block of the delta can be changed in place before another record is durable. The journal is locked.
-    fn blocks_stay_as_they_are(&self, delta: &Delta) -> bool {
-        let state = self.state.read();
-        let mut pages = delta.checksums.keys().map(|chunk| ChecksumPage::of(*chunk));
-        // A page whose end of intent is not durable may have been changed in place since the delta was taken.
-        pages.all(|page| {
-            self.checksums.slot(page).state() == PageState::Closed
-                && !state.pending.intents.contains_key(&page)
-        })
     }
 
     fn latched(&self, context: &str, error: std::io::Error) -> VolumeError {
@@ -177,23 +189,51 @@ impl Core {
         self.checkpoint(Checkpoint::CommittedAndCommitting)
     }
 
+    /// The journal when none of its records is under way, so that one can be appended or a checkpoint begun. None takes off while
+    /// somebody waits for that.
+    pub(crate) fn settled_journal(&self) -> Result<MutexGuard<'_, Journal>, VolumeError> {
+        let mut journal = self.journal.lock();
+        if !journal.is_settled() {
+            journal.begin_to_settle();
+            while !journal.is_settled() && journal.check().is_ok() {
+                self.landed.wait(&mut journal);
+            }
+            journal.end_to_settle();
+            self.landed.notify_all();
+        }
+        if !journal.is_settled() {
+            self.check_journal(&journal)?;
+        }
+        Ok(journal)
+    }
+
+    /// An error if a record could not be made durable.
+    fn check_journal(&self, journal: &Journal) -> Result<(), VolumeError> {
+        journal.check().map_err(|error| {
+            let latched = self.latch.check().err();
+            latched.unwrap_or_else(|| self.latched("make records of the journal durable", error))
+        })
+    }
+
     /// Appends the committing delta to the journal and counts it as committed.
     fn append_if_it_fits(&self, payload: &[u8]) -> Result<bool, VolumeError> {
-        let mut journal = self.journal.lock();
+        let mut journal = self.settled_journal()?;
         if !journal.fits(payload) {
             return Ok(false);
         }
         journal.append(payload).map_err(|error| VolumeError::io("append to the journal", error))?;
-        self.record_is_durable(journal);
+        self.records_are_durable(journal, 1);
         Ok(true)
     }
 
-    /// The committing delta is in the journal.
-    fn record_is_durable(&self, journal: MutexGuard<'_, Journal>) {
+    /// The first `count` of the committing deltas are in the journal.
+    fn records_are_durable(&self, journal: MutexGuard<'_, Journal>, count: usize) {
         let mut state = self.state.write();
-        if let Some(delta) = state.committing.take() {
-            state.release(&delta);
-            state.absorb_committed(delta);
+        for _ in 0..count {
+            if let Some(delta) = state.committing.pop_front() {
+                state.release(&delta);
+                state.absorb_committed(delta);
+            }
         }
         let has_work = journal.is_half_full() || state.allocator.has_punches();
         drop(state);
@@ -206,7 +246,7 @@ impl Core {
     /// Appends an empty record behind the last one: from then on damage to it is damage, and not a commit that did not happen.
     /// For times when no other record comes.
     pub(crate) fn settle_last_record(&self) -> Result<(), VolumeError> {
-        let mut journal = self.journal.lock();
+        let mut journal = self.settled_journal()?;
         if !journal.is_last_in_doubt() || !journal.fits(&[]) || journal.is_waiting_for_checkpoint() {
             return Ok(());
         }
@@ -221,7 +261,7 @@ impl Core {
     /// Writes what is committed into the map and begins the journal's other segment. Any error latches the pool.
     pub(crate) fn checkpoint(&self, what: Checkpoint) -> Result<(), VolumeError> {
         let _only_one = self.checkpointing.lock();
-        let Begun { delta, without_record, superblock } = self.begin_checkpoint(what);
+        let Begun { delta, without_record, superblock } = self.begin_checkpoint(what)?;
         self.map.apply(&delta, superblock).inspect_err(|error| self.latch.set(error))?;
         self.journal.lock().checkpoint_is_durable();
         let mut state = self.state.write();
@@ -234,11 +274,11 @@ impl Core {
         Ok(())
     }
 
-    fn begin_checkpoint(&self, what: Checkpoint) -> Begun {
-        let mut journal = self.journal.lock();
+    fn begin_checkpoint(&self, what: Checkpoint) -> Result<Begun, VolumeError> {
+        let mut journal = self.settled_journal()?;
         let mut state = self.state.write();
         let without_record = match what {
-            Checkpoint::CommittedAndCommitting => state.committing.take(),
+            Checkpoint::CommittedAndCommitting => state.committing.pop_front(),
             Checkpoint::Committed | Checkpoint::CleanClose => None,
         };
         if let Some(delta) = &without_record {
@@ -256,7 +296,7 @@ impl Core {
             is_clean: what == Checkpoint::CleanClose,
             digest: 0, // the map works it out
         };
-        Begun { delta, without_record, superblock }
+        Ok(Begun { delta, without_record, superblock })
     }
 }
 

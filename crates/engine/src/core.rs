@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering}
 use std::sync::{Arc, Weak};
 
 use ashlar_volume::{BLOCK_BYTES, ErrorKind, VolumeError};
-use parking_lot::{Mutex, RwLock};
+use parking_lot::{Condvar, Mutex, RwLock};
 
 use crate::checksums::Checksums;
 use crate::commit::Group;
@@ -32,6 +32,8 @@ pub(crate) struct Core {
     pub(crate) data: Arc<dyn File>,
     pub(crate) map: Map,
     pub(crate) journal: Mutex<Journal>,
+    /// Told when records that were under way are durable, or will never be.
+    pub(crate) landed: Condvar,
     pub(crate) state: RwLock<State>,
     /// Held shared while a leaf is resolved through its layers, exclusively while entries move between layers.
     pub(crate) moves: RwLock<()>,

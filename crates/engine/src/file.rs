@@ -111,12 +111,16 @@ pub trait File: Send + Sync + fmt::Debug {
     /// Writes all bytes; extends the file where needed.
     fn write_at(&self, offset_bytes: u64, data: &[u8]) -> io::Result<()>;
 
+    /// Whether the medium can [`write_beside`](Self::write_beside).
+    fn can_write_beside(&self) -> bool {
+        false
+    }
+
     /// Writes over bytes that are durable, past every cache of the system, so that the next sync of any file of the directory
-    /// makes them durable, too. Until then they are kept or lost like any others. `false`: the medium cannot do that, and
-    /// nothing was written.
-    fn write_beside(&self, offset_bytes: u64, data: &[u8]) -> io::Result<bool> {
+    /// makes them durable, too. Until then they are kept or lost like any others.
+    fn write_beside(&self, offset_bytes: u64, data: &[u8]) -> io::Result<()> {
         let _ = (offset_bytes, data);
-        Ok(false)
+        Err(io::ErrorKind::Unsupported.into())
     }
 
     /// Lets the system begin to write a range out of its cache, where it has one. A hint: nothing is waited for.

@@ -22,14 +22,14 @@ pub(crate) use checksum::{
 pub(crate) use key::{DataKeyId, KEY_SLOT_BYTES, KeySlot, WRAPPED_KEY_BYTES_MAX};
 pub(crate) use leaf::{LEAVES_PER_DIRECTORY, LeafChunks, LeafDirectory, decode_leaf, encode_leaf};
 pub(crate) use record::{
-    Proof, RECORD_ALIGNMENT_BYTES, RECORD_HEADER_BYTES, decode_delta, decode_record_header, encode_delta,
-    encode_record,
+    Proof, RECORD_ALIGNMENT_BYTES, RECORD_HEADER_BYTES, RecordHeader, decode_delta, decode_record_header,
+    encode_delta, encode_record,
 };
 
 pub(crate) use seal::{Table, seal, sealed_checksum, unseal};
 
 /// The version of the whole format, which every opening writes.
-pub(crate) const FORMAT_VERSION: u32 = 3;
+pub(crate) const FORMAT_VERSION: u32 = 4;
 /// The oldest version that is read. It differs in that no record is proven by its blocks.
 const FORMAT_VERSION_READ_MIN: u32 = 2;
 

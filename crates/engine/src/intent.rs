@@ -138,10 +138,8 @@ impl Core {
     /// Ends of intents that no commit has taken yet do not happen; `false` if one has taken some.
     fn forget_closings(&self, pages: &BTreeSet<ChecksumPage>) -> bool {
         let mut state = self.state.write();
-        let being_committed = state
-            .committing
-            .as_ref()
-            .is_some_and(|delta| pages.iter().any(|page| delta.intents.contains_key(page)));
+        let being_committed =
+            state.committing.iter().any(|delta| pages.iter().any(|page| delta.intents.contains_key(page)));
         if !being_committed {
             state.pending.intents.retain(|page, _| !pages.contains(page));
         }
@@ -153,7 +151,7 @@ impl Core {
         let payload = encode_delta(&delta);
         loop {
             {
-                let mut journal = self.journal.lock();
+                let mut journal = self.settled_journal()?;
                 if journal.fits(&payload) && !journal.is_waiting_for_checkpoint() {
                     journal
                         .append(&payload)

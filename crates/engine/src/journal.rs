@@ -4,6 +4,7 @@
 //! and the old one is free again when the checkpoint is durable. Which records count is decided by their
 //! generation and sequence alone, so a segment is reused without being erased.
 
+use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 
@@ -12,8 +13,8 @@ use ashlar_volume::{ErrorKind, VolumeError};
 use crate::delta::Delta;
 use crate::file::File;
 use crate::format::{
-    Proof, RECORD_ALIGNMENT_BYTES, RECORD_HEADER_BYTES, crc32c, decode_delta, decode_record_header,
-    encode_record,
+    Proof, RECORD_ALIGNMENT_BYTES, RECORD_HEADER_BYTES, RecordHeader, crc32c, decode_delta,
+    decode_record_header, encode_record,
 };
 
 #[cfg(test)]
@@ -27,8 +28,12 @@ pub(crate) struct Journal {
     file: Arc<dyn File>,
     segment_bytes: u64,
     generation: u64,
-    /// The sequence of the last record.
+    /// The sequence of the last record that has its place.
     sequence: u64,
+    /// The last records, as long as they are not known to be durable, in their order. All were written beside the data.
+    flights: VecDeque<UnderWay>,
+    /// Callers that wait until no record is under way, so that none may be begun.
+    waiting_to_append: usize,
     segment: u64,
     /// Where in the segment the next record goes.
     offset_bytes: u64,
@@ -40,6 +45,31 @@ pub(crate) struct Journal {
     has_failed: bool,
 }
 
+/// A record that is not known to be durable.
+#[derive(Debug)]
+struct UnderWay {
+    offset_bytes: u64,
+    /// Whether the medium has it, perhaps in a cache.
+    is_written: bool,
+}
+
+/// A record that has its place in the journal and is to be written beside the data.
+#[derive(Debug)]
+pub(crate) struct Flight {
+    file: Arc<dyn File>,
+    offset_bytes: u64,
+    record: Vec<u8>,
+    /// Its place among all records.
+    pub(crate) sequence: u64,
+}
+
+impl Flight {
+    /// Writes the record. The next sync of the data file that begins afterwards makes it durable.
+    pub(crate) fn write(&self) -> io::Result<()> {
+        self.file.write_beside(self.offset_bytes, &self.record)
+    }
+}
+
 /// What a journal file holds beyond a checkpoint.
 #[derive(Debug, Default)]
 pub(crate) struct Tail {
@@ -49,7 +79,7 @@ pub(crate) struct Tail {
     pub(crate) sequence: u64,
     /// How many records there are.
     pub(crate) records: u64,
-    /// Whether the last record counts as far as the data file holds its blocks. They need not be durable yet.
+    /// Whether some records count as far as the data file holds their blocks. They need not be durable yet.
     pub(crate) is_proven_by_blocks: bool,
 }
 
@@ -75,6 +105,8 @@ impl Journal {
             segment_bytes,
             generation,
             sequence,
+            flights: VecDeque::new(),
+            waiting_to_append: 0,
             segment: 0,
             offset_bytes: 0,
             is_waiting_for_checkpoint: false,
@@ -83,7 +115,7 @@ impl Journal {
         }
     }
 
-    /// The sequence of the last record.
+    /// The sequence of the last record that has its place.
     pub(crate) const fn sequence(&self) -> u64 {
         self.sequence
     }
@@ -118,7 +150,7 @@ impl Journal {
         Self::record_bytes(payload) <= self.segment_bytes
     }
 
-    /// Appends a record that [`fits`](Self::fits) and makes it durable.
+    /// Appends a record that [`fits`](Self::fits) and makes it durable. No other may be under way.
     pub(crate) fn append(&mut self, payload: &[u8]) -> io::Result<()> {
         self.check()?;
         let record = encode_record(self.generation, self.sequence + 1, Proof::Itself, payload);
@@ -130,43 +162,85 @@ impl Journal {
         Ok(())
     }
 
-    /// Appends a record that [`fits`](Self::fits) beside the data, then makes both durable with `sync`, which syncs the data
-    /// file. `false`: the medium cannot do that, and nothing was written. What the record says must be proven by the
-    /// blocks that it maps, and these must not change until another record is durable.
-    pub(crate) fn append_beside(
-        &mut self,
-        payload: &[u8],
-        sync: impl FnOnce() -> io::Result<()>,
-    ) -> io::Result<bool> {
+    /// Whether records can be written beside the data.
+    pub(crate) fn can_write_beside(&self) -> bool {
+        self.file.can_write_beside()
+    }
+
+    /// Gives a record that [`fits`](Self::fits) its place. Its sequence is durable when it and all before it are written and a
+    /// sync of the data file that began afterwards has ended. What the record says must be proven by the blocks that it maps,
+    /// and these must not change until a record is durable that was [appended](Self::append).
+    pub(crate) fn take_off(&mut self, payload: &[u8]) -> io::Result<Flight> {
         self.check()?;
-        let record = encode_record(self.generation, self.sequence + 1, Proof::Blocks, payload);
-        let appended = match self.file.write_beside(self.end(), &record) {
-            Ok(false) => return Ok(false),
-            written => written.and_then(|_| sync()),
-        };
-        if let Err(error) = appended {
-            self.has_failed = true;
-            // Best effort. After a sync that failed the system may show blocks that the medium lacks: they would prove
-            // too much at the next opening.
-            let _ = self
-                .file
-                .write_at(self.end(), &[0; RECORD_HEADER_BYTES])
-                .and_then(|()| self.file.sync_data());
-            return Err(error);
-        }
+        let proof = Proof::Blocks { undecided: self.flights.len() as u32 };
+        let record = encode_record(self.generation, self.sequence + 1, proof, payload);
+        let offset_bytes = self.end();
         self.advance(&record);
+        self.flights.push_back(UnderWay { offset_bytes, is_written: false });
+        Ok(Flight { file: Arc::clone(&self.file), offset_bytes, record, sequence: self.sequence })
+    }
+
+    /// The record is written. Answers the last sequence up to which all are.
+    pub(crate) fn is_written(&mut self, sequence: u64) -> u64 {
+        let durable = self.durable_sequence();
+        let at = sequence.checked_sub(durable + 1).map(|at| at as usize);
+        if let Some(flight) = at.and_then(|at| self.flights.get_mut(at)) {
+            flight.is_written = true;
+        }
+        durable + self.flights.iter().take_while(|flight| flight.is_written).count() as u64
+    }
+
+    /// All records up to this one are durable. Answers of how many that was not known.
+    pub(crate) fn are_durable(&mut self, sequence: u64) -> usize {
+        let landed = sequence.saturating_sub(self.durable_sequence()) as usize;
+        self.flights.drain(..landed);
         self.is_last_in_doubt = true;
-        Ok(true)
+        landed
+    }
+
+    /// The last record that is known to be durable, as are all before it.
+    pub(crate) fn durable_sequence(&self) -> u64 {
+        self.sequence - self.flights.len() as u64
+    }
+
+    /// Whether no record is under way.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.flights.is_empty()
+    }
+
+    /// Whether somebody waits until no record is under way.
+    pub(crate) const fn is_wanted_settled(&self) -> bool {
+        self.waiting_to_append > 0
+    }
+
+    /// Somebody waits until no record is under way.
+    pub(crate) const fn begin_to_settle(&mut self) {
+        self.waiting_to_append += 1;
+    }
+
+    /// Somebody does not wait any more.
+    pub(crate) const fn end_to_settle(&mut self) {
+        self.waiting_to_append -= 1;
+    }
+
+    /// A record could not be written or the sync has failed. Takes back what is under way, as far as the medium allows.
+    pub(crate) fn fail(&mut self) {
+        self.has_failed = true;
+        // Best effort. After a sync that failed the system may show blocks that the medium lacks: they would prove
+        // too much at the next opening.
+        let erase = |flight: &UnderWay| self.file.write_at(flight.offset_bytes, &[0; RECORD_HEADER_BYTES]);
+        let _ = self.flights.iter().try_for_each(erase).and_then(|()| self.file.sync_data());
+    }
+
+    /// An error if an append or a flight has failed.
+    pub(crate) fn check(&self) -> io::Result<()> {
+        if self.has_failed { Err(io::Error::other("an earlier append failed")) } else { Ok(()) }
     }
 
     /// Whether damage to the last record, or to blocks that prove it, could be taken for a commit that was cut off. An empty
     /// record behind it ends that: a record behind a gap is a write that was lost.
     pub(crate) const fn is_last_in_doubt(&self) -> bool {
         self.is_last_in_doubt
-    }
-
-    fn check(&self) -> io::Result<()> {
-        if self.has_failed { Err(io::Error::other("an earlier append failed")) } else { Ok(()) }
     }
 
     /// Where in the file the next record goes.
@@ -205,9 +279,9 @@ impl Journal {
 
     /// Reads the records of `generation` that follow `applied_sequence`.
     ///
-    /// At most the last record can be torn, because a record is written only when the one before it is durable. So
-    /// reading ends at the first that does not check, and nothing acknowledged can follow it. For the same reason only the
-    /// last one can lack its blocks; `without_missing` takes those out that are not there, given what comes before it.
+    /// A record tells which ones before it were durable when it was written: if one of those is missing, the medium has lost it.
+    /// The others may be torn, and where one is, nothing behind it was acknowledged: reading ends there. As far as it goes, they
+    /// may lack blocks; `without_missing` takes those out that are not there, given what comes before it.
     pub(crate) fn read_tail(
         file: &dyn File,
         segment_bytes: u64,
@@ -215,60 +289,82 @@ impl Journal {
         applied_sequence: u64,
         without_missing: impl Fn(&Delta, Delta) -> Result<Delta, VolumeError>,
     ) -> Result<Tail, VolumeError> {
-        let io = |error| VolumeError::io("read the journal", error);
-        let length_bytes = file.length_bytes().map_err(io)?;
-        if length_bytes < SEGMENTS * segment_bytes {
-            return Err(VolumeError::new(
-                ErrorKind::Corrupt,
-                format!("the journal has {length_bytes} bytes, not {}", SEGMENTS * segment_bytes),
-            ));
-        }
-        let mut found = Vec::new();
-        for segment in 0..SEGMENTS {
-            let mut bytes = vec![0; segment_bytes as usize];
-            file.read_at(segment * segment_bytes, &mut bytes).map_err(io)?;
-            scan_segment(&bytes, generation, &mut found);
-        }
-        found.retain(|record| record.sequence > applied_sequence);
-        found.sort_by_key(|record| record.sequence);
-
-        let last = found.last().map(|record| record.sequence);
+        let found = read_records(file, segment_bytes, generation, applied_sequence)?;
+        let durable = found.iter().map(|record| record.header.durable_before()).max().unwrap_or(0);
         let mut tail = Tail { sequence: applied_sequence, ..Tail::default() };
-        for Found { sequence, proof, payload } in found {
-            // A record is written only when the one before it is durable: a gap is a write that the medium
-            // reported as durable and lost.
-            if sequence != tail.sequence + 1 {
-                return Err(VolumeError::new(
-                    ErrorKind::Corrupt,
-                    format!(
-                        "the journal lacks what was committed between {} and {sequence}: a write of `journal` or \
-                         `map.redb` was lost",
-                        tail.sequence
-                    ),
-                ));
+        // Together, because each says what is true afterwards, blocks of those before it included.
+        let mut undecided = None::<Delta>;
+        for Found { header: RecordHeader { sequence, proof, .. }, payload } in found {
+            let expected = tail.sequence + 1;
+            if sequence != expected {
+                if expected <= durable {
+                    return Err(lost(tail.sequence, sequence));
+                }
+                tracing::warn!(expected, "the last commits were cut off: nothing behind this record counts");
+                break;
             }
-            let mut delta = decode_delta(&payload)?;
-            if proof == Proof::Blocks && last == Some(sequence) {
-                delta = without_missing(&tail.delta, delta)?;
-                tail.is_proven_by_blocks = true;
+            let delta = decode_delta(&payload)?;
+            if matches!(proof, Proof::Blocks { .. }) && sequence > durable {
+                undecided.get_or_insert_default().absorb(delta);
+            } else {
+                tail.delta.absorb(delta);
             }
-            tail.delta.absorb(delta);
             tail.sequence = sequence;
             tail.records += 1;
+        }
+        if let Some(delta) = undecided {
+            tail.delta.absorb(without_missing(&tail.delta, delta)?);
+            tail.is_proven_by_blocks = true;
         }
         Ok(tail)
     }
 }
 
+/// All records of `generation` behind `applied_sequence` that check, in their order.
+fn read_records(
+    file: &dyn File,
+    segment_bytes: u64,
+    generation: u64,
+    applied_sequence: u64,
+) -> Result<Vec<Found>, VolumeError> {
+    let io = |error| VolumeError::io("read the journal", error);
+    let length_bytes = file.length_bytes().map_err(io)?;
+    if length_bytes < SEGMENTS * segment_bytes {
+        return Err(VolumeError::new(
+            ErrorKind::Corrupt,
+            format!("the journal has {length_bytes} bytes, not {}", SEGMENTS * segment_bytes),
+        ));
+    }
+    let mut found = Vec::new();
+    for segment in 0..SEGMENTS {
+        let mut bytes = vec![0; segment_bytes as usize];
+        file.read_at(segment * segment_bytes, &mut bytes).map_err(io)?;
+        scan_segment(&bytes, generation, &mut found);
+    }
+    found.retain(|record| record.header.sequence > applied_sequence);
+    found.sort_by_key(|record| record.header.sequence);
+    Ok(found)
+}
+
+/// A record was durable when a later one was written, and is not there.
+fn lost(last_sequence: u64, sequence: u64) -> VolumeError {
+    VolumeError::new(
+        ErrorKind::Corrupt,
+        format!(
+            "the journal lacks what was committed between {last_sequence} and {sequence}: a write of `journal` or \
+             `map.redb` was lost"
+        ),
+    )
+}
+
 /// A record that checks.
 struct Found {
-    sequence: u64,
-    proof: Proof,
+    header: RecordHeader,
     payload: Vec<u8>,
 }
 
 /// Collects each record that checks and belongs to the generation. What does not check is
-/// stepped over: a record behind it shows that a write was lost.
+/// stepped over: a record behind it may show that a write was lost.
 fn scan_segment(bytes: &[u8], generation: u64, found: &mut Vec<Found>) {
     let mut rest = bytes;
     while let Some(header) = rest.first_chunk() {
@@ -284,7 +380,7 @@ fn scan_segment(bytes: &[u8], generation: u64, found: &mut Vec<Found>) {
         };
         let end = RECORD_HEADER_BYTES + header.payload_bytes as usize;
         let payload = rest[RECORD_HEADER_BYTES..end].to_vec();
-        found.push(Found { sequence: header.sequence, proof: header.proof, payload });
         rest = &rest[header.record_bytes()..];
+        found.push(Found { header, payload });
     }
 }

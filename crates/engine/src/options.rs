@@ -61,13 +61,14 @@ impl PoolOptions {
     pub fn with_cache_bytes(cache_bytes: usize) -> Self {
         const LEAF_BYTES_MAX: usize = 12 << 10;
         const CHECKSUM_PAGE_BYTES_MAX: usize = 4 << 10;
-        // Checksums take most, as there is a KiB of them for a MiB of data. An eighth is left for what hangs on these: open
-        // pages, changes that wait for a checkpoint, and what the allocator of the process wastes.
+        // Checksums take most, as there is a KiB of them for a MiB of data: five sixteenths. Three are left for what hangs on
+        // these: the places of pages that are not in memory, changes that wait for a checkpoint and what a checkpoint writes,
+        // and what the allocator of the process wastes.
         let quarter_bytes = cache_bytes / 4;
         Self {
             map_cache_bytes: quarter_bytes,
             leaves_cached_max: (quarter_bytes / LEAF_BYTES_MAX).max(1),
-            checksum_pages_cached_max: (3 * quarter_bytes / 2 / CHECKSUM_PAGE_BYTES_MAX).max(1),
+            checksum_pages_cached_max: (5 * quarter_bytes / 4 / CHECKSUM_PAGE_BYTES_MAX).max(1),
             journal_segment_bytes: 8 << 20,
             open_pages_max: 4096,
             reserve_bytes: 64 << 20,

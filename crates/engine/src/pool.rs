@@ -1,13 +1,13 @@
 //! A pool: a directory with volumes in it, open for use.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::thread::JoinHandle;
 
 use ashlar_volume::VolumeError;
-use parking_lot::{Mutex, RwLock};
+use parking_lot::{Condvar, Mutex, RwLock};
 
 use crate::allocator::Allocator;
 use crate::catalog::Catalog;
@@ -148,7 +148,7 @@ impl Inner {
         let state = State {
             checkpoint: None,
             committed: Delta::default(),
-            committing: None,
+            committing: VecDeque::new(),
             pending,
             held_blocks: names.held_blocks.clone(),
             allocator: Allocator::new(free, high_water, is_clean),
@@ -166,6 +166,7 @@ impl Inner {
             data: recovery::open_file(&*directory, FileRole::Data)?,
             map,
             journal: Mutex::new(journal),
+            landed: Condvar::new(),
             state: RwLock::new(state),
             moves: RwLock::new(()),
             checkpointing: Mutex::new(()),

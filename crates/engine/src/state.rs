@@ -1,6 +1,6 @@
 //! The metadata that is not in the map yet, and what follows from all of it: free chunks, counters.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use crate::allocator::Allocator;
@@ -18,8 +18,8 @@ pub(crate) struct State {
     pub(crate) checkpoint: Option<Arc<Delta>>,
     /// Durable in the journal.
     pub(crate) committed: Delta,
-    /// Being made durable.
-    pub(crate) committing: Option<Arc<Delta>>,
+    /// Being made durable, the oldest first.
+    pub(crate) committing: VecDeque<Arc<Delta>>,
     /// What the next commit makes durable.
     pub(crate) pending: Delta,
     /// Blocks that each layer holds.
@@ -38,7 +38,7 @@ impl State {
             .as_deref()
             .into_iter()
             .chain([&self.committed])
-            .chain(self.committing.as_deref())
+            .chain(self.committing.iter().map(|delta| &**delta))
             .chain([&self.pending])
     }
 
@@ -85,7 +85,7 @@ impl State {
         let states = |delta: &Delta| {
             delta.chunk_states.values().filter(|state| **state == ChunkState::Free).count() as u64
         };
-        states(&self.pending) + self.committing.as_deref().map_or(0, states)
+        states(&self.pending) + self.committing.iter().map(|delta| states(delta)).sum::<u64>()
     }
 
     /// A layer begins to own a chunk.

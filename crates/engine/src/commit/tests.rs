@@ -39,7 +39,7 @@ fn commits_during_a_checkpoint_survive_a_crash_before_its_end() {
     let device = pool.open_volume(&volume()).unwrap();
     device.write(OFFSETS[0], &[1; 4096]).unwrap();
     device.flush().unwrap();
-    let begun = pool.inner.core.begin_checkpoint(Checkpoint::Committed);
+    let begun = pool.inner.core.begin_checkpoint(Checkpoint::Committed).unwrap();
     device.write(OFFSETS[1], &[2; 4096]).unwrap();
     device.flush().unwrap();
     device.write(OFFSETS[2], &[3; 4096]).unwrap();
@@ -94,7 +94,7 @@ fn waiting_callers_share_a_round() {
     let core = &pool.inner.core;
     let begun = core.group.rounds.lock().begun;
     // Stand in for a round that is running when the callers come.
-    core.group.rounds.lock().is_running = true;
+    core.group.rounds.lock().is_beginning = true;
     core.group.rounds.lock().begun += 1;
     std::thread::scope(|scope| {
         for _ in 0..CALLERS {
@@ -104,9 +104,10 @@ fn waiting_callers_share_a_round() {
             std::thread::yield_now();
         }
         let mut rounds = core.group.rounds.lock();
-        rounds.is_running = false;
-        rounds.succeeded = rounds.begun;
-        core.group.ended.notify_all();
+        rounds.is_beginning = false;
+        let round = rounds.begun;
+        core.group.succeed(&mut rounds, round);
+        core.group.call_next(&rounds);
     });
     assert_eq!(core.group.rounds.lock().begun, begun + 2, "the one that ran and the one they shared");
 }

@@ -126,13 +126,16 @@ impl File for FaultyFile {
         self.inner.begin_write_back(offset_bytes, length_bytes);
     }
 
-    fn write_beside(&self, offset_bytes: u64, data: &[u8]) -> io::Result<bool> {
+    fn can_write_beside(&self) -> bool {
+        self.inner.can_write_beside()
+    }
+
+    fn write_beside(&self, offset_bytes: u64, data: &[u8]) -> io::Result<()> {
         match self.strike(FaultCall::Write, offset_bytes, data.len() as u64)? {
-            Some(Strike::Lost) => Ok(true),
+            Some(Strike::Lost) => Ok(()),
+            // Not in the units of direct transfers.
             Some(Strike::Torn { kept_bytes }) => {
-                // Not in the units of direct transfers.
-                self.inner.write_at(offset_bytes, &data[..kept_bytes.min(data.len())])?;
-                Ok(true)
+                self.inner.write_at(offset_bytes, &data[..kept_bytes.min(data.len())])
             }
             Some(Strike::Misdirected { offset_bytes: other }) => self.inner.write_beside(other, data),
             Some(Strike::BitFlip { byte, mask }) => {

@@ -179,8 +179,13 @@ impl File for RealFile {
         }
     }
 
-    fn write_beside(&self, offset_bytes: u64, data: &[u8]) -> io::Result<bool> {
-        self.beside.as_ref().map_or(Ok(false), |beside| beside.write_at(offset_bytes, data).map(|()| true))
+    fn can_write_beside(&self) -> bool {
+        self.beside.is_some()
+    }
+
+    fn write_beside(&self, offset_bytes: u64, data: &[u8]) -> io::Result<()> {
+        let beside = self.beside.as_ref().ok_or(io::ErrorKind::Unsupported)?;
+        beside.write_at(offset_bytes, data)
     }
 
     fn sync_data(&self) -> io::Result<()> {

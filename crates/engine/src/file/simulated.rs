@@ -7,6 +7,7 @@
 //! These are the assumptions about the medium that `FORMAT.md` states.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::io;
 use std::ops::Range;
 use std::sync::Arc;
@@ -44,6 +45,17 @@ struct Disk {
     sync_to_fail: Option<FileRole>,
     written_bytes: BTreeMap<FileRole, u64>,
     shares_syncs: bool,
+    interlude: Interlude,
+}
+
+/// Something that happens while a call is under way.
+#[derive(Default)]
+struct Interlude(Option<Box<dyn FnOnce() + Send>>);
+
+impl fmt::Debug for Interlude {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Interlude").field(&self.0.is_some()).finish()
+    }
 }
 
 #[derive(Debug, Default, Clone)]
@@ -66,6 +78,12 @@ enum Change {
     SetLength(u64),
 }
 
+impl Change {
+    const fn is_beside(&self) -> bool {
+        matches!(self, Self::Write { is_beside: true, .. })
+    }
+}
+
 impl SimulatedDisk {
     /// An empty disk of the given capacity.
     #[must_use]
@@ -79,12 +97,19 @@ impl SimulatedDisk {
             sync_to_fail: None,
             written_bytes: BTreeMap::new(),
             shares_syncs: false,
+            interlude: Interlude::default(),
         })))
     }
 
     /// Whether from now on the sync of one file also makes durable what is [written beside](File::write_beside) in others.
     pub fn share_syncs(&self, shares_syncs: bool) {
         self.0.lock().shares_syncs = shares_syncs;
+    }
+
+    /// Makes `call` while the next sync of the data file is under way that is also for something written beside: what others do
+    /// meanwhile, as a fixed order.
+    pub fn during_next_shared_sync(&self, call: impl FnOnce() + Send + 'static) {
+        self.0.lock().interlude = Interlude(Some(Box::new(call)));
     }
 
     /// Another disk with the same content, durable and not. Its power is on, and nothing is planned for it.
@@ -100,6 +125,7 @@ impl SimulatedDisk {
             sync_to_fail: None,
             written_bytes: BTreeMap::new(),
             shares_syncs: disk.shares_syncs,
+            interlude: Interlude::default(),
         })))
     }
 
@@ -194,6 +220,12 @@ impl Disk {
         if has_power { Ok(()) } else { Err(io::Error::other("simulated power cut")) }
     }
 
+    fn interlude_of_sync(&mut self, role: FileRole) -> Option<Box<dyn FnOnce() + Send>> {
+        let is_shared = role == FileRole::Data
+            && self.files.values().any(|contents| contents.unsynced.iter().any(Change::is_beside));
+        if is_shared { self.interlude.0.take() } else { None }
+    }
+
     fn file(&mut self, role: FileRole) -> io::Result<&mut Contents> {
         self.files.get_mut(&role).ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))
     }
@@ -243,8 +275,7 @@ impl Contents {
 
     /// The sync of another file.
     fn sync_beside(&mut self) {
-        let is_beside = |change: &mut Change| matches!(change, Change::Write { is_beside: true, .. });
-        for change in self.unsynced.extract_if(.., is_beside) {
+        for change in self.unsynced.extract_if(.., |change| change.is_beside()) {
             self.durable.apply(&change);
         }
     }
@@ -399,15 +430,19 @@ impl File for SimulatedFile {
         self.change(Change::Write { offset_bytes, data: data.to_vec(), is_beside: false })
     }
 
-    fn write_beside(&self, offset_bytes: u64, data: &[u8]) -> io::Result<bool> {
-        if !self.disk.0.lock().shares_syncs {
-            return Ok(false);
-        }
-        self.change(Change::Write { offset_bytes, data: data.to_vec(), is_beside: true })?;
-        Ok(true)
+    fn can_write_beside(&self) -> bool {
+        self.disk.0.lock().shares_syncs
+    }
+
+    fn write_beside(&self, offset_bytes: u64, data: &[u8]) -> io::Result<()> {
+        self.change(Change::Write { offset_bytes, data: data.to_vec(), is_beside: true })
     }
 
     fn sync_data(&self) -> io::Result<()> {
+        let interlude = self.disk.0.lock().interlude_of_sync(self.role);
+        if let Some(call) = interlude {
+            call();
+        }
         let mut disk = self.disk.0.lock();
         if !disk.step()? {
             return Err(io::Error::other("simulated power cut"));

@@ -38,21 +38,25 @@ pub(crate) enum Proof {
     /// If it checks: the data was durable before it was written.
     Itself,
     /// If it checks and the data file holds the blocks that it maps: it was written beside them.
-    Blocks,
+    Blocks {
+        /// How many records before it were not durable yet, so that they need not be there.
+        undecided: u32,
+    },
 }
 
 impl Proof {
-    const fn flags(self) -> u32 {
+    /// The flags and the count of undecided records.
+    const fn fields(self) -> (u32, u32) {
         match self {
-            Self::Itself => 0,
-            Self::Blocks => 1,
+            Self::Itself => (0, 0),
+            Self::Blocks { undecided } => (1, undecided),
         }
     }
 
-    const fn from_flags(flags: u32) -> Option<Self> {
-        match flags {
-            0 => Some(Self::Itself),
-            1 => Some(Self::Blocks),
+    const fn from_fields(flags: u32, undecided: u32) -> Option<Self> {
+        match (flags, undecided) {
+            (0, 0) => Some(Self::Itself),
+            (1, undecided) => Some(Self::Blocks { undecided }),
             _ => None,
         }
     }
@@ -63,6 +67,12 @@ impl RecordHeader {
     pub(crate) const fn record_bytes(&self) -> usize {
         (RECORD_HEADER_BYTES + self.payload_bytes as usize).next_multiple_of(RECORD_ALIGNMENT_BYTES)
     }
+
+    /// The last record that was durable for certain when this one was written.
+    pub(crate) const fn durable_before(&self) -> u64 {
+        let (_, undecided) = self.proof.fields();
+        self.sequence.saturating_sub(1 + undecided as u64)
+    }
 }
 
 /// A whole record, padded with zeroes.
@@ -71,10 +81,12 @@ pub(crate) fn encode_record(generation: u64, sequence: u64, proof: Proof, payloa
     out.bytes(&MAGIC);
     out.u32(0); // the checksum, below
     out.u32(payload.len() as u32);
-    out.u32(proof.flags());
+    let (flags, undecided) = proof.fields();
+    out.u32(flags);
     out.u64(generation);
     out.u64(sequence);
-    out.bytes(&[0; 32]); // reserved
+    out.u32(undecided);
+    out.bytes(&[0; 28]); // reserved
     out.bytes(payload);
     let mut record = out.into_vec();
     let crc = crc32c(&record[8..]);
@@ -91,10 +103,11 @@ pub(crate) fn decode_record_header(bytes: &[u8; RECORD_HEADER_BYTES]) -> Option<
     }
     let crc = input.u32().ok()?;
     let payload_bytes = input.u32().ok()?;
-    let proof = Proof::from_flags(input.u32().ok()?)?;
+    let flags = input.u32().ok()?;
     let (generation, sequence) = (input.u64().ok()?, input.u64().ok()?);
+    let proof = Proof::from_fields(flags, input.u32().ok()?)?;
     let header = RecordHeader { crc, payload_bytes, generation, sequence, proof };
-    input.zeroes(32).ok()?;
+    input.zeroes(28).ok()?;
     Some(header)
 }
 

@@ -52,11 +52,11 @@ fn delta() -> Delta {
 /// When this fails, the format has changed: pools in the field no longer open. Raise `FORMAT_VERSION`, say in
 /// `FORMAT.md` what is new, and read the old version too.
 #[test]
-fn the_bytes_of_format_3_do_not_change() {
+fn the_bytes_of_format_4_do_not_change() {
     assert_eq!(
         hex(&superblock().encode()),
-        "4153484c4152504c0300000001000000000001000010000002010000000000000403000000000000\
-         060500000000000000008000000000000a09080729514159"
+        "4153484c4152504c0400000001000000000001000010000002010000000000000403000000000000\
+         060500000000000000008000000000000a0908076c057d2a"
     );
     assert_eq!(
         hex(&NameRecord { size_bytes: 0x10_0000, layer: LayerId(5) }.encode()),
@@ -111,13 +111,17 @@ fn the_bytes_of_format_3_do_not_change() {
         "414a5231d61c200c0700000000000000020100000000000004030000000000000000000000000000\
          0000000000000000000000000000000000000000000000007061796c6f616400"
     );
-    let record = encode_record(0x0102, 0x0304, Proof::Blocks, b"payload");
-    assert_eq!(hex(&record[12..16]), "01000000");
+    let record = encode_record(0x0102, 0x0304, Proof::Blocks { undecided: 5 }, b"payload");
+    assert_eq!((&*hex(&record[12..16]), &*hex(&record[32..40])), ("01000000", "0500000000000000"));
     let header = |bytes: &[u8]| decode_record_header(bytes.first_chunk().unwrap());
-    assert_eq!(header(&record).unwrap().proof, Proof::Blocks);
-    let mut unknown = record;
-    unknown[12] = 2;
-    assert_eq!(header(&unknown), None);
+    assert_eq!(header(&record).unwrap().proof, Proof::Blocks { undecided: 5 });
+    assert_eq!(header(&record).unwrap().durable_before(), 0x0304 - 6);
+    // Unknown flags; a count in a record that is durable on its own; a field that is not in use.
+    for (at, value) in [(12, 2), (12, 0), (36, 1)] {
+        let mut unknown = record.clone();
+        unknown[at] = value;
+        assert_eq!(header(&unknown), None);
+    }
     // The check value that the catalogue of CRC algorithms gives for CRC-32/ISCSI.
     assert_eq!(crc32c(b"123456789"), 0xe306_9283);
 }
@@ -135,18 +139,20 @@ fn what_is_encoded_is_decoded() {
 #[test]
 fn other_versions_and_reserved_fields_are_refused_with_a_reason() {
     let mut newer = superblock().encode();
-    for (version, text) in [(4, "format 4"), (1, "copy its disks into a new one")] {
+    for (version, text) in [(5, "format 5"), (1, "copy its disks into a new one")] {
         newer[8] = version;
         let error = Superblock::decode(&newer).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Corrupt);
         assert!(error.to_string().contains(text), "{error}");
     }
     let mut older = superblock().encode();
-    older[8] = 2;
-    let (fields, crc) = older.split_last_chunk_mut::<4>().unwrap();
-    *crc = crc32c(fields).to_le_bytes();
-    assert_eq!(Superblock::decode(&older).unwrap(), superblock());
-    newer[8] = 3;
+    for version in [2, 3] {
+        older[8] = version;
+        let (fields, crc) = older.split_last_chunk_mut::<4>().unwrap();
+        *crc = crc32c(fields).to_le_bytes();
+        assert_eq!(Superblock::decode(&older).unwrap(), superblock());
+    }
+    newer[8] = 4;
     newer[30] ^= 1;
     assert!(Superblock::decode(&newer).unwrap_err().to_string().contains("checksum"));
 

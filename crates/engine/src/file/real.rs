@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ashlar_volume::{ErrorKind, VolumeError};
+use parking_lot::{Condvar, Mutex};
 use rustix::fs::{Advice, FallocateFlags, FlockOperation, SeekFrom};
 use rustix::io::{Errno, ReadWriteFlags};
 
@@ -101,7 +102,11 @@ impl Directory for RealDirectory {
             FileRole::Journal => Beside::open(&self.path, &path, &file),
             _ => None,
         };
-        Ok(Arc::new(RealFile { file, beside, writes_in_steps: role == FileRole::Data }))
+        let syncs = match role {
+            FileRole::Data => Some(SyncHandles::open(&path)?),
+            _ => None,
+        };
+        Ok(Arc::new(RealFile { file, beside, syncs }))
     }
 
     fn rename(&self, from: FileRole, to: FileRole) -> io::Result<()> {
@@ -126,8 +131,45 @@ impl Directory for RealDirectory {
 struct RealFile {
     file: std::fs::File,
     beside: Option<Beside>,
-    /// It is read and written at random: its pages must not become large.
-    writes_in_steps: bool,
+    /// Of the data file, whose syncs may be under way together.
+    syncs: Option<SyncHandles>,
+}
+
+/// Open file descriptions of one file for its syncs, each with one at a time.
+///
+/// Linux tells of a failed write-back once for each description. Of two syncs of the same one that are under way together one
+/// would succeed, and a flush be answered before the other has stopped the pool. All are opened together: one that is opened
+/// when a failure has been told already would never hear of it.
+#[derive(Debug)]
+struct SyncHandles {
+    idle: Mutex<Vec<std::fs::File>>,
+    returned: Condvar,
+}
+
+impl SyncHandles {
+    /// More than there are workers that flush, commits under way and steps of the background.
+    const COUNT: usize = 16;
+
+    fn open(path: &Path) -> io::Result<Self> {
+        let open = |_| std::fs::File::options().read(true).write(true).open(path);
+        let idle = (0..Self::COUNT).map(open).collect::<io::Result<Vec<_>>>()?;
+        Ok(Self { idle: Mutex::new(idle), returned: Condvar::new() })
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        let mut idle = self.idle.lock();
+        let handle = loop {
+            match idle.pop() {
+                Some(handle) => break handle,
+                None => self.returned.wait(&mut idle),
+            }
+        };
+        drop(idle);
+        let synced = handle.sync_data();
+        self.idle.lock().push(handle);
+        self.returned.notify_one();
+        synced
+    }
 }
 
 impl File for RealFile {
@@ -158,9 +200,10 @@ impl File for RealFile {
     }
 
     fn write_at(&self, offset_bytes: u64, data: &[u8]) -> io::Result<()> {
-        if !self.writes_in_steps {
+        if self.syncs.is_none() {
             return self.file.write_all_at(data, offset_bytes);
         }
+        // The data file is read and written at random: its pages must not become large.
         let (mut offset_bytes, mut rest) = (offset_bytes, data);
         while !rest.is_empty() {
             let room_bytes = (WRITE_STEP_BYTES - offset_bytes % WRITE_STEP_BYTES) as usize;
@@ -189,7 +232,7 @@ impl File for RealFile {
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        self.file.sync_data()
+        self.syncs.as_ref().map_or_else(|| self.file.sync_data(), SyncHandles::sync_data)
     }
 
     fn punch_hole(&self, offset_bytes: u64, length_bytes: u64) -> io::Result<()> {
@@ -223,6 +266,28 @@ pub(super) fn next_allocated(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// More syncs at once than there are descriptions: the others wait for theirs.
+    #[test]
+    fn each_sync_under_way_has_a_description_of_its_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        std::fs::write(&path, [1; 4096]).unwrap();
+        let syncs = SyncHandles::open(&path).unwrap();
+        let taken: Vec<_> = std::mem::take(&mut *syncs.idle.lock());
+        assert_eq!(taken.len(), SyncHandles::COUNT);
+        std::thread::scope(|scope| {
+            let running: Vec<_> = (0..20).map(|_| scope.spawn(|| syncs.sync_data())).collect();
+            (0..100).for_each(|_| std::thread::yield_now());
+            assert!(running.iter().all(|thread| !thread.is_finished()), "none goes without");
+            for handle in taken {
+                syncs.idle.lock().push(handle);
+                syncs.returned.notify_one();
+            }
+            running.into_iter().for_each(|thread| thread.join().unwrap().unwrap());
+        });
+        assert_eq!(syncs.idle.lock().len(), SyncHandles::COUNT);
+    }
 
     #[test]
     fn what_is_written_in_steps_is_all_there_and_nothing_else() {

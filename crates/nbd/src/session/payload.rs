@@ -9,8 +9,8 @@ use crate::codec::ReplyTo;
 use crate::errno::CommandError;
 use crate::validate::Range;
 
-/// How much is written at a time. Parts end where the device's offset is a multiple of it. Writes of 1 MiB in order take 370 us of
-/// processor time each with 64 KiB, 396 us with 128 KiB, 494 us with 256 KiB and 517 us as a whole; with 32 KiB 560 us.
+/// How much is written at a time. Parts end where the device's offset is a multiple of it, as the engine's chunks do. Writes of
+/// 1 MiB in order took 350 us of processor time each instead of 383 us as a whole, on disks that were filled by such writes.
 pub(super) const PART_BYTES: usize = 64 << 10;
 
 const _: () = assert!((PART_BYTES as u64).is_multiple_of(BLOCK_BYTES), "no block is written in two parts");

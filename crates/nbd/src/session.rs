@@ -44,7 +44,7 @@ use reply::Replies;
 const EXTENTS_MAX: usize = 1024;
 
 /// So many replies are sent before the turn is over: the client makes its next requests of them while the session is busy with
-/// the rest. Random writes at depth 32 gain 7 %; each call more costs more than it brings from 4 replies on.
+/// the rest. Random writes at depth 32 gain 7 %, and no more with 8 or 4.
 const REPLIES_PER_SEND: usize = 16;
 
 /// Why a session ended before its time.

@@ -6,7 +6,7 @@ use crate::file::simulated::{SimulatedDisk, Survival};
 use crate::options::{Background, PoolOptions};
 use crate::pool::Pool;
 
-fn open(disk: &SimulatedDisk) -> Pool {
+pub(super) fn open(disk: &SimulatedDisk) -> Pool {
     let options = PoolOptions {
         journal_segment_bytes: 64 << 10,
         background: Background::Manual,
@@ -15,7 +15,7 @@ fn open(disk: &SimulatedDisk) -> Pool {
     Pool::open_in(Arc::new(disk.clone()), options).unwrap()
 }
 
-fn volume() -> VolumeId {
+pub(super) fn volume() -> VolumeId {
     VolumeId::new("disk").unwrap()
 }
 

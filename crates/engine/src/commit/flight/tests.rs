@@ -2,30 +2,17 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ashlar_types::{MIB_BYTES, RandomSource, SeededRandom};
-use ashlar_volume::{BlockDevice, ErrorKind, VolumeId, VolumeSnapshotId, VolumeStore};
+use ashlar_volume::{BlockDevice, ErrorKind, VolumeSnapshotId, VolumeStore};
 use parking_lot::Mutex;
 
 use super::*;
 use crate::check::check_in;
+use crate::commit::tests::{open, volume};
 use crate::file::FileRole;
 use crate::file::simulated::{SimulatedDisk, Survival};
-use crate::options::{Background, PoolOptions};
 use crate::pool::Pool;
 
 const SURVIVALS: [Survival; 4] = [Survival::Nothing, Survival::Everything, Survival::Some, Survival::Some];
-
-fn open(disk: &SimulatedDisk) -> Pool {
-    let options = PoolOptions {
-        journal_segment_bytes: 64 << 10,
-        background: Background::Manual,
-        ..PoolOptions::default()
-    };
-    Pool::open_in(Arc::new(disk.clone()), options).unwrap()
-}
-
-fn volume() -> VolumeId {
-    VolumeId::new("disk").unwrap()
-}
 
 /// A disk on which one sync is for data and journal, and a pool with a volume whose first blocks a snapshot holds.
 fn shared() -> (SimulatedDisk, Pool) {

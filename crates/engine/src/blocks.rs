@@ -89,9 +89,11 @@ fn blocks(bytes: &[u8]) -> impl Iterator<Item = (u64, &[u8])> {
     bytes.chunks_exact(BLOCK_BYTES as usize).enumerate().map(|(at, block)| (at as u64 * BLOCK_BYTES, block))
 }
 
-/// The first block of the part that does not match its checksum.
+/// The first block of the part that does not match its checksum, or of which none is known.
 fn first_mismatch(page: &HeldPage<'_>, span: Span, bytes: &[u8]) -> Option<u64> {
-    blocks(bytes).find(|(at, block)| crc32c(block) != page.get(span.offset_bytes + at)).map(|(at, _)| at)
+    blocks(bytes)
+        .find(|(at, block)| page.get(span.offset_bytes + at) != Some(crc32c(block)))
+        .map(|(at, _)| at)
 }
 
 thread_local! {
@@ -172,7 +174,8 @@ impl Core {
         block: &mut [u8],
     ) -> Result<(), BlockError> {
         self.data.read_at(span.offset_bytes, block).map_err(BlockError::Read)?;
-        if crc32c(block) == page.get(span.offset_bytes) {
+        let sum = crc32c(block);
+        if page.get_or_adopt(span.offset_bytes, sum) == sum {
             return Ok(());
         }
         Err(BlockError::Damaged(span))
@@ -229,7 +232,7 @@ impl Core {
             let page = self.page(part.page())?;
             for (at, block) in buffer[range].chunks_exact_mut(BLOCK_BYTES as usize).enumerate() {
                 let place = part.after(at as u64 * BLOCK_BYTES);
-                if read.is_ok() && crc32c(block) == page.get(place.offset_bytes) {
+                if read.is_ok() && page.get(place.offset_bytes) == Some(crc32c(block)) {
                     continue;
                 }
                 match self.read_locked(&page, place, block) {

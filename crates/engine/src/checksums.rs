@@ -5,6 +5,8 @@
 //! write intents say (`intent`).
 
 use std::collections::VecDeque;
+use std::io;
+use std::ops::Range;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 
@@ -22,8 +24,10 @@ const STEPS: usize = 48;
 /// Locks that writers in place share, by chunk, of a byte each. So many that batches past the page cache, which hold theirs until the
 /// medium has done all, seldom meet: of 256, two sessions with eight writes each shared one in two cases of ten.
 const STRIPES: u64 = 8192;
-/// Rebuilding reads the data file in pieces of this size.
+/// Working checksums out again reads the data file in pieces of this size.
 const REBUILD_STEP_BYTES: u64 = 256 * 1024;
+/// The checksum of a block that could not be read when it was worked out.
+const UNREADABLE: u32 = 0;
 
 /// What is known of a page of checksums.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,7 +37,7 @@ pub(crate) enum PageState {
     Closed = 0,
     /// A write intent is durable: blocks may be changed in place.
     Open = 1,
-    /// A write intent was found at opening: the checksums have to be worked out again from the data.
+    /// A write intent was found at opening: the checksums have to be worked out again from the data. It counts as open, too.
     Stale = 2,
     /// As closed; a write intent is being made durable.
     Opening = 3,
@@ -45,17 +49,35 @@ pub(crate) struct Page {
     sums: [AtomicU32; BLOCKS_PER_CHECKSUM_PAGE],
     /// Chunks of which a checksum was changed in place since it was last stored.
     modified: AtomicU64,
+    /// Blocks of which the checksum is not known: that of what the data file holds is right.
+    unknown: [AtomicU64; UNKNOWN_WORDS],
+    /// Whether there may be any.
+    has_unknown: AtomicBool,
 }
 
+const UNKNOWN_WORDS: usize = BLOCKS_PER_CHECKSUM_PAGE / u64::BITS as usize;
+const _: () = assert!(UNKNOWN_WORDS * u64::BITS as usize == BLOCKS_PER_CHECKSUM_PAGE, "a bit for each block");
 const _: () =
     assert!(CHUNKS_PER_CHECKSUM_PAGE < u64::BITS as u64, "a bit for each chunk, and the shift below");
 const ALL_MODIFIED: u64 = (1 << CHUNKS_PER_CHECKSUM_PAGE) - 1;
 
 impl Page {
-    fn new(stored: &StoredChecksums, modified: u64) -> Box<Self> {
+    fn new(stored: &StoredChecksums) -> Box<Self> {
         Box::new(Self {
             sums: std::array::from_fn(|at| AtomicU32::new(stored[at])),
-            modified: AtomicU64::new(modified),
+            modified: AtomicU64::new(0),
+            unknown: [const { AtomicU64::new(0) }; UNKNOWN_WORDS],
+            has_unknown: AtomicBool::new(false),
+        })
+    }
+
+    /// A page of which no checksum is known.
+    fn unknown() -> Box<Self> {
+        Box::new(Self {
+            sums: [const { AtomicU32::new(0) }; BLOCKS_PER_CHECKSUM_PAGE],
+            modified: AtomicU64::new(ALL_MODIFIED),
+            unknown: [const { AtomicU64::new(u64::MAX) }; UNKNOWN_WORDS],
+            has_unknown: AtomicBool::new(true),
         })
     }
 
@@ -63,12 +85,41 @@ impl Page {
         (chunk.0 % CHUNKS_PER_CHECKSUM_PAGE * BLOCKS_PER_CHUNK + block) as usize
     }
 
-    fn get(&self, chunk: ChunkNumber, block: u64) -> u32 {
-        self.sums[Self::at(chunk, block)].load(Ordering::Acquire)
+    /// The checksum, if it is known.
+    fn get(&self, chunk: ChunkNumber, block: u64) -> Option<u32> {
+        let at = Self::at(chunk, block);
+        if self.has_unknown.load(Ordering::Acquire)
+            && self.unknown[at / 64].load(Ordering::Acquire) >> (at % 64) & 1 == 1
+        {
+            return None;
+        }
+        Some(self.sums[at].load(Ordering::Acquire))
+    }
+
+    /// The checksum; that of what the data file holds, if none was known.
+    fn get_or_adopt(&self, chunk: ChunkNumber, block: u64, sum: u32) -> u32 {
+        if let Some(known) = self.get(chunk, block) {
+            return known;
+        }
+        // Unless it is set meanwhile: that is the checksum of what comes after `sum`.
+        let adopted =
+            self.sums[Self::at(chunk, block)].compare_exchange(0, sum, Ordering::AcqRel, Ordering::Acquire);
+        let known = adopted.map_or_else(|published| published, |_| sum);
+        self.is_known(chunk, block);
+        known
+    }
+
+    fn is_known(&self, chunk: ChunkNumber, block: u64) {
+        let at = Self::at(chunk, block);
+        if self.has_unknown.load(Ordering::Acquire) {
+            self.unknown[at / 64].fetch_and(!(1 << (at % 64)), Ordering::Release);
+        }
     }
 
     fn set(&self, chunk: ChunkNumber, block: u64, sum: u32) {
-        self.sums[Self::at(chunk, block)].store(sum, Ordering::Release);
+        let at = Self::at(chunk, block);
+        self.sums[at].store(sum, Ordering::Release);
+        self.is_known(chunk, block);
     }
 
     /// Takes out the checksums of the chunks that were changed in place.
@@ -79,7 +130,10 @@ impl Page {
             .map(|at| {
                 let chunk = ChunkNumber(page.first_chunk().0 + at);
                 let mut checksums = ChunkChecksums::default();
-                (0..BLOCKS_PER_CHUNK).for_each(|block| checksums.set(block, self.get(chunk, block)));
+                for block in 0..BLOCKS_PER_CHUNK {
+                    // Pages are completed before they are closed.
+                    self.get(chunk, block).into_iter().for_each(|sum| checksums.set(block, sum));
+                }
                 (chunk, checksums)
             })
             .collect()
@@ -94,6 +148,8 @@ pub(crate) struct Slot {
     was_used: AtomicBool,
     /// Whether a block was changed in place lately.
     pub(crate) was_written: AtomicBool,
+    /// Whether the first change in place is to be told: pages that will be wanted then are opened by the background.
+    pub(crate) is_herald: AtomicBool,
     state: AtomicU8,
 }
 
@@ -103,15 +159,19 @@ impl Default for Slot {
             page: RwLock::default(),
             was_used: AtomicBool::new(false),
             was_written: AtomicBool::new(false),
+            is_herald: AtomicBool::new(false),
             state: AtomicU8::new(PageState::Closed as u8),
         }
     }
 }
 
-fn mark(flag: &AtomicBool) {
-    if !flag.load(Ordering::Relaxed) {
+/// Sets a flag that is mostly set; answers whether it was not.
+fn mark(flag: &AtomicBool) -> bool {
+    let is_new = !flag.load(Ordering::Relaxed);
+    if is_new {
         flag.store(true, Ordering::Relaxed);
     }
+    is_new
 }
 
 impl Slot {
@@ -132,6 +192,7 @@ impl Slot {
 
 /// A page that stays as it is while this lives.
 pub(crate) struct HeldPage<'a> {
+    core: &'a Core,
     slot: &'a Slot,
     page: MappedRwLockReadGuard<'a, Page>,
 }
@@ -139,13 +200,20 @@ pub(crate) struct HeldPage<'a> {
 impl HeldPage<'_> {
     /// Whether blocks may be changed in place.
     pub(crate) fn is_open(&self) -> bool {
-        self.slot.state() == PageState::Open
+        matches!(self.slot.state(), PageState::Open | PageState::Stale)
     }
 
-    /// The checksum of the block at an offset of the data file.
-    pub(crate) fn get(&self, offset_bytes: u64) -> u32 {
+    /// The checksum of the block at an offset of the data file, if it is known.
+    pub(crate) fn get(&self, offset_bytes: u64) -> Option<u32> {
         let (chunk, block) = chunk_and_block(offset_bytes);
         self.page.get(chunk, block)
+    }
+
+    /// The checksum of the block at an offset of the data file; `sum`, which is that of what the file holds, from now on, if
+    /// none was known.
+    pub(crate) fn get_or_adopt(&self, offset_bytes: u64, sum: u32) -> u32 {
+        let (chunk, block) = chunk_and_block(offset_bytes);
+        self.page.get_or_adopt(chunk, block, sum)
     }
 
     /// The block at an offset of the data file was changed in place.
@@ -156,7 +224,9 @@ impl HeldPage<'_> {
         if self.page.modified.load(Ordering::Relaxed) & bit == 0 {
             self.page.modified.fetch_or(bit, Ordering::Relaxed);
         }
-        mark(&self.slot.was_written);
+        if mark(&self.slot.was_written) && self.slot.is_herald.swap(false, Ordering::Relaxed) {
+            self.core.run_has_come();
+        }
     }
 }
 
@@ -290,7 +360,7 @@ impl Core {
         let slot = self.checksums.slot(page);
         mark(&slot.was_used);
         loop {
-            if let Some(held) = held(slot, slot.page.read()) {
+            if let Some(held) = self.held(slot, slot.page.read()) {
                 return Ok(held);
             }
             let mut guard = slot.page.write();
@@ -298,7 +368,7 @@ impl Core {
                 *guard = Some(self.load_page(page, slot)?);
                 self.checksums.add_resident(page);
             }
-            if let Some(held) = held(slot, RwLockWriteGuard::downgrade(guard)) {
+            if let Some(held) = self.held(slot, RwLockWriteGuard::downgrade(guard)) {
                 return Ok(held);
             }
         }
@@ -309,7 +379,7 @@ impl Core {
         self.checksums.check(page).ok()?;
         let slot = self.checksums.slot(page);
         mark(&slot.was_used);
-        held(slot, slot.page.try_read()?)
+        self.held(slot, slot.page.try_read()?)
     }
 
     /// Puts checksums of blocks that were just mapped into their page. Call it after they are in the pending delta: whoever
@@ -330,15 +400,10 @@ impl Core {
         }
     }
 
-    /// The page as the metadata has it, or from the data where that is not to be believed. The slot is held
-    /// exclusively.
+    /// The page as the metadata has it, or nothing known where that is not to be believed. The slot is held exclusively.
     fn load_page(&self, page: ChecksumPage, slot: &Slot) -> Result<Box<Page>, VolumeError> {
         if slot.state() == PageState::Stale {
-            let sums = self.rebuild(page)?;
-            let rebuilt = Page::new(&sums, ALL_MODIFIED);
-            self.intents.is_rebuilt(page);
-            slot.set_state(PageState::Open);
-            return Ok(rebuilt);
+            return Ok(Page::unknown());
         }
         // The deltas before the map, as for leaves: what a checkpoint moves down meanwhile is seen twice, not never.
         let patches = self.state.read().checksum_patches(page);
@@ -346,48 +411,101 @@ impl Core {
         for (chunk, checksums) in patches {
             checksums.iter().for_each(|(block, sum)| stored[Page::at(chunk, block)] = sum);
         }
-        Ok(Page::new(&stored, 0))
+        Ok(Page::new(&stored))
     }
 
-    /// The checksums of what the data file holds now.
-    fn rebuild(&self, page: ChecksumPage) -> Result<Box<StoredChecksums>, VolumeError> {
-        let io = |error| VolumeError::io("work out checksums again after a crash", error);
-        let mut sums = Box::new([zero_block_checksum(); BLOCKS_PER_CHECKSUM_PAGE]);
-        let start = page.offset_bytes();
-        let length_bytes = self.data.length_bytes().map_err(io)?;
-        let end = (start + CHUNKS_PER_CHECKSUM_PAGE * CHUNK_BYTES).min(length_bytes);
+    /// Works out the checksums of a page that are not known, from what the data file holds now. It is open then as any other.
+    pub(crate) fn complete_page(&self, page: ChecksumPage) -> Result<(), VolumeError> {
+        let held = self.page(page)?;
+        self.work_out(page, &held)
+            .map_err(|error| VolumeError::io("work out checksums again after a crash", error))?;
+        held.page.has_unknown.store(false, Ordering::Release);
+        // Nobody closes it before it is let go of.
+        self.intents.is_rebuilt(page);
+        held.slot.set_state(PageState::Open);
+        Ok(())
+    }
+
+    fn work_out(&self, page: ChecksumPage, held: &HeldPage<'_>) -> io::Result<()> {
+        let length_bytes = self.data.length_bytes()?;
         let mut buffer = vec![0; REBUILD_STEP_BYTES as usize];
-        let mut next = start;
-        while next < end {
-            let Some(range) = self.data.next_allocated(next, end).map_err(io)? else { break };
-            let from = range.start - range.start % BLOCK_BYTES;
-            let to = range.end.min(end).next_multiple_of(BLOCK_BYTES).min(end).min(from + REBUILD_STEP_BYTES);
+        let end = page.offset_bytes() + CHUNKS_PER_CHECKSUM_PAGE * CHUNK_BYTES;
+        for from in (page.offset_bytes()..end).step_by(REBUILD_STEP_BYTES as usize) {
+            let to = end.min(from + REBUILD_STEP_BYTES);
+            if (from..to).step_by(BLOCK_BYTES as usize).all(|at| held.get(at).is_some()) {
+                continue;
+            }
+            self.work_out_step(held, from..to, length_bytes, &mut buffer)?;
+        }
+        Ok(())
+    }
+
+    /// Takes no locks: whoever changes a block meanwhile sets its checksum afterwards, whatever was adopted.
+    fn work_out_step(
+        &self,
+        held: &HeldPage<'_>,
+        range: Range<u64>,
+        length_bytes: u64,
+        buffer: &mut [u8],
+    ) -> io::Result<()> {
+        let file_end = range.end.min(length_bytes);
+        let adopt = |offset_bytes, sum| _ = held.get_or_adopt(offset_bytes, sum);
+        let mut next = range.start;
+        while next < range.end {
+            let allocated = if next < file_end { self.data.next_allocated(next, file_end)? } else { None };
+            let from = allocated.as_ref().map_or(range.end, |found| found.start - found.start % BLOCK_BYTES);
+            let to =
+                allocated.map_or(range.end, |found| found.end.next_multiple_of(BLOCK_BYTES).min(file_end));
+            (next..from).step_by(BLOCK_BYTES as usize).for_each(|hole| adopt(hole, zero_block_checksum()));
             let bytes = &mut buffer[..(to - from) as usize];
-            let at = ((from - start) / BLOCK_BYTES) as usize;
-            match self.data.read_at(from, bytes) {
-                Ok(()) => {
-                    for (sum, block) in sums[at..].iter_mut().zip(bytes.chunks(BLOCK_BYTES as usize)) {
-                        *sum = crc32c(block);
-                    }
-                }
-                // One block that cannot be read must not take its neighbours along. It keeps a checksum that does not
+            let is_read = self.data.read_at(from, bytes).is_ok();
+            for (at, block) in
+                (from..to).step_by(BLOCK_BYTES as usize).zip(bytes.chunks_mut(BLOCK_BYTES as usize))
+            {
+                // One block that cannot be read must not take its neighbours along. It gets a checksum that does not
                 // fit; should it become readable, it is an error until it is written again.
-                Err(_) => {
-                    for (sum, (number, block)) in
-                        sums[at..].iter_mut().zip(bytes.chunks_mut(BLOCK_BYTES as usize).enumerate())
-                    {
-                        let offset_bytes = from + number as u64 * BLOCK_BYTES;
-                        *sum = self.data.read_at(offset_bytes, block).map_or(0, |()| crc32c(block));
-                    }
-                }
+                let can_be_read = is_read || self.data.read_at(at, block).is_ok();
+                adopt(at, if can_be_read { crc32c(block) } else { UNREADABLE });
             }
             next = to;
         }
-        Ok(sums)
+        Ok(())
+    }
+
+    fn held<'a>(
+        &'a self,
+        slot: &'a Slot,
+        guard: RwLockReadGuard<'a, Option<Box<Page>>>,
+    ) -> Option<HeldPage<'a>> {
+        let page = RwLockReadGuard::try_map(guard, |page| page.as_deref()).ok()?;
+        Some(HeldPage { core: self, slot, page })
     }
 }
 
-fn held<'a>(slot: &'a Slot, guard: RwLockReadGuard<'a, Option<Box<Page>>>) -> Option<HeldPage<'a>> {
-    let page = RwLockReadGuard::try_map(guard, |page| page.as_deref()).ok()?;
-    Some(HeldPage { slot, page })
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CHUNK: ChunkNumber = ChunkNumber(61);
+
+    #[test]
+    fn what_is_not_known_is_adopted_once() {
+        let page = Page::unknown();
+        assert_eq!(page.get(CHUNK, 3), None);
+        assert_eq!(page.get_or_adopt(CHUNK, 3, 7), 7);
+        assert_eq!(page.get(CHUNK, 3), Some(7));
+        assert_eq!(page.get_or_adopt(CHUNK, 3, 8), 7, "known by now");
+        page.set(CHUNK, 4, 9);
+        assert_eq!((page.get(CHUNK, 4), page.get(CHUNK, 5)), (Some(9), None));
+    }
+
+    /// Who works checksums out takes no lock, so a block may be changed between the look and the adoption.
+    #[test]
+    fn what_is_set_meanwhile_is_not_adopted_over() {
+        let page = Page::unknown();
+        page.sums[Page::at(CHUNK, 3)].store(5, Ordering::Release);
+        assert_eq!(page.get(CHUNK, 3), None, "whoever sets it has not come further");
+        assert_eq!(page.get_or_adopt(CHUNK, 3, 7), 5);
+        assert_eq!(page.get(CHUNK, 3), Some(5));
+    }
 }

@@ -36,8 +36,9 @@ pub struct PoolOptions {
     pub leaves_cached_max: usize,
     /// Pages of checksums to keep in memory; each describes 3.75 MiB of the data file and takes 4 KiB.
     pub checksum_pages_cached_max: usize,
-    /// Pages of checksums that may be open for changes in place. After a crash the checksums of so many times
-    /// 3.75 MiB are worked out again, in the background.
+    /// Pages of checksums that may be open for changes in place; what was changed in them is kept in memory. After a crash the
+    /// checksums of so many times 3.75 MiB are worked out again, in the background. Who writes at random over more than
+    /// these waits for a sync wherever a page is opened.
     pub open_pages_max: usize,
     /// Bytes of the file system that volumes may not fill, so that the metadata can still be committed.
     pub reserve_bytes: u64,
@@ -52,7 +53,7 @@ pub struct PoolOptions {
 }
 
 /// Memory for the map when nobody says otherwise.
-const CACHE_BYTES_DEFAULT: usize = 128 << 20;
+const CACHE_BYTES_DEFAULT: usize = 256 << 20;
 
 impl PoolOptions {
     /// Settings with so many bytes of memory for all that describes where blocks are: pages of the map, resolved
@@ -65,12 +66,13 @@ impl PoolOptions {
         // these: the places of pages that are not in memory, changes that wait for a checkpoint and what a checkpoint writes,
         // and what the allocator of the process wastes.
         let quarter_bytes = cache_bytes / 4;
+        let checksum_pages_cached_max = (5 * quarter_bytes / 4 / CHECKSUM_PAGE_BYTES_MAX).max(1);
         Self {
             map_cache_bytes: quarter_bytes,
             leaves_cached_max: (quarter_bytes / LEAF_BYTES_MAX).max(1),
-            checksum_pages_cached_max: (5 * quarter_bytes / 4 / CHECKSUM_PAGE_BYTES_MAX).max(1),
+            checksum_pages_cached_max,
             journal_segment_bytes: 8 << 20,
-            open_pages_max: 4096,
+            open_pages_max: 3 * checksum_pages_cached_max / 4,
             reserve_bytes: 64 << 20,
             pending_bytes_max: 1 << 20,
             data_cache: DataCache::Page,

@@ -192,7 +192,7 @@ fn trusted_proxies(given: &[String]) -> Result<TrustedProxies, Failure> {
 }
 
 fn map_cache_mib(given: Option<usize>) -> Result<usize, Failure> {
-    const MIB_DEFAULT: usize = 128;
+    const MIB_DEFAULT: usize = 256;
     match given.unwrap_or(MIB_DEFAULT) {
         mib @ 8..=1_048_576 => Ok(mib),
         mib => Err(Failure::setup(format!("map_cache_mib {mib}: expected 8 to 1048576"))),

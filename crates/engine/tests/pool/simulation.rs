@@ -66,7 +66,7 @@ impl History {
             map_cache_bytes: 256 << 10,
             leaves_cached_max: 1 + random.below(4) as usize,
             checksum_pages_cached_max: 1 + random.below(4) as usize,
-            open_pages_max: random.below(4) as usize,
+            open_pages_max: [0, 1, 3, 64][random.below(4) as usize],
             reserve_bytes: 3 * MIB_BYTES,
             pending_bytes_max: if random.below(4) == 0 { 500 } else { 16 << 10 },
             background: Background::Manual,

@@ -261,6 +261,13 @@ impl Core {
         }
     }
 
+    /// Completes the pages of which some checksums are known again, so that a clean end forgets none of them.
+    pub(crate) fn complete_known_pages(&self) -> Result<(), VolumeError> {
+        let stale: Vec<_> = self.intents.pages.lock().stale.iter().copied().collect();
+        let is_known = |page: &ChecksumPage| self.checksums.slot(*page).page.read().is_some();
+        stale.into_iter().filter(is_known).try_for_each(|page| self.complete_page(page))
+    }
+
     /// Does one step for the pages with an intent; `false` when there is nothing to do.
     pub(crate) fn intent_step(&self) -> Result<bool, VolumeError> {
         if self.run_ahead()? {

@@ -202,6 +202,7 @@ impl Inner {
     fn close(&self) -> Result<(), VolumeError> {
         let open: Vec<_> = self.catalog.lock().all_open().cloned().collect();
         open.iter().for_each(|volume| volume.close());
+        self.core.complete_known_pages()?;
         while self.core.close_pages(Closing::All)? {}
         self.core.commit()?;
         while self.punch_step()? {}

@@ -171,3 +171,32 @@ fn after_a_crash_blocks_are_read_and_written_before_their_page_is_worked_out_aga
     let seen = offsets.map(|offset_bytes| value(&*device, offset_bytes));
     assert_eq!(seen, [Ok(7), Ok(8), Err(ErrorKind::Corrupt), Ok(1)]);
 }
+
+#[test]
+fn a_clean_end_soon_after_a_crash_forgets_no_checksum_that_was_known_again() {
+    let (disk, pool, device) = filled(40, 4096);
+    write(&*device, 0, 7);
+    write(&*device, 36 * PAGE_BYTES, 8);
+    device.flush().unwrap();
+    drop((device, pool));
+    disk.restart(1, Survival::Nothing);
+
+    let pool = open(&disk, 4096);
+    let device = pool.open_volume(&volume()).unwrap();
+    assert_eq!(value(&*device, 0), Ok(7));
+    assert_eq!(pool.inner.core.intents.counts(), (0, 24));
+    drop(device);
+    pool.close().unwrap();
+    let file = disk.open(FileRole::Data).unwrap();
+    file.write_at(place_of(&*file, 7), &[6]).unwrap();
+
+    let pool = open(&disk, 4096);
+    assert_eq!(
+        pool.inner.core.intents.counts(),
+        (0, 23),
+        "pages that nobody wanted are left to the next one"
+    );
+    let device = pool.open_volume(&volume()).unwrap();
+    assert_eq!(value(&*device, 0), Err(ErrorKind::Corrupt));
+    assert_eq!(value(&*device, 36 * PAGE_BYTES), Ok(8));
+}

@@ -4,8 +4,8 @@ use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
 use ashlar_volume::{
-    BatchRead, BatchWrite, BlockDevice, Extent, ReadAttempt, ReadQueue, VolumeError, VolumeId,
-    VolumeSnapshotId, ZeroMode,
+    Attempt, BatchRead, BatchWrite, BlockDevice, Extent, ReadQueue, VolumeError, VolumeId, VolumeSnapshotId,
+    ZeroMode,
 };
 
 use crate::pool::Inner;
@@ -52,7 +52,7 @@ impl BlockDevice for PoolDevice {
         self.volume.read(offset_bytes, buffer)
     }
 
-    fn try_read(&self, offset_bytes: u64, buffer: &mut [u8]) -> Result<ReadAttempt, VolumeError> {
+    fn try_read(&self, offset_bytes: u64, buffer: &mut [u8]) -> Result<Attempt, VolumeError> {
         self.volume.try_read(offset_bytes, buffer)
     }
 
@@ -74,6 +74,10 @@ impl BlockDevice for PoolDevice {
 
     fn write(&self, offset_bytes: u64, data: &[u8]) -> Result<(), VolumeError> {
         self.volume.write(offset_bytes, data)
+    }
+
+    fn try_write(&self, offset_bytes: u64, data: &[u8]) -> Result<Attempt, VolumeError> {
+        self.volume.try_write(offset_bytes, data)
     }
 
     fn flush(&self) -> Result<(), VolumeError> {

@@ -35,8 +35,8 @@ const PAGES_PER_CLOSING_MIN: usize = 64;
 /// So many times that many may be open. The more are open, the more that sync is for.
 const CLOSINGS_OF_ALL: usize = 16;
 
-/// So many more than may be open are at least, before those who open pages have to wait until some are closed: 4 MiB of memory.
-const OPEN_PAGES_OVER_MAX: usize = 1024;
+/// So many more than may be open are at least, before those who open pages have to wait until some are closed: 1 MiB of memory.
+const OPEN_PAGES_OVER_MAX: usize = 256;
 
 /// The pages with a write intent.
 #[derive(Debug, Default)]
@@ -127,7 +127,7 @@ impl Core {
             self.wake.ring();
         }
         // Each holds memory until it is closed. Who opens them faster than the background closes them does it, too.
-        if open > open_max + (open_max / 2).max(OPEN_PAGES_OVER_MAX) {
+        if open > open_max + (open_max / CLOSINGS_OF_ALL).max(OPEN_PAGES_OVER_MAX) {
             self.close_pages(Closing::Surplus)?;
         }
         Ok(())

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ashlar_nbd::{Exports, Lease, NbdLimits, OpenError, OpenErrorKind, Peer, Server, SessionHandle};
-use ashlar_volume::{BlockDevice, ErrorKind, Extent, ExtentKind, ReadAttempt, VolumeError, ZeroMode};
+use ashlar_volume::{Attempt, BlockDevice, ErrorKind, Extent, ExtentKind, VolumeError, ZeroMode};
 use rustix::io::{Errno, ReadWriteFlags, preadv2};
 
 const NAME: &str = "file";
@@ -35,12 +35,12 @@ impl BlockDevice for FileDevice {
         self.file.read_exact_at(buffer, offset_bytes).map_err(|error| VolumeError::io("read", error))
     }
 
-    fn try_read(&self, offset_bytes: u64, buffer: &mut [u8]) -> Result<ReadAttempt, VolumeError> {
+    fn try_read(&self, offset_bytes: u64, buffer: &mut [u8]) -> Result<Attempt, VolumeError> {
         let length = buffer.len();
         let read = preadv2(&self.file, &mut [IoSliceMut::new(buffer)], offset_bytes, ReadWriteFlags::NOWAIT);
         match read {
-            Ok(read) if read == length => Ok(ReadAttempt::Done),
-            Ok(_) | Err(Errno::AGAIN) => Ok(ReadAttempt::WouldWait),
+            Ok(read) if read == length => Ok(Attempt::Done),
+            Ok(_) | Err(Errno::AGAIN) => Ok(Attempt::WouldWait),
             Err(error) => Err(VolumeError::io("read", error.into())),
         }
     }

@@ -18,7 +18,7 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 
-use ashlar_volume::{BlockDevice, ReadAttempt, VolumeError};
+use ashlar_volume::{Attempt, BlockDevice, VolumeError};
 
 use crate::NbdLimits;
 use crate::buffer::{PIECE_BYTES, RECEIVE_BYTES, ReceiveBuffer};
@@ -444,14 +444,14 @@ impl<'server> Session<'server> {
             let is_last = piece.length_bytes == rest.length_bytes;
             let device = &*self.device;
             let read = |buffer: &mut [u8]| match device.try_read(piece.offset_bytes, buffer) {
-                Ok(ReadAttempt::WouldWait) if may_wait => {
-                    device.read(piece.offset_bytes, buffer).map(|()| ReadAttempt::Done)
+                Ok(Attempt::WouldWait) if may_wait => {
+                    device.read(piece.offset_bytes, buffer).map(|()| Attempt::Done)
                 }
                 attempt => attempt,
             };
             match self.replies.data_at_once(to, piece, is_last, may_fragment, &mut self.stream, read)? {
-                Ok(ReadAttempt::Done) => {}
-                Ok(ReadAttempt::WouldWait) => {
+                Ok(Attempt::Done) => {}
+                Ok(Attempt::WouldWait) => {
                     self.read_later(to, rest, reservation);
                     return Ok(());
                 }
@@ -497,16 +497,23 @@ impl<'server> Session<'server> {
     ) -> Result<(), SessionError> {
         let start = self.features.style.request_bytes();
         let payload = &self.input.pending()[start..start + range.length_bytes as usize];
-        if self.prefers_batches && !may_wait {
+        let attempt = if may_wait {
+            self.device.write(range.offset_bytes, payload).map(|()| Attempt::Done)
+        } else if self.prefers_batches {
             self.device.await_turn(range.offset_bytes, range.length_bytes);
-            let (data, offset_bytes) = (payload.to_vec(), range.offset_bytes);
-            let ticket = Ticket::Request { to, offset_bytes, durable, data_bytes: data.len(), reservation };
-            self.submit(ticket, Work::Write { range, data });
-            return Ok(());
-        }
-        match self.device.write(range.offset_bytes, payload) {
-            Ok(()) if durable => self.flush_later(to),
-            Ok(()) => self.replies.success(to, &mut self.stream)?,
+            Ok(Attempt::WouldWait)
+        } else {
+            self.device.try_write(range.offset_bytes, payload)
+        };
+        match attempt {
+            Ok(Attempt::Done) if durable => self.flush_later(to),
+            Ok(Attempt::Done) => self.replies.success(to, &mut self.stream)?,
+            Ok(Attempt::WouldWait) => {
+                let (data, offset_bytes) = (payload.to_vec(), range.offset_bytes);
+                let ticket =
+                    Ticket::Request { to, offset_bytes, durable, data_bytes: data.len(), reservation };
+                self.submit(ticket, Work::Write { range, data });
+            }
             Err(error) => self.fail(to, &error)?,
         }
         Ok(())

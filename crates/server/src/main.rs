@@ -20,6 +20,7 @@ mod http;
 mod lighthouse;
 mod logging;
 mod master_key;
+mod memory;
 mod output;
 mod pools;
 mod random;
@@ -54,6 +55,7 @@ fn main() -> ExitCode {
 fn run(command: Command) -> Result<(), Failure> {
     // Whatever is made below is for this user alone.
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
+    let _ = memory::share_between_threads();
     match command {
         Command::Serve(flags) => serve::run(flags, &process_environment),
         Command::Instance(command) => admin::client::run(command, &process_environment),

@@ -10,8 +10,8 @@ use ashlar_engine::Pool;
 use ashlar_engine::simulated::SimulatedDisk;
 use ashlar_types::{InstanceId, RandomSource, Region, SeededRandom};
 use ashlar_volume::{
-    BlockDevice, ChangeExtent, ChangeQuery, ContentName, DamageReport, ErrorKind, Extent, HeirMark, Heirs,
-    ReadAttempt, SnapshotInfo, StoreUsage, VolumeError, VolumeId, VolumeInfo, VolumeSnapshotId, VolumeStore,
+    Attempt, BlockDevice, ChangeExtent, ChangeQuery, ContentName, DamageReport, ErrorKind, Extent, HeirMark,
+    Heirs, SnapshotInfo, StoreUsage, VolumeError, VolumeId, VolumeInfo, VolumeSnapshotId, VolumeStore,
     ZeroMode,
 };
 use parking_lot::Mutex;
@@ -539,7 +539,7 @@ impl BlockDevice for Watched {
         self.watch(self.inner.read(offset_bytes, buffer))
     }
 
-    fn try_read(&self, offset_bytes: u64, buffer: &mut [u8]) -> Result<ReadAttempt, VolumeError> {
+    fn try_read(&self, offset_bytes: u64, buffer: &mut [u8]) -> Result<Attempt, VolumeError> {
         self.watch(self.inner.try_read(offset_bytes, buffer))
     }
 

@@ -58,6 +58,7 @@ macro_rules! contract_tests {
             a_new_volume_reads_as_zeroes
             written_bytes_are_read_back_at_any_alignment
             try_read_gives_the_same_bytes_as_read
+            try_write_writes_as_write_does
             neighbours_of_an_unaligned_write_keep_their_bytes
             ranges_beyond_the_end_are_refused_and_change_nothing
             ranges_of_no_bytes_do_nothing

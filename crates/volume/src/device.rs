@@ -13,13 +13,13 @@ pub enum ZeroMode {
     KeepAllocated,
 }
 
-/// Whether [`BlockDevice::try_read`] could answer at once.
+/// Whether [`BlockDevice::try_read`] or [`BlockDevice::try_write`] could do it at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ReadAttempt {
-    /// The buffer holds the data.
+pub enum Attempt {
+    /// The buffer holds the data, or the data is written.
     Done,
-    /// The medium has to be waited for; the buffer's content is unspecified. Call [`BlockDevice::read`] from
-    /// a thread that may wait.
+    /// The medium has to be waited for. What the buffer holds, or the range of a write, is unspecified: the old bytes or the new.
+    /// Call [`BlockDevice::read`] or [`BlockDevice::write`] from a thread that may wait.
     WouldWait,
 }
 
@@ -93,7 +93,7 @@ pub trait BlockDevice: Send + Sync {
     fn read(&self, offset_bytes: u64, buffer: &mut [u8]) -> Result<(), VolumeError>;
 
     /// Like [`read`](Self::read), but never waits for the medium.
-    fn try_read(&self, offset_bytes: u64, buffer: &mut [u8]) -> Result<ReadAttempt, VolumeError>;
+    fn try_read(&self, offset_bytes: u64, buffer: &mut [u8]) -> Result<Attempt, VolumeError>;
 
     /// A queue of reads that rings `bell`, an eventfd, when some may have ended; for the calling thread alone. `None` where there
     /// is no such thing.
@@ -127,6 +127,12 @@ pub trait BlockDevice: Send + Sync {
 
     /// Writes `data` at `offset_bytes`.
     fn write(&self, offset_bytes: u64, data: &[u8]) -> Result<(), VolumeError>;
+
+    /// Like [`write`](Self::write), but does not wait where that would take long and another thread could. A device that cannot
+    /// tell writes.
+    fn try_write(&self, offset_bytes: u64, data: &[u8]) -> Result<Attempt, VolumeError> {
+        self.write(offset_bytes, data).map(|()| Attempt::Done)
+    }
 
     /// Like [`write`](Self::write), for a part of a request whose parts come in order. The first one says how long the whole is,
     /// in `request_bytes`, the others 0: a device that is limited in speed counts one request.

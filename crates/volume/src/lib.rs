@@ -20,7 +20,7 @@ mod store;
 pub use changes::{
     ChangeExtent, ChangeExtents, ChangeKind, ChangeQuery, ChangedRange, ContentName, changed_ranges,
 };
-pub use device::{BatchRead, BatchWrite, BlockDevice, Extent, ExtentKind, ReadAttempt, ReadQueue, ZeroMode};
+pub use device::{Attempt, BatchRead, BatchWrite, BlockDevice, Extent, ExtentKind, ReadQueue, ZeroMode};
 pub use error::{ErrorKind, VolumeError};
 pub use store::{
     DamageReport, HeirMark, Heirs, SnapshotInfo, StoreUsage, VolumeId, VolumeInfo, VolumeSnapshotId,

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use ashlar_volume::{BLOCK_BYTES, BlockDevice, ErrorKind, VolumeId, VolumeStore};
+use ashlar_volume::{Attempt, BLOCK_BYTES, BlockDevice, ErrorKind, VolumeId, VolumeStore};
 
 use super::*;
 use crate::file::simulated::{SimulatedDisk, Survival};
@@ -170,6 +170,17 @@ fn after_a_crash_blocks_are_read_and_written_before_their_page_is_worked_out_aga
     let offsets = [0, CHUNK_BYTES, 2 * CHUNK_BYTES, 3 * CHUNK_BYTES];
     let seen = offsets.map(|offset_bytes| value(&*device, offset_bytes));
     assert_eq!(seen, [Ok(7), Ok(8), Err(ErrorKind::Corrupt), Ok(1)]);
+}
+
+#[test]
+fn a_write_that_needs_an_intent_is_left_to_who_may_wait() {
+    let (disk, _pool, device) = filled(1, 4096);
+    let calls = disk.calls();
+    assert_eq!(device.try_write(0, &[2; BLOCK_BYTES as usize]).unwrap(), Attempt::WouldWait);
+    assert_eq!((disk.calls(), value(&*device, 0)), (calls, Ok(1)));
+    write(&*device, 0, 2);
+    assert_eq!(device.try_write(0, &[3; BLOCK_BYTES as usize]).unwrap(), Attempt::Done);
+    assert_eq!(value(&*device, 0), Ok(3));
 }
 
 #[test]

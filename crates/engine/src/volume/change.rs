@@ -1,6 +1,6 @@
 //! Writing.
 
-use ashlar_volume::{BLOCK_BYTES, VolumeError};
+use ashlar_volume::{Attempt, BLOCK_BYTES, VolumeError};
 
 use super::block::Refusal;
 use super::read::run_part;
@@ -54,6 +54,21 @@ impl OpenVolume {
             }
         }
         Ok(())
+    }
+
+    /// Like `write`, unless a write intent has to be made durable first.
+    pub(crate) fn try_write(&self, offset_bytes: u64, data: &[u8]) -> Result<Attempt, VolumeError> {
+        self.check_change(offset_bytes, data.len() as u64)?;
+        for piece in leaf_pieces(offset_bytes, data.len() as u64) {
+            let from = &data[piece.buffer_start..piece.buffer_start + piece.length()];
+            match self.write_piece(piece, from) {
+                Ok(false) => {}
+                Ok(true) => self.core.commit_if_large()?,
+                Err(Refusal::Closed(_)) => return Ok(Attempt::WouldWait),
+                Err(Refusal::Failed(error)) => return Err(error),
+            }
+        }
+        Ok(Attempt::Done)
     }
 
     /// Writes within a leaf; answers whether the map has changed.

@@ -1,6 +1,6 @@
 //! Reading.
 
-use ashlar_volume::{BLOCK_BYTES, ErrorKind, ReadAttempt, VolumeError};
+use ashlar_volume::{Attempt, BLOCK_BYTES, ErrorKind, VolumeError};
 use parking_lot::RwLockWriteGuard;
 
 use super::{OpenVolume, Piece, Shape, leaf_pieces};
@@ -18,20 +18,20 @@ impl OpenVolume {
         Ok(())
     }
 
-    pub(crate) fn try_read(&self, offset_bytes: u64, buffer: &mut [u8]) -> Result<ReadAttempt, VolumeError> {
+    pub(crate) fn try_read(&self, offset_bytes: u64, buffer: &mut [u8]) -> Result<Attempt, VolumeError> {
         self.check_range(offset_bytes, buffer.len() as u64)?;
-        let Some(shape) = self.shape.try_read() else { return Ok(ReadAttempt::WouldWait) };
+        let Some(shape) = self.shape.try_read() else { return Ok(Attempt::WouldWait) };
         for piece in leaf_pieces(offset_bytes, buffer.len() as u64) {
             let slot = shape.slot(piece.leaf);
-            let Some(guard) = slot.leaf.try_read() else { return Ok(ReadAttempt::WouldWait) };
-            let Some(leaf) = guard.as_deref() else { return Ok(ReadAttempt::WouldWait) };
+            let Some(guard) = slot.leaf.try_read() else { return Ok(Attempt::WouldWait) };
+            let Some(leaf) = guard.as_deref() else { return Ok(Attempt::WouldWait) };
             slot.mark_used();
             let into = &mut buffer[piece.buffer_start..piece.buffer_start + piece.length()];
             if !self.try_read_piece(leaf, piece, into)? {
-                return Ok(ReadAttempt::WouldWait);
+                return Ok(Attempt::WouldWait);
             }
         }
-        Ok(ReadAttempt::Done)
+        Ok(Attempt::Done)
     }
 
     /// Runs `body` with the leaf held shared.

@@ -224,6 +224,7 @@ mod contract {
         a_new_volume_reads_as_zeroes
         written_bytes_are_read_back_at_any_alignment
         try_read_gives_the_same_bytes_as_read
+        try_write_writes_as_write_does
         neighbours_of_an_unaligned_write_keep_their_bytes
         ranges_beyond_the_end_are_refused_and_change_nothing
         discard_zeroes_any_range_and_nothing_else

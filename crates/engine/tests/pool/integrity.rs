@@ -6,7 +6,7 @@ use ashlar_engine::simulated::{SimulatedDisk, Survival};
 use ashlar_engine::{Background, Directory, File, FileRole, Pool, PoolOptions, check_in};
 use ashlar_types::MIB_BYTES;
 use ashlar_volume::{
-    BLOCK_BYTES, BlockDevice, ErrorKind, ReadAttempt, VolumeError, VolumeId, VolumeSnapshotId, VolumeStore,
+    Attempt, BLOCK_BYTES, BlockDevice, ErrorKind, VolumeError, VolumeId, VolumeSnapshotId, VolumeStore,
 };
 
 const BLOCK: usize = BLOCK_BYTES as usize;
@@ -79,7 +79,7 @@ fn what_was_just_written_is_verified_without_waiting() {
     let (_pool, device) = filled(&disk);
     for block in 0..BLOCKS {
         let mut bytes = [0; BLOCK];
-        assert_eq!(device.try_read(block * BLOCK_BYTES, &mut bytes).unwrap(), ReadAttempt::Done);
+        assert_eq!(device.try_read(block * BLOCK_BYTES, &mut bytes).unwrap(), Attempt::Done);
         assert_eq!(bytes, content(block, 1));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use ashlar_volume::{ReadAttempt, VolumeError};
+use ashlar_volume::{Attempt, VolumeError};
 
 use crate::buffer::{ReplyBuffer, is_zero};
 use crate::codec::{Chunk, DataHeader, HeaderStyle, ReplyTo, encode_chunk, encode_simple_reply};
@@ -60,14 +60,14 @@ impl Replies {
         is_last: bool,
         may_fragment: bool,
         stream: &mut Stream,
-        read: impl FnOnce(&mut [u8]) -> Result<ReadAttempt, VolumeError>,
-    ) -> io::Result<Result<ReadAttempt, VolumeError>> {
+        read: impl FnOnce(&mut [u8]) -> Result<Attempt, VolumeError>,
+    ) -> io::Result<Result<Attempt, VolumeError>> {
         let header_bytes = DataHeader::length(self.style);
         let length = piece.length_bytes as usize;
         let room = self.buffer.room(header_bytes + length, stream)?;
         let (header, data) = room.split_at_mut(header_bytes);
         let attempt = read(data);
-        if !matches!(attempt, Ok(ReadAttempt::Done)) {
+        if !matches!(attempt, Ok(Attempt::Done)) {
             return Ok(attempt);
         }
         if may_fragment && is_zero(data) {

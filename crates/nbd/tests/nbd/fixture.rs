@@ -12,8 +12,8 @@ use ashlar_nbd::{
 };
 use ashlar_volume::model::ModelStore;
 use ashlar_volume::{
-    BlockDevice, ChangeExtent, ChangeQuery, ContentName, ErrorKind, Extent, ReadAttempt, ReadQueue,
-    VolumeError, VolumeId, VolumeSnapshotId, VolumeStore, ZeroMode,
+    Attempt, BlockDevice, ChangeExtent, ChangeQuery, ContentName, ErrorKind, Extent, ReadQueue, VolumeError,
+    VolumeId, VolumeSnapshotId, VolumeStore, ZeroMode,
 };
 use tempfile::TempDir;
 
@@ -40,6 +40,10 @@ pub struct Faults {
     pub prefers_batches: bool,
     /// Reads from here on do not succeed at once.
     pub reads_wait_from_bytes: Option<u64>,
+    /// Writes from here on do not succeed at once.
+    pub writes_wait_from_bytes: Option<u64>,
+    /// Writes that do not succeed at once wait until this is false again.
+    pub hold_writes: bool,
     /// Reads from here on fail.
     pub reads_fail_from_bytes: Option<u64>,
     /// Every call fails so.
@@ -173,7 +177,7 @@ impl BlockDevice for FaultyDevice {
         Some(Box::new(TestQueue { inner, faults, changed: Arc::clone(&self.changed), begun: Vec::new() }))
     }
 
-    fn try_read(&self, offset_bytes: u64, buffer: &mut [u8]) -> Result<ReadAttempt, VolumeError> {
+    fn try_read(&self, offset_bytes: u64, buffer: &mut [u8]) -> Result<Attempt, VolumeError> {
         self.enter("try_read", |_| false)?;
         let would_wait = {
             let faults = self.faults.lock().unwrap();
@@ -181,7 +185,7 @@ impl BlockDevice for FaultyDevice {
         };
         if would_wait {
             buffer.fill(0xbb);
-            return Ok(ReadAttempt::WouldWait);
+            return Ok(Attempt::WouldWait);
         }
         self.fail_read(offset_bytes)?;
         self.inner.try_read(offset_bytes, buffer)
@@ -192,8 +196,17 @@ impl BlockDevice for FaultyDevice {
     }
 
     fn write(&self, offset_bytes: u64, data: &[u8]) -> Result<(), VolumeError> {
-        self.enter("write", |_| false)?;
+        let waits = |faults: &Faults| faults.writes_wait_from_bytes.is_some_and(|from| offset_bytes >= from);
+        self.enter("write", |faults| faults.hold_writes && waits(faults))?;
         self.inner.write(offset_bytes, data)
+    }
+
+    fn try_write(&self, offset_bytes: u64, data: &[u8]) -> Result<Attempt, VolumeError> {
+        let from = self.faults.lock().unwrap().writes_wait_from_bytes;
+        if from.is_some_and(|from| offset_bytes >= from) {
+            return Ok(Attempt::WouldWait);
+        }
+        self.write(offset_bytes, data).map(|()| Attempt::Done)
     }
 
     fn flush(&self) -> Result<(), VolumeError> {

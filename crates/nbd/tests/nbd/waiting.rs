@@ -1,6 +1,7 @@
 //! Requests that wait: out of order, bounded, and in nobody's way.
 
 use ashlar_nbd::NbdLimits;
+use ashlar_volume::ErrorKind;
 
 use crate::client::*;
 use crate::fixture::{Faults, TestServer};
@@ -100,6 +101,30 @@ fn reads_that_wait_bring_the_right_bytes() {
         assert!((0..64).all(|block| large[block * 4096..][..4096] == [block as u8 + 1; 4096]));
         assert_eq!(large.len(), 4 << 20);
     }
+}
+
+#[test]
+fn writes_that_wait_hold_nothing_up_and_write_the_right_bytes() {
+    let server = TestServer::new();
+    let mut client = Client::open(server.socket(), "disk", Style::Structured);
+    server.device.set(|faults| {
+        faults.writes_wait_from_bytes = Some(1 << 20);
+        faults.hold_writes = true;
+    });
+    let block = |at: u64| [at as u8; 4096];
+    client.send_write(0, 1, 1 << 20, &block(1));
+    client.send_write(FUA, 2, 2 << 20, &block(2));
+    client.send_write(0, 3, 0, &block(3));
+    assert_eq!(client.next_reply().0, 3, "it has not waited for those before it");
+    assert_eq!(client.read(0, 4096), block(3));
+    assert_eq!(server.device.calls("flush"), 0, "nothing was written yet that has to be durable");
+    server.device.set(|faults| faults.hold_writes = false);
+    let mut answered = [client.next_reply().0, client.next_reply().0];
+    answered.sort_unstable();
+    assert_eq!((answered, server.device.calls("flush")), ([1, 2], 1));
+    assert_eq!((client.read(1 << 20, 4096), client.read(2 << 20, 4096)), (block(1).into(), block(2).into()));
+    server.device.set(|faults| faults.fail_with = Some(ErrorKind::NoSpace));
+    assert_eq!(client.write(0, 3 << 20, &block(4)), 28, "ENOSPC");
 }
 
 #[test]

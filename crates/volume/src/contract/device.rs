@@ -2,7 +2,7 @@
 
 use super::Subject;
 use super::fixture::*;
-use crate::{BLOCK_BYTES, BlockDevice, ErrorKind, ExtentKind, ReadAttempt, ZeroMode};
+use crate::{Attempt, BLOCK_BYTES, BlockDevice, ErrorKind, ExtentKind, ZeroMode};
 
 /// Ranges of every awkward kind: inside a block, over borders of blocks and of 64 KiB chunks, whole.
 const RANGES: [(u64, u64); 9] = [
@@ -42,7 +42,7 @@ pub fn try_read_gives_the_same_bytes_as_read(subject: &mut dyn Subject) {
     for (offset, length) in RANGES {
         let expected = read(&*device, offset, length);
         let mut buffer = vec![0xee; length as usize];
-        if device.try_read(offset, &mut buffer).unwrap() == ReadAttempt::Done {
+        if device.try_read(offset, &mut buffer).unwrap() == Attempt::Done {
             assert_same(&buffer, &expected, &format!("try_read of {length} bytes at {offset}"));
         }
         assert_same(&read(&*device, offset, length), &expected, "a read after try_read");
@@ -53,6 +53,29 @@ pub fn try_read_gives_the_same_bytes_as_read(subject: &mut dyn Subject) {
         ErrorKind::InvalidArgument,
         "try_read over the end",
     );
+}
+
+/// `try_write` that is done has written; one that would wait has changed no more than its range.
+pub fn try_write_writes_as_write_does(subject: &mut dyn Subject) {
+    let device = new_device(subject, "disk");
+    fill(&*device, 1, 0, SIZE_BYTES);
+    device.flush().unwrap();
+    let mut expected = read_all(&*device);
+    for (offset, length) in RANGES {
+        let data = pattern(2, offset, length as usize);
+        if device.try_write(offset, &data).unwrap() == Attempt::WouldWait {
+            device.write(offset, &data).unwrap();
+            assert_eq!(
+                device.try_write(offset, &data).unwrap(),
+                Attempt::Done,
+                "nothing to wait for any more"
+            );
+        }
+        expected[offset as usize..(offset + length) as usize].copy_from_slice(&data);
+        assert_same(&read_all(&*device), &expected, &format!("try_write of {length} bytes at {offset}"));
+    }
+    let over_the_end = device.try_write(SIZE_BYTES - 1, &[0; 2]);
+    assert_kind(over_the_end, ErrorKind::InvalidArgument, "try_write over the end");
 }
 
 /// A write changes its range and nothing else, over holes as over data.

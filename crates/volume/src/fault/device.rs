@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{FaultCall, FaultInjector, Strike};
-use crate::{BlockDevice, ErrorKind, Extent, ReadAttempt, VolumeError, ZeroMode};
+use crate::{Attempt, BlockDevice, ErrorKind, Extent, VolumeError, ZeroMode};
 
 /// Another device with faults on the way to it. A rule's place is the name of a device; `None`: any device.
 pub struct FaultyDevice {
@@ -91,9 +91,9 @@ impl BlockDevice for FaultyDevice {
         }
     }
 
-    fn try_read(&self, offset_bytes: u64, buffer: &mut [u8]) -> Result<ReadAttempt, VolumeError> {
+    fn try_read(&self, offset_bytes: u64, buffer: &mut [u8]) -> Result<Attempt, VolumeError> {
         if self.faults.may_pause(|place| self.is_here(place)) {
-            return Ok(ReadAttempt::WouldWait);
+            return Ok(Attempt::WouldWait);
         }
         match self.call(FaultCall::Read, offset_bytes, buffer.len() as u64)? {
             Call::Elsewhere(other) => self.inner.try_read(other, buffer),

@@ -2,7 +2,7 @@ use std::sync::Mutex;
 
 use super::*;
 use crate::model::ModelStore;
-use crate::{BlockDevice, ErrorKind, ReadAttempt, VolumeId, VolumeStore};
+use crate::{Attempt, BlockDevice, ErrorKind, VolumeId, VolumeStore};
 
 /// Remembers how long it was asked to wait.
 #[derive(Default)]
@@ -101,11 +101,7 @@ fn slow_calls_wait_outside_and_add_to_other_faults() {
         rule(FaultCall::Read, FaultKind::Error).at(2..=2),
     ]);
     let mut bytes = [0; 4096];
-    assert_eq!(
-        faulty.try_read(0, &mut bytes).unwrap(),
-        ReadAttempt::WouldWait,
-        "who may not wait is told so"
-    );
+    assert_eq!(faulty.try_read(0, &mut bytes).unwrap(), Attempt::WouldWait, "who may not wait is told so");
     assert!(waits.0.lock().unwrap().is_empty());
     assert!(faulty.read(0, &mut bytes).is_ok());
     assert!(faulty.read(0, &mut bytes).is_err());

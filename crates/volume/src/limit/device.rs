@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::queue::LimitedReads;
 use super::turns::Turns;
 use super::{Limiter, Pace};
-use crate::{BatchRead, BatchWrite, BlockDevice, Extent, ReadAttempt, ReadQueue, VolumeError, ZeroMode};
+use crate::{Attempt, BatchRead, BatchWrite, BlockDevice, Extent, ReadQueue, VolumeError, ZeroMode};
 
 /// A device whose requests wait for their turn.
 ///
@@ -40,12 +40,12 @@ impl BlockDevice for LimitedDevice {
         self.inner.read(offset_bytes, buffer)
     }
 
-    fn try_read(&self, offset_bytes: u64, buffer: &mut [u8]) -> Result<ReadAttempt, VolumeError> {
+    fn try_read(&self, offset_bytes: u64, buffer: &mut [u8]) -> Result<Attempt, VolumeError> {
         self.turns.take(buffer.len() as u64);
         let attempt = self.inner.try_read(offset_bytes, buffer)?;
         match attempt {
-            ReadAttempt::Done => {}
-            ReadAttempt::WouldWait => self.turns.note_paid((offset_bytes, buffer.len())),
+            Attempt::Done => {}
+            Attempt::WouldWait => self.turns.note_paid((offset_bytes, buffer.len())),
         }
         Ok(attempt)
     }

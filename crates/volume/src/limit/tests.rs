@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::*;
 use crate::model::ModelStore;
-use crate::{BatchRead, BatchWrite, BlockDevice, ReadAttempt, ReadQueue, VolumeError, VolumeStore as _};
+use crate::{Attempt, BatchRead, BatchWrite, BlockDevice, ReadQueue, VolumeError, VolumeStore as _};
 
 const MIB: u64 = 1 << 20;
 
@@ -104,8 +104,8 @@ fn reads_and_writes_share_the_limit_and_a_read_is_counted_once() {
     for _ in 0..500 {
         rig.device.write(0, &buffer).unwrap();
         match rig.device.try_read(0, &mut buffer).unwrap() {
-            ReadAttempt::Done => {}
-            ReadAttempt::WouldWait => rig.device.read(0, &mut buffer).unwrap(),
+            Attempt::Done => {}
+            Attempt::WouldWait => rig.device.read(0, &mut buffer).unwrap(),
         }
     }
     assert_near(rig.pace.now_ns() / 1_000_000, 1_000);
@@ -148,8 +148,8 @@ impl BlockDevice for Cold {
     fn read(&self, offset_bytes: u64, buffer: &mut [u8]) -> Result<(), VolumeError> {
         self.0.read(offset_bytes, buffer)
     }
-    fn try_read(&self, _: u64, _: &mut [u8]) -> Result<ReadAttempt, VolumeError> {
-        Ok(ReadAttempt::WouldWait)
+    fn try_read(&self, _: u64, _: &mut [u8]) -> Result<Attempt, VolumeError> {
+        Ok(Attempt::WouldWait)
     }
     fn read_queue(&self, _: BorrowedFd<'_>) -> Option<Box<dyn ReadQueue>> {
         Some(Box::new(ColdReads { device: self.0.clone(), begun: Vec::new() }))
@@ -213,7 +213,7 @@ fn reads_in_a_queue_take_one_turn_each() {
         for block in 0..8 {
             // Half of them were tried before, and have taken their turn.
             if round % 2 == 0 {
-                assert_eq!(cold.try_read(block * 4096, &mut buffer).unwrap(), ReadAttempt::WouldWait);
+                assert_eq!(cold.try_read(block * 4096, &mut buffer).unwrap(), Attempt::WouldWait);
             }
             let before_ns = rig.pace.now_ns();
             assert_eq!(queue.begin(block * 4096, 4096), Some(block as usize));
@@ -258,7 +258,7 @@ fn a_read_that_is_passed_on_does_not_wait_again() {
     let cold = LimitedDevice::new(Arc::new(Cold(rig.volume.clone())), rig.limiter.clone(), rig.pace.clone());
     let mut buffer = [0; 4096];
     for offset in 0..1_000 {
-        assert_eq!(cold.try_read(offset * 4096, &mut buffer).unwrap(), ReadAttempt::WouldWait);
+        assert_eq!(cold.try_read(offset * 4096, &mut buffer).unwrap(), Attempt::WouldWait);
         let before_ns = rig.pace.now_ns();
         cold.read(offset * 4096, &mut buffer).unwrap();
         assert_eq!(rig.pace.now_ns(), before_ns, "the worker's thread never waits for a turn");
@@ -286,7 +286,7 @@ fn what_goes_in_a_batch_takes_its_turn_before() {
             .map(|(offset_bytes, buffer)| BatchRead { offset_bytes, buffer })
             .collect();
         for read in &mut reads {
-            assert_eq!(cold.try_read(read.offset_bytes, read.buffer).unwrap(), ReadAttempt::WouldWait);
+            assert_eq!(cold.try_read(read.offset_bytes, read.buffer).unwrap(), Attempt::WouldWait);
         }
         let before_ns = rig.pace.now_ns();
         assert!(

@@ -2,7 +2,7 @@
 
 use super::content::Content;
 use super::{ModelStore, State};
-use crate::{BlockDevice, ErrorKind, Extent, ReadAttempt, VolumeError, VolumeId, VolumeSnapshotId, ZeroMode};
+use crate::{Attempt, BlockDevice, ErrorKind, Extent, VolumeError, VolumeId, VolumeSnapshotId, ZeroMode};
 
 /// What a device is open on.
 pub(super) enum Target {
@@ -93,8 +93,8 @@ impl BlockDevice for ModelDevice {
         Ok(())
     }
 
-    fn try_read(&self, offset_bytes: u64, buffer: &mut [u8]) -> Result<ReadAttempt, VolumeError> {
-        self.read(offset_bytes, buffer).map(|()| ReadAttempt::Done)
+    fn try_read(&self, offset_bytes: u64, buffer: &mut [u8]) -> Result<Attempt, VolumeError> {
+        self.read(offset_bytes, buffer).map(|()| Attempt::Done)
     }
 
     fn write(&self, offset_bytes: u64, data: &[u8]) -> Result<(), VolumeError> {

@@ -7,7 +7,7 @@
 //!
 //! Where one range after the other is written, intents run ahead of the writes: each is for more pages than the one before, and
 //! the background makes the next one as soon as the writes reach the pages of the last. A sync waits for what the medium is busy
-//! with, 20 to 70 ms where such writes are being written back (`docs/design/2026-11-26-where-a-request-spends-its-time.md`).
+//! with, 20 to 70 ms where such writes are being written back (`docs/design/2026-11-26-intents-ahead.md`).
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -34,7 +34,6 @@ const PAGES_AHEAD_MAX: u64 = 256;
 const PAGES_PER_CLOSING_MIN: usize = 64;
 /// So many times that many may be open. The more are open, the more that sync is for.
 const CLOSINGS_OF_ALL: usize = 16;
-
 /// So many more than may be open are at least, before those who open pages have to wait until some are closed: 1 MiB of memory.
 const OPEN_PAGES_OVER_MAX: usize = 256;
 
@@ -187,12 +186,12 @@ impl Core {
         let room = self.options.open_pages_max.saturating_sub(self.intents.counts().0);
         let mut pages = BTreeSet::new();
         for page in wanted {
-            let first = page.0 / PAGES_PER_INTENT * PAGES_PER_INTENT;
-            let (count, goes_on) = run.pages_from(first);
-            let next = end.min(first + count.min(self.ahead_max()));
             if pages.contains(&page) {
                 continue;
             }
+            let first = page.0 / PAGES_PER_INTENT * PAGES_PER_INTENT;
+            let (count, goes_on) = run.pages_from(first);
+            let next = end.min(first + count.min(self.ahead_max()));
             if !goes_on && pages.len() + (next - first) as usize > room {
                 pages.insert(page);
                 continue;

@@ -104,12 +104,12 @@ impl Page {
         // Unless it is set meanwhile: that is the checksum of what comes after `sum`.
         let adopted =
             self.sums[Self::at(chunk, block)].compare_exchange(0, sum, Ordering::AcqRel, Ordering::Acquire);
-        let known = adopted.map_or_else(|published| published, |_| sum);
-        self.is_known(chunk, block);
+        let known = adopted.map_or_else(|set| set, |_| sum);
+        self.mark_known(chunk, block);
         known
     }
 
-    fn is_known(&self, chunk: ChunkNumber, block: u64) {
+    fn mark_known(&self, chunk: ChunkNumber, block: u64) {
         let at = Self::at(chunk, block);
         if self.has_unknown.load(Ordering::Acquire) {
             self.unknown[at / 64].fetch_and(!(1 << (at % 64)), Ordering::Release);
@@ -119,7 +119,7 @@ impl Page {
     fn set(&self, chunk: ChunkNumber, block: u64, sum: u32) {
         let at = Self::at(chunk, block);
         self.sums[at].store(sum, Ordering::Release);
-        self.is_known(chunk, block);
+        self.mark_known(chunk, block);
     }
 
     /// Takes out the checksums of the chunks that were changed in place.

@@ -128,8 +128,8 @@ pub trait BlockDevice: Send + Sync {
     /// Writes `data` at `offset_bytes`.
     fn write(&self, offset_bytes: u64, data: &[u8]) -> Result<(), VolumeError>;
 
-    /// Like [`write`](Self::write), but does not wait where that would take long and another thread could. A device that cannot
-    /// tell writes.
+    /// Like [`write`](Self::write), but leaves to a thread that may wait what the device knows to take long beforehand. A device that
+    /// cannot tell writes.
     fn try_write(&self, offset_bytes: u64, data: &[u8]) -> Result<Attempt, VolumeError> {
         self.write(offset_bytes, data).map(|()| Attempt::Done)
     }

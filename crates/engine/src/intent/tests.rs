@@ -111,6 +111,15 @@ fn one_record_is_for_all_who_wait() {
     assert_eq!(disk.calls(), calls + 4);
 }
 
+/// The same pool after a power cut of which nothing survives that was not synced.
+fn crashed(disk: &SimulatedDisk, pool: Pool, device: Arc<dyn BlockDevice>) -> (Pool, Arc<dyn BlockDevice>) {
+    drop((device, pool));
+    disk.restart(1, Survival::Nothing);
+    let pool = open(disk, 4096);
+    let device = pool.open_volume(&volume()).unwrap();
+    (pool, device)
+}
+
 /// Where the data file has a block of nothing but this value.
 fn place_of(file: &dyn File, value: u8) -> u64 {
     let blocks = (0..file.length_bytes().unwrap()).step_by(BLOCK_BYTES as usize);
@@ -129,11 +138,7 @@ fn after_a_crash_blocks_are_read_and_written_before_their_page_is_worked_out_aga
     write(&*device, CHUNK_BYTES, 8);
     write(&*device, 2 * CHUNK_BYTES, 9);
     device.flush().unwrap();
-    drop((device, pool));
-    disk.restart(1, Survival::Nothing);
-
-    let pool = open(&disk, 4096);
-    let device = pool.open_volume(&volume()).unwrap();
+    let (pool, device) = crashed(&disk, pool, device);
     let core = &pool.inner.core;
     let stale = core.intents.counts().1;
     assert!(stale > 0, "the crash has left intents");
@@ -189,11 +194,7 @@ fn a_clean_end_soon_after_a_crash_forgets_no_checksum_that_was_known_again() {
     write(&*device, 0, 7);
     write(&*device, 36 * PAGE_BYTES, 8);
     device.flush().unwrap();
-    drop((device, pool));
-    disk.restart(1, Survival::Nothing);
-
-    let pool = open(&disk, 4096);
-    let device = pool.open_volume(&volume()).unwrap();
+    let (pool, device) = crashed(&disk, pool, device);
     assert_eq!(value(&*device, 0), Ok(7));
     assert_eq!(pool.inner.core.intents.counts(), (0, 24));
     drop(device);

@@ -69,14 +69,14 @@ fn look(directory: &dyn Directory) -> Result<Looked, VolumeError> {
     if !recovery::is_created(directory)? {
         return Err(VolumeError::new(ErrorKind::NotFound, "there is no pool in this directory"));
     }
-    let mut map = Map::open_read_only(recovery::open_file(directory, FileRole::Map)?, MAP_CACHE_BYTES)?;
-    // First of all: of another format nothing else could be said that is of use.
-    map.superblock()?;
-    if !map.is_intact()? {
-        // Whatever is read from such a map is not to be believed.
-        let context = "pages of `map.redb` do not match their checksums";
-        return Err(VolumeError::new(ErrorKind::Corrupt, context));
-    }
+    let map = match open_whole_map(directory) {
+        Err(error) if error.kind() == ErrorKind::Corrupt && Map::sums_are_wrong(directory)? => {
+            let context =
+                "`map.sums` does not fit `map.redb`, which is whole: `ashlar check --repair` writes it anew";
+            return Err(VolumeError::new(ErrorKind::Corrupt, context));
+        }
+        opened => opened?,
+    };
     let durable = recovery::read(directory, &map)?;
     let data = recovery::open_file(directory, FileRole::Data)?;
     let names = &durable.contents.names;
@@ -100,6 +100,17 @@ fn look(directory: &dyn Directory) -> Result<Looked, VolumeError> {
     Ok(Looked { report, durable, fixes })
 }
 
+/// The map, if each of its pages is what was last written there. Nothing that is read from another is to be believed.
+fn open_whole_map(directory: &dyn Directory) -> Result<Map, VolumeError> {
+    let mut map = Map::open_read_only(directory, MAP_CACHE_BYTES)?;
+    // First of all: of another format nothing else could be said that is of use.
+    map.superblock()?;
+    if !map.is_intact()? {
+        return Err(VolumeError::new(ErrorKind::Corrupt, "pages of `map.redb` do not match their checksums"));
+    }
+    Ok(map)
+}
+
 /// What a repair did.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct RepairReport {
@@ -110,7 +121,7 @@ pub struct RepairReport {
 }
 
 /// Mends of the pool in a directory what follows with certainty from the rest of it: which chunks are free, counters, space that
-/// is to be given back. Journal records are made part of the map, as the next opening would. No block and no entry of a
+/// is to be given back, the checksums of a map that is whole. Journal records are made part of the map, as the next opening would. No block and no entry of a
 /// leaf is changed.
 pub fn repair(directory: &Path) -> Result<RepairReport, VolumeError> {
     repair_in(&RealDirectory::open_existing(directory)?)
@@ -118,21 +129,26 @@ pub fn repair(directory: &Path) -> Result<RepairReport, VolumeError> {
 
 /// The same on any medium.
 pub fn repair_in(directory: &dyn Directory) -> Result<RepairReport, VolumeError> {
+    let mut mended = Vec::new();
+    if recovery::is_created(directory)? && Map::sums_are_wrong(directory)? {
+        Map::describe(directory)?;
+        mended.push("`map.sums` did not fit `map.redb`, which is whole".to_owned());
+    }
     let Looked { report: before, mut durable, fixes } = look(directory)?;
     let has_lost_space = recovery::was_clean(&durable) && before.unreferenced_bytes > 0;
     if fixes.is_empty() && !has_lost_space {
-        return Ok(RepairReport { mended: Vec::new(), after: before });
+        return Ok(RepairReport { mended, after: before });
     }
     // Together with the replay of the journal and before the data file is cut: a chunk in use that counted as free
     // must not be cut off.
     durable.contents.apply(&fixes);
     durable.tail.delta.absorb(fixes);
     {
-        let map = Map::open(recovery::open_file(directory, FileRole::Map)?, MAP_CACHE_BYTES)?;
+        let map = Map::open(directory, MAP_CACHE_BYTES)?;
         recovery::settle(directory, &map, &durable)?;
     }
     let after = look(directory)?.report;
-    let mended = before.findings.into_iter().filter(|finding| !after.findings.contains(finding)).collect();
+    mended.extend(before.findings.into_iter().filter(|finding| !after.findings.contains(finding)));
     Ok(RepairReport { mended, after })
 }
 

@@ -32,6 +32,8 @@ pub enum FileRole {
     Map,
     /// A map that is being created. It becomes [`FileRole::Map`] when it is complete.
     MapBeingCreated,
+    /// The checksums of the map's pages.
+    MapSums,
     /// The wrapped data keys of encrypted volumes.
     Keys,
 }
@@ -45,6 +47,7 @@ impl FileRole {
             Self::Journal => "journal",
             Self::Map => "map.redb",
             Self::MapBeingCreated => "map.redb.new",
+            Self::MapSums => "map.sums",
             Self::Keys => "keys",
         }
     }

@@ -29,8 +29,9 @@ pub(crate) use record::{
 pub(crate) use seal::{Table, seal, sealed_checksum, unseal};
 
 /// The version of the whole format, which every opening writes.
-pub(crate) const FORMAT_VERSION: u32 = 4;
-/// The oldest version that is read. It differs in that no record is proven by its blocks.
+pub(crate) const FORMAT_VERSION: u32 = 5;
+/// The oldest version that is read. It differs in that no record is proven by its blocks, and no page of the map has a
+/// checksum outside of it.
 const FORMAT_VERSION_READ_MIN: u32 = 2;
 
 /// The unit of allocation in the data file.

@@ -11,17 +11,22 @@ use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 
 use crate::allocator::ChunkRuns;
 use crate::delta::{ChunkState, Delta, Mark};
-use crate::file::File;
 use crate::format::{
     BLOCKS_PER_CHECKSUM_PAGE, CHUNKS_PER_ALLOCATION_SEGMENT, ChecksumPage, ChunkNumber, DataKeyId,
     LEAVES_PER_DIRECTORY, LayerId, LayerRecord, LeafChunks, LeafDirectory, LeafIndex, NameRecord,
     StoredChecksums, Superblock, Table, decode_checksums, decode_leaf, sealed_checksum, unseal,
 };
 use crate::held::FirstLeaves;
+use pages::Pages;
 
 mod apply;
 mod backend;
+mod open;
+mod pages;
 mod quiet;
+mod sums;
+#[cfg(test)]
+mod tests;
 
 type Bytes = &'static [u8];
 
@@ -174,62 +179,10 @@ impl Allocation {
 pub(crate) struct Map {
     /// There until it is dropped.
     database: Option<Database>,
-}
-
-impl Drop for Map {
-    /// The embedded store panics once more when it is closed after it has panicked over a damaged page.
-    fn drop(&mut self) {
-        let database = self.database.take();
-        let closed = guarded("close the map", || {
-            drop(database);
-            Ok(())
-        });
-        if let Err(error) = closed {
-            tracing::warn!(%error, "the map was not closed in good order");
-        }
-    }
+    pages: Arc<Pages>,
 }
 
 impl Map {
-    /// Writes the map of an empty pool into an empty file.
-    pub(crate) fn create(
-        file: Arc<dyn File>,
-        superblock: Superblock,
-        cache_bytes: usize,
-    ) -> Result<(), VolumeError> {
-        let map = Self::open(file, cache_bytes)?;
-        map.apply(&Delta::default(), superblock)
-    }
-
-    pub(crate) fn open(file: Arc<dyn File>, cache_bytes: usize) -> Result<Self, VolumeError> {
-        Self::open_backend(backend::FileBackend(file), cache_bytes)
-    }
-
-    /// Opens the map without changing its file: what opening it writes stays in memory.
-    pub(crate) fn open_read_only(file: Arc<dyn File>, cache_bytes: usize) -> Result<Self, VolumeError> {
-        Self::open_backend(backend::OverlayBackend::new(file), cache_bytes)
-    }
-
-    fn open_backend(backend: impl redb::StorageBackend, cache_bytes: usize) -> Result<Self, VolumeError> {
-        let mut builder = Database::builder();
-        builder.set_cache_size(cache_bytes);
-        guarded("open the map", || {
-            let opened = builder.create_with_backend(backend);
-            opened
-                .map(|database| Self { database: Some(database) })
-                .map_err(|error| map_error("open the map", error.into()))
-        })
-    }
-
-    /// Whether every page holds what its checksum says. Reads the whole file; a map that is opened for
-    /// writing may be repaired by it.
-    pub(crate) fn is_intact(&mut self) -> Result<bool, VolumeError> {
-        guarded("verify the map", || {
-            let database = self.database.as_mut().ok_or_else(is_closed)?;
-            database.check_integrity().map_err(|error| map_error("verify the map", error.into()))
-        })
-    }
-
     /// The state of the pool at the checkpoint.
     pub(crate) fn superblock(&self) -> Result<Superblock, VolumeError> {
         let value = self.read(|transaction| {
@@ -396,10 +349,13 @@ impl Map {
     /// Makes the delta part of the checkpoint, durably and as a whole.
     pub(crate) fn apply(&self, delta: &Delta, superblock: Superblock) -> Result<(), VolumeError> {
         const CONTEXT: &str = "write a checkpoint into the map";
-        guarded(CONTEXT, || {
-            let database = self.database.as_ref().ok_or_else(is_closed)?;
-            apply::apply(database, delta, superblock).map_err(|error| error.into_error(CONTEXT))
-        })
+        let applied = self.pages.strictly(|| {
+            guarded(CONTEXT, || {
+                let database = self.database.as_ref().ok_or_else(is_closed)?;
+                apply::apply(database, delta, superblock).map_err(|error| error.into_error(CONTEXT))
+            })
+        });
+        self.noting_damage(applied)
     }
 
     fn read<T>(
@@ -408,7 +364,15 @@ impl Map {
     ) -> Result<T, VolumeError> {
         const CONTEXT: &str = "read the map";
         let run = || body(&self.database.as_ref().ok_or_else(is_closed)?.begin_read()?);
-        guarded(CONTEXT, || run().map_err(|error| error.into_error(CONTEXT)))
+        self.noting_damage(guarded(CONTEXT, || run().map_err(|error| error.into_error(CONTEXT))))
+    }
+
+    fn noting_damage<T>(&self, result: Result<T, VolumeError>) -> Result<T, VolumeError> {
+        result.inspect_err(|error| {
+            if error.kind() == ErrorKind::Corrupt {
+                self.pages.set_damaged();
+            }
+        })
     }
 }
 

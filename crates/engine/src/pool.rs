@@ -120,7 +120,7 @@ impl Drop for Pool {
 
 impl Inner {
     fn open(directory: Arc<dyn Directory>, options: PoolOptions) -> Result<Self, VolumeError> {
-        let map = Map::open(recovery::open_file(&*directory, FileRole::Map)?, options.map_cache_bytes)?;
+        let map = Map::open(&*directory, options.map_cache_bytes)?;
         let durable = recovery::read(&*directory, &map)?;
         let is_clean = recovery::was_clean(&durable);
         // Before anything is changed: a wrong master key must leave the pool as it was.

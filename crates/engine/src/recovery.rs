@@ -77,9 +77,6 @@ pub(crate) fn create(directory: &dyn Directory, options: &PoolOptions) -> Result
 
     open_file(directory, FileRole::Keys)?.set_length(0).map_err(io)?;
 
-    let map = open_file(directory, FileRole::MapBeingCreated)?;
-    map.set_length(0).map_err(io)?;
-    map.sync_data().map_err(io)?;
     let superblock = Superblock {
         generation: 0,
         applied_sequence: 0,
@@ -88,7 +85,7 @@ pub(crate) fn create(directory: &dyn Directory, options: &PoolOptions) -> Result
         is_clean: true,
         digest: 0,
     };
-    Map::create(map, superblock, options.map_cache_bytes)?;
+    Map::create(directory, superblock, options.map_cache_bytes)?;
     directory.rename(FileRole::MapBeingCreated, FileRole::Map).map_err(io)
 }
 

@@ -62,7 +62,15 @@ impl Lies {
 
     /// One lie about metadata, which is not told before it is armed.
     pub(crate) fn about_metadata(seed: u64, random: impl Fn(u64) -> u64) -> Self {
-        let role = [FileRole::Journal, FileRole::Map, FileRole::Map, FileRole::Keys][random(4) as usize];
+        let roles = [
+            FileRole::Journal,
+            FileRole::Map,
+            FileRole::Map,
+            FileRole::Map,
+            FileRole::MapSums,
+            FileRole::Keys,
+        ];
+        let role = roles[random(roles.len() as u64) as usize];
         let kind = METADATA_FAULTS[random(4) as usize];
         // A file that is written to often is hit early or late.
         let number = 1 + random(if role == FileRole::Keys { 4 } else { [5, 30, 150][random(3) as usize] });

@@ -32,7 +32,8 @@ fn is_silent(kind: FaultKind) -> bool {
 }
 
 fn cells() -> Vec<Cell> {
-    let files = [FileRole::Data, FileRole::Journal, FileRole::Map, FileRole::Keys].map(Place::File);
+    let files = [FileRole::Data, FileRole::Journal, FileRole::Map, FileRole::MapSums, FileRole::Keys]
+        .map(Place::File);
     let mut cells = Vec::new();
     for place in files.into_iter().chain([Place::Device]) {
         for call in CALLS {
@@ -49,7 +50,14 @@ fn cells() -> Vec<Cell> {
 
 /// The files that the first start makes.
 fn cells_of_first_start() -> Vec<Cell> {
-    let files = [FileRole::Data, FileRole::Journal, FileRole::Map, FileRole::MapBeingCreated, FileRole::Keys];
+    let files = [
+        FileRole::Data,
+        FileRole::Journal,
+        FileRole::Map,
+        FileRole::MapBeingCreated,
+        FileRole::MapSums,
+        FileRole::Keys,
+    ];
     let mut cells = Vec::new();
     for place in files.map(Place::File) {
         for call in CALLS {

@@ -32,7 +32,7 @@ fn closed_pool() -> SimulatedDisk {
 /// A closed pool whose map was tampered with.
 fn tampered(tamper: impl FnOnce(&mut Delta)) -> SimulatedDisk {
     let disk = closed_pool();
-    let map = Map::open(recovery::open_file(&disk, FileRole::Map).unwrap(), MAP_CACHE_BYTES).unwrap();
+    let map = Map::open(&disk, MAP_CACHE_BYTES).unwrap();
     let mut delta = Delta::default();
     tamper(&mut delta);
     let superblock = map.superblock().unwrap();

@@ -87,11 +87,12 @@ impl Directory for RealDirectory {
         if role == FileRole::Data && self.data_cache == DataCache::Direct {
             return Ok(Arc::new(DirectFile::open(&path)?));
         }
-        let is_new_file_of_keys = role == FileRole::Keys && !path.try_exists()?;
+        let is_new_in_older_pool =
+            matches!(role, FileRole::Keys | FileRole::MapSums) && !path.try_exists()?;
         let file =
             std::fs::File::options().read(true).write(true).create(true).truncate(false).open(&path)?;
-        if is_new_file_of_keys {
-            // Older pools get this file when they are opened; the others are made durable with the map's rename.
+        if is_new_in_older_pool {
+            // Older pools get these files when they are opened; the others are made durable with the map's rename.
             self.handle.sync_all()?;
         }
         if role == FileRole::Data {

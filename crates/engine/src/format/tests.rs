@@ -52,11 +52,11 @@ fn delta() -> Delta {
 /// When this fails, the format has changed: pools in the field no longer open. Raise `FORMAT_VERSION`, say in
 /// `FORMAT.md` what is new, and read the old version too.
 #[test]
-fn the_bytes_of_format_4_do_not_change() {
+fn the_bytes_of_format_5_do_not_change() {
     assert_eq!(
         hex(&superblock().encode()),
-        "4153484c4152504c0400000001000000000001000010000002010000000000000403000000000000\
-         060500000000000000008000000000000a0908076c057d2a"
+        "4153484c4152504c0500000001000000000001000010000002010000000000000403000000000000\
+         060500000000000000008000000000000a090807c6f1138e"
     );
     assert_eq!(
         hex(&NameRecord { size_bytes: 0x10_0000, layer: LayerId(5) }.encode()),
@@ -139,14 +139,14 @@ fn what_is_encoded_is_decoded() {
 #[test]
 fn other_versions_and_reserved_fields_are_refused_with_a_reason() {
     let mut newer = superblock().encode();
-    for (version, text) in [(5, "format 5"), (1, "copy its disks into a new one")] {
+    for (version, text) in [(6, "format 6"), (1, "copy its disks into a new one")] {
         newer[8] = version;
         let error = Superblock::decode(&newer).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Corrupt);
         assert!(error.to_string().contains(text), "{error}");
     }
     let mut older = superblock().encode();
-    for version in [2, 3] {
+    for version in [2, 3, 4] {
         older[8] = version;
         let (fields, crc) = older.split_last_chunk_mut::<4>().unwrap();
         *crc = crc32c(fields).to_le_bytes();

@@ -8,11 +8,11 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use redb::StorageBackend;
 
-use crate::file::File;
+use super::pages::Pages;
 
 /// The store's bytes are the file's.
 #[derive(Debug)]
-pub(super) struct FileBackend(pub(super) Arc<dyn File>);
+pub(super) struct FileBackend(pub(super) Arc<Pages>);
 
 impl StorageBackend for FileBackend {
     fn len(&self) -> io::Result<u64> {
@@ -20,7 +20,7 @@ impl StorageBackend for FileBackend {
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        self.0.read_at(offset, out)
+        self.0.read(offset, out)
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
@@ -28,11 +28,11 @@ impl StorageBackend for FileBackend {
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        self.0.sync_data()
+        self.0.sync()
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        self.0.write_at(offset, data)
+        self.0.write(offset, data)
     }
 }
 
@@ -40,7 +40,7 @@ const PAGE_BYTES: u64 = 4096;
 
 /// The store's bytes are the file's until they are changed; the changes stay in memory.
 pub(super) struct OverlayBackend {
-    file: Arc<dyn File>,
+    file: Arc<Pages>,
     state: Mutex<Overlay>,
 }
 
@@ -52,7 +52,7 @@ struct Overlay {
 }
 
 impl OverlayBackend {
-    pub(super) fn new(file: Arc<dyn File>) -> Self {
+    pub(super) fn new(file: Arc<Pages>) -> Self {
         Self { file, state: Mutex::default() }
     }
 
@@ -62,7 +62,7 @@ impl OverlayBackend {
         let start = page * PAGE_BYTES;
         let end = self.file.length_bytes()?.min(start + PAGE_BYTES);
         if start < end {
-            self.file.read_at(start, &mut bytes[..(end - start) as usize])?;
+            self.file.read(start, &mut bytes[..(end - start) as usize])?;
         }
         Ok(bytes)
     }

@@ -110,7 +110,7 @@ fn a_full_medium_refuses_new_blocks_and_recovers_by_deletion() {
 
 #[test]
 fn a_creation_cut_off_anywhere_begins_again() {
-    for calls in 0..60 {
+    for calls in 0..100 {
         let disk = SimulatedDisk::new(1 << 40);
         disk.cut_power_after(calls);
         let first = Pool::open_in(Arc::new(disk.clone()), options());

@@ -276,7 +276,7 @@ fn a_lost_or_misplaced_write_of_the_map_is_never_believed() {
     pool.close().unwrap();
     drop(pool);
 
-    let files = [FileRole::Data, FileRole::Journal, FileRole::Map]
+    let files = [FileRole::Data, FileRole::Journal, FileRole::Map, FileRole::MapSums]
         .map(|role| (role, pages(&*disk.open(role).unwrap())));
     let restore = || {
         let disk = SimulatedDisk::new(1 << 40);

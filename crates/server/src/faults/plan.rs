@@ -4,7 +4,7 @@
 //! seed = 7              # which bit flips, which calls are hit by chance
 //!
 //! [[fault]]             # the third and fourth write to the data file fail
-//! file = "data"         # data, journal, map or new-map, of every pool; or export = "disk-…", "snap-…" or "*"
+//! file = "data"         # data, journal, map, new-map, map-sums or keys, of every pool; or export = "disk-…", "snap-…" or "*"
 //! call = "write"        # read, write, sync, discard; for files also resize
 //! kind = "error"        # error, no-space, torn, lost, misdirected, bit-flip, slow
 //! first = 3             # which of the calls that the rule covers; all, if neither is said
@@ -65,6 +65,8 @@ enum FileWord {
     Journal,
     Map,
     NewMap,
+    MapSums,
+    Keys,
 }
 
 #[derive(Debug, Clone, Copy, Deserialize)]
@@ -147,6 +149,8 @@ impl FaultEntry {
                 FileWord::Journal => FileRole::Journal,
                 FileWord::Map => FileRole::Map,
                 FileWord::NewMap => FileRole::MapBeingCreated,
+                FileWord::MapSums => FileRole::MapSums,
+                FileWord::Keys => FileRole::Keys,
             })),
             (None, Some(_)) if matches!(self.call, CallWord::Resize) => {
                 Err("call `resize` is for files, not for an export".to_owned())

@@ -71,8 +71,7 @@ fn look(directory: &dyn Directory) -> Result<Looked, VolumeError> {
     }
     let map = match open_whole_map(directory) {
         Err(error) if error.kind() == ErrorKind::Corrupt && Map::sums_are_wrong(directory)? => {
-            let context =
-                "`map.sums` does not fit `map.redb`, which is whole: `ashlar check --repair` writes it anew";
+            let context = "`map.sums` does not fit `map.redb`, which is whole: the next start or `ashlar check --repair` writes it anew";
             return Err(VolumeError::new(ErrorKind::Corrupt, context));
         }
         opened => opened?,

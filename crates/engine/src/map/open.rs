@@ -63,16 +63,28 @@ impl Map {
     }
 
     /// Opens the map. `Corrupt`: a page of it that opening takes is not what was written.
+    ///
+    /// Where that is the fault of `map.sums`, because it is missing or somebody else has opened the map, it is written anew.
     pub(crate) fn open(directory: &dyn Directory, cache_bytes: usize) -> Result<Self, VolumeError> {
         let io = |error| VolumeError::io("read `map.sums`", error);
         let file = open_file(directory, FileRole::Map)?;
         let sums_file = open_file(directory, FileRole::MapSums)?;
-        let mut sums = PageSums::load(Arc::clone(&sums_file)).map_err(io)?;
-        if !sums.covers(file.length_bytes().map_err(io)?) {
-            tracing::info!("`map.sums` is missing or too short: reading the whole map to write it");
-            Self::describe(directory)?;
-            sums = PageSums::load(sums_file).map_err(io)?;
+        let length_bytes = file.length_bytes().map_err(io)?;
+        let open = || {
+            let sums = PageSums::load(Arc::clone(&sums_file)).map_err(io)?;
+            let covers = sums.covers(length_bytes);
+            let pages = Pages::new(Arc::clone(&file), Some(sums));
+            Ok::<_, VolumeError>(covers.then(|| Self::open_pages(pages, cache_bytes)))
+        };
+        match open()? {
+            None => tracing::info!("`map.sums` is missing or too short: reading the whole map to write it"),
+            Some(Err(error)) if error.kind() == ErrorKind::Corrupt && Self::sums_are_wrong(directory)? => {
+                tracing::warn!("`map.sums` does not fit `map.redb`, which is whole: writing it anew");
+            }
+            Some(opened) => return opened,
         }
+        Self::describe(directory)?;
+        let sums = PageSums::load(sums_file).map_err(io)?;
         Self::open_pages(Pages::new(file, Some(sums)), cache_bytes)
     }
 
@@ -115,7 +127,7 @@ impl Map {
         Self::open_backend(backend::OverlayBackend::new(Arc::clone(&pages)), pages, cache_bytes)
     }
 
-    fn open_pages(pages: Pages, cache_bytes: usize) -> Result<Self, VolumeError> {
+    pub(super) fn open_pages(pages: Pages, cache_bytes: usize) -> Result<Self, VolumeError> {
         let pages = Arc::new(pages);
         Self::open_backend(backend::FileBackend(Arc::clone(&pages)), pages, cache_bytes)
     }

@@ -166,6 +166,19 @@ fn a_pool_from_before_page_checksums_gets_them() {
     assert!(!Map::sums_are_wrong(&disk).unwrap());
 }
 
+/// As a build does that knows no `map.sums`, before it sees that the pool is not for it.
+#[test]
+fn a_map_that_somebody_else_has_opened_is_described_anew() {
+    let disk = filled_pool();
+    let before = check_in(Arc::new(disk.clone())).unwrap();
+    let file = disk.open(FileRole::Map).unwrap();
+    drop(Map::open_pages(Pages::new(file, None), CACHE_BYTES).unwrap());
+    assert!(Map::sums_are_wrong(&disk).unwrap(), "its closing commit was noted nowhere");
+
+    drop(Map::open(&disk, CACHE_BYTES).unwrap());
+    assert_eq!(check_in(Arc::new(disk)).unwrap(), before);
+}
+
 #[test]
 fn a_damaged_map_is_not_described() {
     let disk = filled_pool();

@@ -4,6 +4,7 @@
 //! its chunk; a reader takes no lock, and only where the two do not match does it look again under it, so that
 //! a write that is under way is never taken for damage.
 
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::io;
 
@@ -273,7 +274,7 @@ impl Core {
         let written = self.data.write_at(span.offset_bytes, bytes);
         self.mark_data_dirty(bytes.len() as u64);
         if let Err(error) = written {
-            self.settle_failed_write(page, span, bytes);
+            self.settle_failed_write(page, span, blocks(bytes).map(|(_, block)| crc32c(block)));
             return Err(BlockError::Write(error));
         }
         for (at, block) in blocks(bytes) {
@@ -283,13 +284,42 @@ impl Core {
         Ok(())
     }
 
-    /// After a write that failed: blocks that have arrived as a whole get their new checksum, others keep the old one.
-    pub(crate) fn settle_failed_write(&self, page: &HeldPage<'_>, span: Span, bytes: &[u8]) {
+    /// Writes whole blocks to places that nothing refers to yet and that do not overlap, all at once; answers the checksums of
+    /// each part.
+    pub(crate) fn write_new_parts<'a>(
+        &self,
+        cipher: Cipher<'_>,
+        spans: impl Iterator<Item = (Span, &'a [u8])>,
+    ) -> io::Result<Vec<Vec<u32>>> {
+        let stored: Vec<(u64, Cow<'_, [u8]>)> = spans
+            .map(|(span, bytes)| {
+                let bytes = cipher.map_or(Cow::Borrowed(bytes), |cipher| {
+                    let mut stored = vec![0; bytes.len()];
+                    cipher.encrypt_into(span.block, bytes, &mut stored);
+                    Cow::Owned(stored)
+                });
+                (span.offset_bytes, bytes)
+            })
+            .collect();
+        let parts: Vec<(u64, &[u8])> = stored.iter().map(|(at, bytes)| (*at, &**bytes)).collect();
+        let written = self.data.write_parts(&parts);
+        self.mark_data_dirty(parts.iter().map(|(_, bytes)| bytes.len() as u64).sum());
+        written?;
+        let sums = |bytes: &[u8]| bytes.chunks_exact(BLOCK_BYTES as usize).map(crc32c).collect();
+        Ok(parts.into_iter().map(|(_, bytes)| sums(bytes)).collect())
+    }
+
+    /// After a write that failed: blocks that have arrived as a whole get their new checksum of `sums`, others keep the old one.
+    pub(crate) fn settle_failed_write(
+        &self,
+        page: &HeldPage<'_>,
+        span: Span,
+        sums: impl Iterator<Item = u32>,
+    ) {
         let mut now = [0; BLOCK_BYTES as usize];
-        for (at, block) in blocks(bytes) {
-            let offset_bytes = span.offset_bytes + at;
-            if self.data.read_at(offset_bytes, &mut now).is_ok() && now[..] == *block {
-                page.set_in_place(offset_bytes, crc32c(block));
+        for (at, sum) in (span.offset_bytes..).step_by(BLOCK_BYTES as usize).zip(sums) {
+            if self.data.read_at(at, &mut now).is_ok() && crc32c(&now) == sum {
+                page.set_in_place(at, sum);
             }
         }
     }

@@ -304,17 +304,15 @@ impl Checksums {
         ChunkLocks::Many { _locks: stripes.into_iter().map(|stripe| self.stripes[stripe].lock()).collect() }
     }
 
-    /// The same for several ranges at a time.
-    pub(crate) fn lock_ranges(&self, ranges: impl Iterator<Item = (u64, u64)>) -> ChunkLocks<'_> {
-        let mut stripes: Vec<usize> = ranges
-            .flat_map(|(offset_bytes, length_bytes)| {
-                offset_bytes / CHUNK_BYTES..=(offset_bytes + length_bytes - 1) / CHUNK_BYTES
-            })
-            .map(|chunk| (chunk % STRIPES) as usize)
-            .collect();
-        stripes.sort_unstable();
-        stripes.dedup();
-        ChunkLocks::Many { _locks: stripes.into_iter().map(|stripe| self.stripes[stripe].lock()).collect() }
+    /// The locks that a range of the data file needs, by number, for whoever takes them one by one.
+    pub(crate) fn stripes(offset_bytes: u64, length_bytes: u64) -> impl Iterator<Item = usize> + Clone {
+        let chunks = offset_bytes / CHUNK_BYTES..=(offset_bytes + length_bytes - 1) / CHUNK_BYTES;
+        chunks.map(|chunk| (chunk % STRIPES) as usize)
+    }
+
+    /// One of these locks, if nobody has it.
+    pub(crate) fn try_lock_stripe(&self, stripe: usize) -> Option<MutexGuard<'_, ()>> {
+        self.stripes.get(stripe)?.try_lock()
     }
 
     /// Notes a page that was just loaded, and lets others go if there are too many.

@@ -4,7 +4,7 @@ use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
 use ashlar_volume::{
-    Attempt, BatchRead, BatchWrite, BlockDevice, Extent, ReadQueue, VolumeError, VolumeId, VolumeSnapshotId,
+    Attempt, BatchRead, BlockDevice, Extent, ReadQueue, VolumeError, VolumeId, VolumeSnapshotId, WriteSource,
     ZeroMode,
 };
 
@@ -68,8 +68,12 @@ impl BlockDevice for PoolDevice {
         self.volume.read_batch(reads)
     }
 
-    fn write_batch(&self, writes: &[BatchWrite<'_>]) -> Vec<Result<(), VolumeError>> {
-        self.volume.write_batch(writes)
+    fn write_stream(&self, source: &mut dyn WriteSource) {
+        self.volume.write_stream(source);
+    }
+
+    fn takes_more_writes(&self) -> bool {
+        self.volume.prefers_batches()
     }
 
     fn write(&self, offset_bytes: u64, data: &[u8]) -> Result<(), VolumeError> {

@@ -80,6 +80,50 @@ pub struct Part<'a> {
     pub buffer: &'a mut [u8],
 }
 
+/// Writes of one thread that are under way while it prepares others.
+pub trait WriteQueue {
+    /// Begins to write some of the data's bytes, which are copied; `false`: it is too long, or there is no room before others have
+    /// ended. `number` is free: no write that is under way has it.
+    fn begin(&mut self, number: usize, offset_bytes: u64, data: &[u8]) -> bool;
+
+    /// Hands over what was begun, and says what has ended: their numbers, and whether all bytes were written. Waits for nothing, or
+    /// until at least one has ended if any are under way.
+    fn turn(&mut self, waits: bool, ended: &mut dyn FnMut(usize, io::Result<()>));
+}
+
+/// Writes that a medium without a queue has under way.
+const DEFERRED_MAX: usize = 64;
+
+/// A queue of a medium that has none: what was begun is written when it is handed over, the newest first, because no order is
+/// promised.
+struct Deferred<'a> {
+    file: &'a dyn File,
+    begun: Vec<(usize, u64, Vec<u8>)>,
+}
+
+/// The medium's queue of writes, or one that writes when it is waited for.
+pub(crate) fn write_queue(file: &dyn File) -> Box<dyn WriteQueue + '_> {
+    file.write_queue().unwrap_or_else(|| Box::new(Deferred { file, begun: Vec::new() }))
+}
+
+impl WriteQueue for Deferred<'_> {
+    fn begin(&mut self, number: usize, offset_bytes: u64, data: &[u8]) -> bool {
+        let has_room = self.begun.len() < DEFERRED_MAX;
+        if has_room {
+            self.begun.push((number, offset_bytes, data.to_vec()));
+        }
+        has_room
+    }
+
+    fn turn(&mut self, _waits: bool, ended: &mut dyn FnMut(usize, io::Result<()>)) {
+        let begun = std::mem::take(&mut self.begun);
+        let written: Vec<_> = begun.iter().rev().map(|(_, at, data)| self.file.write_at(*at, data)).collect();
+        for ((number, ..), written) in begun.into_iter().zip(written.into_iter().rev()) {
+            ended(number, written);
+        }
+    }
+}
+
 /// One file of a pool. Calls may come from many threads at once.
 pub trait File: Send + Sync + fmt::Debug {
     /// The length in bytes.
@@ -109,6 +153,12 @@ pub trait File: Send + Sync + fmt::Debug {
     /// be written.
     fn write_parts(&self, parts: &[(u64, &[u8])]) -> io::Result<()> {
         parts.iter().try_for_each(|(offset_bytes, data)| self.write_at(*offset_bytes, data))
+    }
+
+    /// A queue of writes over bytes that the file has, for the calling thread; `None` where the medium has none. Dropping it waits
+    /// for those under way.
+    fn write_queue(&self) -> Option<Box<dyn WriteQueue + '_>> {
+        None
     }
 
     /// Writes all bytes; extends the file where needed.

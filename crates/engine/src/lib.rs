@@ -36,7 +36,6 @@ mod keys;
 mod leaf;
 mod map;
 mod options;
-mod overwrite;
 mod pool;
 mod recovery;
 mod scrub;

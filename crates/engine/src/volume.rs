@@ -18,6 +18,7 @@ mod describe;
 mod discard;
 mod queue;
 mod read;
+mod stream;
 
 const LEAVES_PER_SEGMENT: usize = 64;
 

@@ -103,6 +103,17 @@ impl ReplyBuffer {
         stream.send_all(&self.bytes[..waiting])
     }
 
+    /// Sends as much of what waits as the client takes at once.
+    pub(crate) fn send_now(&mut self, stream: &mut Stream) -> io::Result<()> {
+        let sent = stream.send_now(&self.bytes[..self.filled])?;
+        self.bytes.copy_within(sent..self.filled, 0);
+        self.filled -= sent;
+        if self.filled == 0 {
+            self.added = 0;
+        }
+        Ok(())
+    }
+
     /// Room for `count` bytes behind the last reply; what was there is of no meaning. What waits is sent if
     /// need be. `count` is at most a piece and a header. [`keep`](Self::keep) makes it a reply.
     pub(crate) fn room(&mut self, count: usize, stream: &mut Stream) -> io::Result<&mut [u8]> {

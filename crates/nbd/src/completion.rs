@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use ashlar_volume::{BatchRead, BatchWrite, BlockDevice, ErrorKind, VolumeError, ZeroMode};
+use ashlar_volume::{BatchRead, BlockDevice, ErrorKind, VolumeError, ZeroMode};
 use parking_lot::Mutex;
 
 use crate::SessionHandle;
@@ -91,8 +91,7 @@ impl Job {
     /// panics has failed; the session hears of it, too.
     pub(crate) fn run(self) -> Option<Self> {
         let Self { ticket, work, device, completions } = self;
-        let step = catch_unwind(AssertUnwindSafe(|| work.step(&*device)))
-            .unwrap_or_else(|_| Err(VolumeError::new(ErrorKind::Io, "the device panicked")));
+        let step = catch_unwind(AssertUnwindSafe(|| work.step(&*device))).unwrap_or_else(|_| Err(panicked()));
         let result = match step {
             // Nobody waits for the rest.
             Ok(Step::More(_)) if completions.session.is_aborted() => {
@@ -109,7 +108,7 @@ impl Job {
     }
 }
 
-/// Reads and writes that a device is at its best with when it gets them together. The session does it.
+/// Reads that a device is at its best with when it gets them together. The session does it.
 pub(crate) struct Batch<'session> {
     pub(crate) jobs: Vec<(Ticket, Work)>,
     pub(crate) device: &'session dyn BlockDevice,
@@ -120,45 +119,32 @@ impl Batch<'_> {
     pub(crate) fn run(self) -> impl Iterator<Item = Completion> {
         let Self { jobs, device } = self;
         let (tickets, works): (Vec<Ticket>, Vec<Work>) = jobs.into_iter().unzip();
-        let done = catch_unwind(AssertUnwindSafe(|| run_together(works, device))).unwrap_or_else(|_| {
-            let panicked = || Err(VolumeError::new(ErrorKind::Io, "the device panicked"));
-            tickets.iter().map(|_| panicked()).collect()
-        });
+        let done = catch_unwind(AssertUnwindSafe(|| read_together(works, device)))
+            .unwrap_or_else(|_| tickets.iter().map(|_| Err(panicked())).collect());
         tickets.into_iter().zip(done).map(|(ticket, result)| Completion { ticket, result })
     }
 }
 
-fn run_together(mut works: Vec<Work>, device: &dyn BlockDevice) -> Vec<Result<Outcome, VolumeError>> {
-    let (mut reads, mut writes) = (Vec::new(), Vec::new());
+/// What is told of requests that were with a device when it panicked.
+pub(crate) fn panicked() -> VolumeError {
+    VolumeError::new(ErrorKind::Io, "the device panicked")
+}
+
+fn read_together(mut works: Vec<Work>, device: &dyn BlockDevice) -> Vec<Result<Outcome, VolumeError>> {
+    let mut reads = Vec::new();
     for work in &mut works {
-        match work {
-            Work::Read { range, buffer } => {
-                let buffer = &mut buffer[..range.length_bytes as usize];
-                reads.push(BatchRead { offset_bytes: range.offset_bytes, buffer });
-            }
-            Work::Write { range, data } => {
-                writes.push(BatchWrite { offset_bytes: range.offset_bytes, data });
-            }
-            Work::Cache { .. }
-            | Work::Trim { .. }
-            | Work::WriteZeroes { .. }
-            | Work::BlockStatus { .. }
-            | Work::Flush => {}
+        if let Work::Read { range, buffer } = work {
+            let buffer = &mut buffer[..range.length_bytes as usize];
+            reads.push(BatchRead { offset_bytes: range.offset_bytes, buffer });
         }
     }
-    let mut written = device.write_batch(&writes).into_iter();
     let mut read = device.read_batch(&mut reads).into_iter();
-    drop((reads, writes));
+    drop(reads);
     let missing = || Err(VolumeError::new(ErrorKind::Io, "the device left a request out"));
     let outcome = |work| match work {
         Work::Read { buffer, .. } => read.next().unwrap_or_else(missing).map(|()| Outcome::Data(buffer)),
-        Work::Write { .. } => written.next().unwrap_or_else(missing).map(|()| Outcome::Done),
-        // Nothing else joins a batch.
-        Work::Cache { .. }
-        | Work::Trim { .. }
-        | Work::WriteZeroes { .. }
-        | Work::BlockStatus { .. }
-        | Work::Flush => missing().map(|()| Outcome::Done),
+        // Nothing else is read.
+        _ => missing().map(|()| Outcome::Done),
     };
     works.into_iter().map(outcome).collect()
 }

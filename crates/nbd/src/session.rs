@@ -13,6 +13,7 @@ mod company;
 mod payload;
 mod reads;
 mod reply;
+mod stream;
 
 use std::fmt;
 use std::io;
@@ -204,8 +205,9 @@ impl<'server> Session<'server> {
             let input = self.handle_input().and_then(|input| self.gather(input));
             self.company.end_turn();
             // Also when the client broke the protocol: what is counted must be answered for.
-            self.run_batch();
+            let ran = self.run_batch();
             let input = input?;
+            ran?;
             self.start_flush();
             self.handle_completions()?;
             self.replies.send(&mut self.stream)?;

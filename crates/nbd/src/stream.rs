@@ -67,6 +67,22 @@ impl Stream {
         }
     }
 
+    /// Whether bytes travel as they are.
+    pub(crate) const fn is_plain(&self) -> bool {
+        matches!(self, Self::Plain(_))
+    }
+
+    /// Sends what the client takes at once; how much that was.
+    pub(crate) fn send_now(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Plain(session) if !bytes.is_empty() => {
+                Ok(session.socket().send_now(bytes, &[])?.unwrap_or(0))
+            }
+            // What is encrypted has to be sent.
+            Self::Plain(_) | Self::Tls(_) => Ok(0),
+        }
+    }
+
     /// Sends all of `bytes`.
     pub(crate) fn send_all(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.send_all_of_two(bytes, &[])

@@ -2,7 +2,7 @@
 
 use std::os::fd::BorrowedFd;
 
-use crate::VolumeError;
+use crate::{ErrorKind, VolumeError};
 
 /// What a device does when asked for zeroes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,6 +57,46 @@ pub struct BatchWrite<'a> {
     pub offset_bytes: u64,
     /// What is written.
     pub data: &'a [u8],
+}
+
+/// Where the writes of a [`BlockDevice::write_stream`] come from, and who hears of their end.
+pub trait WriteSource {
+    /// The next write, if one has come. Waits for nothing, and calls no device.
+    fn next(&mut self) -> Option<BatchWrite<'_>>;
+
+    /// The write that `next` gave as number `number`, counted from 0, has ended.
+    fn ended(&mut self, number: usize, result: Result<(), VolumeError>);
+}
+
+/// Carries out several writes as a stream; the result of each.
+pub fn write_together(device: &dyn BlockDevice, writes: &[BatchWrite<'_>]) -> Vec<Result<(), VolumeError>> {
+    struct Together<'a> {
+        rest: std::slice::Iter<'a, BatchWrite<'a>>,
+        /// How many earlier streams took.
+        before: usize,
+        results: Vec<Result<(), VolumeError>>,
+    }
+
+    impl WriteSource for Together<'_> {
+        fn next(&mut self) -> Option<BatchWrite<'_>> {
+            self.rest.next().copied()
+        }
+
+        fn ended(&mut self, number: usize, result: Result<(), VolumeError>) {
+            if let Some(place) = self.results.get_mut(self.before + number) {
+                *place = result;
+            }
+        }
+    }
+
+    let left_out = || Err(VolumeError::new(ErrorKind::Io, "the device left a write out"));
+    let results = writes.iter().map(|_| left_out()).collect();
+    let mut together = Together { rest: writes.iter(), before: 0, results };
+    while together.rest.len() > 0 {
+        device.write_stream(&mut together);
+        together.before = writes.len() - together.rest.len();
+    }
+    together.results
 }
 
 /// Reads of one thread that are under way while it does other things.
@@ -119,10 +159,19 @@ pub trait BlockDevice: Send + Sync {
         reads.iter_mut().map(|read| self.read(read.offset_bytes, read.buffer)).collect()
     }
 
-    /// Several [`write`](Self::write)s, each with its own result; at the same time where the device can. Those that
-    /// overlap take effect in any order.
-    fn write_batch(&self, writes: &[BatchWrite<'_>]) -> Vec<Result<(), VolumeError>> {
-        writes.iter().map(|write| self.write(write.offset_bytes, write.data)).collect()
+    /// [`write`](Self::write)s as they come, several at the same time where the device can. Takes at least the first and returns
+    /// when all that were taken have ended; there may be more then. Those that overlap take effect in any order.
+    fn write_stream(&self, source: &mut dyn WriteSource) {
+        for number in 0.. {
+            let Some(write) = source.next() else { return };
+            let result = self.write(write.offset_bytes, write.data);
+            source.ended(number, result);
+        }
+    }
+
+    /// Whether a write gains by joining a [`write_stream`](Self::write_stream) whose first writes are under way.
+    fn takes_more_writes(&self) -> bool {
+        false
     }
 
     /// Writes `data` at `offset_bytes`.

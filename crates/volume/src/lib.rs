@@ -20,7 +20,10 @@ mod store;
 pub use changes::{
     ChangeExtent, ChangeExtents, ChangeKind, ChangeQuery, ChangedRange, ContentName, changed_ranges,
 };
-pub use device::{Attempt, BatchRead, BatchWrite, BlockDevice, Extent, ExtentKind, ReadQueue, ZeroMode};
+pub use device::{
+    Attempt, BatchRead, BatchWrite, BlockDevice, Extent, ExtentKind, ReadQueue, WriteSource, ZeroMode,
+    write_together,
+};
 pub use error::{ErrorKind, VolumeError};
 pub use store::{
     DamageReport, HeirMark, Heirs, SnapshotInfo, StoreUsage, VolumeId, VolumeInfo, VolumeSnapshotId,

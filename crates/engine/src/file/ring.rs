@@ -2,8 +2,8 @@
 //!
 //! One of the rooms of the workspace with `unsafe` code. What has to be argued is the same everywhere: the kernel reads or
 //! writes the ring's memory while a transfer is under way, so nobody may touch or free it until all have ended.
-//! [`Ring::run`] therefore borrows the ring exclusively, returns only when every transfer has ended, and a ring of which that
-//! cannot be said any more is leaked, not freed.
+//! [`Ring::run`] therefore borrows the ring exclusively and returns only when every transfer has ended; [`Ring::begin`] takes a slot of
+//! the memory that nobody is given before its write has ended; and a ring of which that cannot be said any more is leaked, not freed.
 #![allow(unsafe_code, reason = "the kernel is handed addresses; see above and at each block")]
 
 use std::io;
@@ -20,6 +20,16 @@ pub(super) const TRANSFERS_MAX: usize = 64;
 /// The memory of a ring. It is registered with the kernel once: registering much of it for each connection costs more than it
 /// saves.
 pub(super) const MEMORY_BYTES: usize = 1 << 20;
+
+/// `io_uring_enter`: have what is ready posted, without waiting for anything (`IORING_ENTER_GETEVENTS`).
+const GET_EVENTS: u32 = 1;
+
+/// The longest write that is begun by itself.
+pub(super) const SLOT_BYTES: usize = MEMORY_BYTES / TRANSFERS_MAX;
+const _: () = assert!(
+    SLOT_BYTES.is_multiple_of(ALIGNMENT_BYTES) && TRANSFERS_MAX == u64::BITS as usize,
+    "a bit for each slot"
+);
 
 /// Which way bytes go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,6 +57,8 @@ pub(super) struct Ring {
     is_registered: bool,
     /// Whether the kernel may still use the memory: then it is never freed.
     is_broken: bool,
+    /// Slots of the memory whose writes were begun and have not ended, a bit for each.
+    under_way: u64,
 }
 
 impl Ring {
@@ -61,11 +73,12 @@ impl Ring {
         // SAFETY: the memory belongs to the ring and outlives it: both are dropped together, the ring first, or leaked.
         let is_registered = unsafe { ring.submitter().register_buffers(&[vector]) }.is_ok();
         let (ring, memory) = (ManuallyDrop::new(ring), ManuallyDrop::new(memory));
-        Ok(Self { ring, memory, is_registered, is_broken: false })
+        Ok(Self { ring, memory, is_registered, is_broken: false, under_way: 0 })
     }
 
-    /// The memory, for whoever fills it or takes what was read.
+    /// The memory, for whoever fills it or takes what was read. Only while nothing is under way.
     pub(super) fn memory(&mut self) -> &mut [u8] {
+        assert_eq!(self.under_way, 0, "the kernel has a part of the memory");
         // SAFETY: `Page` is `repr(C)` over bytes without padding, so the pages are `MEMORY_BYTES` bytes in a row, all
         // initialized; the exclusive borrow of the ring lasts as long as the slice, and no transfer is under way then.
         unsafe { std::slice::from_raw_parts_mut(self.memory.as_mut_ptr().cast(), MEMORY_BYTES) }
@@ -86,36 +99,113 @@ impl Ring {
         let is_legal = |transfer: &Transfer| {
             transfer.memory.start <= transfer.memory.end && transfer.memory.end <= MEMORY_BYTES
         };
-        if transfers.len() > TRANSFERS_MAX || !transfers.iter().all(is_legal) {
+        if transfers.len() > TRANSFERS_MAX || !transfers.iter().all(is_legal) || self.under_way != 0 {
             return Err(io::Error::from(io::ErrorKind::InvalidInput));
         }
-        let base: *mut u8 = self.memory.as_mut_ptr().cast();
-        let handle = types::Fd(file.as_raw_fd());
         for (number, transfer) in transfers.iter().enumerate() {
-            // SAFETY: the range was found to lie within the memory.
-            let address = unsafe { base.add(transfer.memory.start) };
-            let length = transfer.memory.len() as u32;
-            let at = transfer.offset_bytes;
-            let entry = match (direction, self.is_registered) {
-                (Direction::FromFile, true) => {
-                    opcode::ReadFixed::new(handle, address, length, 0).offset(at).build()
-                }
-                (Direction::FromFile, false) => opcode::Read::new(handle, address, length).offset(at).build(),
-                (Direction::ToFile, true) => {
-                    opcode::WriteFixed::new(handle, address, length, 0).offset(at).build()
-                }
-                (Direction::ToFile, false) => opcode::Write::new(handle, address, length).offset(at).build(),
-            };
-            // SAFETY: the descriptor is open for the whole call, and the memory is neither touched nor freed before the
-            // transfer has ended.
-            let pushed = unsafe { self.ring.submission().push(&entry.user_data(number as u64)) };
-            if pushed.is_err() {
-                // The queue has room for all; if it has not, entries may be under way that nobody waits for.
-                self.is_broken = true;
-                return Err(io::Error::other("the ring is full"));
-            }
+            self.push(file, direction, transfer, number as u64)?;
         }
         self.wait(transfers.len())
+    }
+
+    fn push(
+        &mut self,
+        file: BorrowedFd<'_>,
+        direction: Direction,
+        transfer: &Transfer,
+        number: u64,
+    ) -> io::Result<()> {
+        let base: *mut u8 = self.memory.as_mut_ptr().cast();
+        let handle = types::Fd(file.as_raw_fd());
+        // SAFETY: both callers have found the range to lie within the memory.
+        let address = unsafe { base.add(transfer.memory.start) };
+        let length = transfer.memory.len() as u32;
+        let at = transfer.offset_bytes;
+        let entry = match (direction, self.is_registered) {
+            (Direction::FromFile, true) => {
+                opcode::ReadFixed::new(handle, address, length, 0).offset(at).build()
+            }
+            (Direction::FromFile, false) => opcode::Read::new(handle, address, length).offset(at).build(),
+            (Direction::ToFile, true) => {
+                opcode::WriteFixed::new(handle, address, length, 0).offset(at).build()
+            }
+            (Direction::ToFile, false) => opcode::Write::new(handle, address, length).offset(at).build(),
+        };
+        // SAFETY: the descriptor is open until the transfer has ended, and the memory is neither touched nor freed before: `run`
+        // returns after that, and `begin` keeps the slot.
+        let pushed = unsafe { self.ring.submission().push(&entry.user_data(number)) };
+        pushed.map_err(|_| {
+            // The queue has room for all; if it has not, entries may be under way that nobody waits for.
+            self.is_broken = true;
+            io::Error::other("the ring is full")
+        })
+    }
+
+    /// Copies the data and puts a write of it on the queue; its slot, or `None` where it is too long or all slots are taken. Until
+    /// [`turn`](Self::turn) has named the slot, the file must stay open and the ring belongs to such writes.
+    pub(super) fn begin(&mut self, file: BorrowedFd<'_>, offset_bytes: u64, data: &[u8]) -> Option<usize> {
+        let slot = (!self.under_way).trailing_zeros() as usize;
+        if slot >= TRANSFERS_MAX || data.len() > SLOT_BYTES || self.is_broken {
+            return None;
+        }
+        let memory = slot * SLOT_BYTES..slot * SLOT_BYTES + data.len();
+        let base: *mut u8 = self.memory.as_mut_ptr().cast();
+        // SAFETY: the slot lies within the memory and nothing of it is under way, so nobody else has a reference to it, and the
+        // kernel does not read it; the data lies elsewhere, because nobody is given the memory while something is under way.
+        unsafe { std::ptr::copy_nonoverlapping(data.as_ptr(), base.add(memory.start), data.len()) };
+        self.push(file, Direction::ToFile, &Transfer { offset_bytes, memory }, slot as u64).ok()?;
+        self.under_way |= 1 << slot;
+        Some(slot)
+    }
+
+    /// Whether writes that were begun have not ended.
+    pub(super) const fn has_under_way(&self) -> bool {
+        self.under_way != 0
+    }
+
+    /// Hands over what was begun, waits until at least one write has ended if `waits`, and takes what has: the slots, and how many
+    /// bytes were written. An error: the ring is broken, and what is under way has no end.
+    pub(super) fn turn(
+        &mut self,
+        waits: bool,
+        mut ended: impl FnMut(usize, io::Result<usize>),
+    ) -> io::Result<()> {
+        while self.under_way != 0 {
+            self.enter(u32::from(waits))?;
+            let before = self.under_way;
+            for completion in self.ring.completion() {
+                let slot = completion.user_data() as usize % TRANSFERS_MAX;
+                self.under_way &= !(1 << slot);
+                ended(
+                    slot,
+                    match completion.result() {
+                        moved @ 0.. => Ok(moved as usize),
+                        errno => Err(io::Error::from_raw_os_error(-errno)),
+                    },
+                );
+            }
+            if !waits || self.under_way != before {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    fn enter(&mut self, at_least: u32) -> io::Result<()> {
+        loop {
+            let queued = self.ring.submission().len() as u32;
+            // SAFETY: no argument is passed, and each entry of the queue was pushed by `push`.
+            let entered =
+                unsafe { self.ring.submitter().enter::<libc::sigset_t>(queued, at_least, GET_EVENTS, None) };
+            match entered {
+                Ok(_) => return Ok(()),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => {
+                    self.is_broken = true;
+                    return Err(error);
+                }
+            }
+        }
     }
 
     fn wait(&mut self, count: usize) -> io::Result<Vec<io::Result<usize>>> {
@@ -154,6 +244,10 @@ fn make_ring() -> io::Result<IoUring> {
 
 impl Drop for Ring {
     fn drop(&mut self) {
+        while self.under_way != 0 && !self.is_broken {
+            // Whoever goes away in the middle: the writes are to a file, so they end. An error breaks the ring.
+            let _ = self.turn(true, |_, _| {});
+        }
         if self.is_broken {
             return;
         }
@@ -186,6 +280,38 @@ mod tests {
         ring.ring.submitter().unregister_buffers().unwrap();
         ring.is_registered = false;
         check_transfers(ring);
+    }
+
+    #[test]
+    fn writes_are_under_way_until_they_are_told_and_take_a_slot_each() {
+        let Ok(mut ring) = Ring::new() else { return };
+        let file = tempfile::tempfile().unwrap();
+        let block = |slot: usize| vec![slot as u8 + 1; ALIGNMENT_BYTES];
+        for _ in 0..2 {
+            assert!(ring.begin(file.as_fd(), 0, &[0; SLOT_BYTES + 1]).is_none(), "too long");
+            for at in 0..TRANSFERS_MAX {
+                let slot = ring.begin(file.as_fd(), (at * ALIGNMENT_BYTES) as u64, &block(at));
+                assert_eq!(slot, Some(at));
+            }
+            assert!(ring.begin(file.as_fd(), 0, &block(0)).is_none(), "all slots are taken");
+            assert!(ring.run(file.as_fd(), Direction::ToFile, &[]).is_err(), "the memory is not free");
+            let mut ended = Vec::new();
+            while ring.has_under_way() {
+                let before = ended.len();
+                ring.turn(true, |slot, moved| ended.push((slot, moved.unwrap()))).unwrap();
+                assert!(ended.len() > before, "a turn that waits brings an end");
+            }
+            ended.sort_unstable();
+            assert!(ended.into_iter().eq((0..TRANSFERS_MAX).map(|slot| (slot, ALIGNMENT_BYTES))));
+        }
+        let mut seen = vec![0; TRANSFERS_MAX * ALIGNMENT_BYTES];
+        std::os::unix::fs::FileExt::read_exact_at(&file, &mut seen, 0).unwrap();
+        assert!(seen.chunks(ALIGNMENT_BYTES).enumerate().all(|(at, bytes)| bytes == block(at)));
+        // Whoever goes away in the middle waits for the end.
+        ring.begin(file.as_fd(), 0, &block(8)).unwrap();
+        drop(ring);
+        std::os::unix::fs::FileExt::read_exact_at(&file, &mut seen[..1], 0).unwrap();
+        assert_eq!(seen[0], 9);
     }
 
     fn check_transfers(mut ring: Ring) {

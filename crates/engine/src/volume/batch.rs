@@ -1,10 +1,10 @@
-//! Several reads or writes at a time, for a medium that is at its best with many. What is simple goes together: whole blocks,
-//! one run of them, in a leaf that is in memory; a write over blocks that the top layer holds, or over blocks of which it holds
-//! none. Everything else takes the ordinary way, one after the other.
+//! Several reads or first writes at a time, for a medium that is at its best with many. What is simple goes together: whole blocks,
+//! one run of them, in a leaf that is in memory; of writes those over blocks of which the top layer holds none. Everything else takes
+//! the ordinary way, one after the other.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ashlar_volume::{BLOCK_BYTES, BatchRead, BatchWrite, VolumeError};
+use ashlar_volume::{BatchRead, BatchWrite, VolumeError};
 use parking_lot::RwLockReadGuard;
 
 use super::change::{Target, note_checksums, place_among};
@@ -55,57 +55,13 @@ impl OpenVolume {
         rest.map(|(done, read)| done.unwrap_or_else(|| self.read(read.offset_bytes, read.buffer))).collect()
     }
 
-    pub(crate) fn write_batch(&self, writes: &[BatchWrite<'_>]) -> Vec<Result<(), VolumeError>> {
-        let mut results: Vec<Option<Result<(), VolumeError>>> = writes.iter().map(|_| None).collect();
-        self.overwrite_batch(writes, &mut results);
-        self.write_new_batch(writes, &mut results);
-        let rest = results.into_iter().zip(writes);
-        rest.map(|(done, write)| done.unwrap_or_else(|| self.write(write.offset_bytes, write.data))).collect()
-    }
-
-    /// Carries out those writes that are simple and in place.
-    fn overwrite_batch(&self, writes: &[BatchWrite<'_>], results: &mut [Option<Result<(), VolumeError>>]) {
-        if let Ok(shape) = self.shape_for_change()
-            && !self.is_read_only
-        {
-            let pieces: Vec<_> =
-                writes.iter().map(|write| self.simple_piece(write.offset_bytes, write.data.len())).collect();
-            let leaves = self.hold_leaves(&shape, pieces.iter().flatten());
-            let (mut spans, mut taken, mut blocks) = (Vec::new(), Vec::new(), BTreeSet::new());
-            for (number, (write, piece)) in writes.iter().zip(pieces).enumerate() {
-                let Some(leaf) =
-                    piece.and_then(|piece| leaves.get(&piece.leaf)).and_then(|leaf| leaf.as_deref())
-                else {
-                    continue;
-                };
-                let Some(piece) = piece.filter(|piece| {
-                    leaf.epoch() == shape.epoch && leaf.owns_all(piece.first_block(), piece.end_block())
-                }) else {
-                    continue;
-                };
-                let Some(span) = only_run(leaf, piece) else { continue };
-                let first = span.offset_bytes / BLOCK_BYTES;
-                let range = first..first + write.data.len() as u64 / BLOCK_BYTES;
-                // Of two writes to a block the later one waits for the ordinary way: its checksum must come last, too.
-                if range.clone().any(|block| blocks.contains(&block)) {
-                    continue;
-                }
-                blocks.extend(range);
-                spans.push((span, write.data));
-                taken.push(number);
-            }
-            let written = self.core.overwrite_many(self.cipher(), &spans);
-            for (number, written) in taken.into_iter().zip(written) {
-                results[number] = written.map(|result| {
-                    result.map_err(|error| self.core.failed_change(&format!("write `{}`", self.name), error))
-                });
-            }
-        }
-    }
-
     /// Carries out those writes that are simple and for blocks that the top layer lacks, leaf by leaf. What fails is tried
     /// again on the ordinary way, which tells the one whom the error concerns.
-    fn write_new_batch(&self, writes: &[BatchWrite<'_>], results: &mut [Option<Result<(), VolumeError>>]) {
+    pub(super) fn write_new_batch(
+        &self,
+        writes: &[BatchWrite<'_>],
+        results: &mut [Option<Result<(), VolumeError>>],
+    ) {
         let mut leaves: BTreeMap<LeafIndex, Vec<(usize, Piece)>> = BTreeMap::new();
         for (number, write) in writes.iter().enumerate().filter(|(number, _)| results[*number].is_none()) {
             if let Some(piece) = self.simple_piece(write.offset_bytes, write.data.len()) {

@@ -7,16 +7,18 @@ use ashlar_engine::simulated::SimulatedDisk;
 use ashlar_engine::{Background, DataCache, Pool, PoolOptions};
 use ashlar_types::{RandomSource, SeededRandom};
 use ashlar_volume::contract::Subject;
-use ashlar_volume::{BatchRead, BatchWrite, BlockDevice, VolumeId, VolumeSnapshotId, VolumeStore};
+use ashlar_volume::{
+    BatchRead, BatchWrite, BlockDevice, VolumeId, VolumeSnapshotId, VolumeStore, write_together,
+};
 
 use crate::encrypted::TestMasterKey;
 
 /// Beside the build: temporary directories may lie in memory, which knows no direct transfers.
-fn directory() -> tempfile::TempDir {
+pub(crate) fn directory() -> tempfile::TempDir {
     tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap()
 }
 
-fn options(data_cache: DataCache) -> PoolOptions {
+pub(crate) fn options(data_cache: DataCache) -> PoolOptions {
     PoolOptions {
         journal_segment_bytes: 256 << 10,
         background: Background::Manual,
@@ -26,7 +28,7 @@ fn options(data_cache: DataCache) -> PoolOptions {
     }
 }
 
-fn open(directory: &Path) -> Pool {
+pub(crate) fn open(directory: &Path) -> Pool {
     match Pool::open(directory, options(DataCache::Direct)) {
         // A machine that cannot do it says so and names the mend; the suite then shows the other way once more.
         Err(error) if error.to_string().contains("--cache page") => {
@@ -103,7 +105,7 @@ fn compare(pool: &Pool, volume: &VolumeId, seed: u64) {
             .iter()
             .map(|(offset_bytes, data)| BatchWrite { offset_bytes: *offset_bytes, data })
             .collect();
-        device.write_batch(&batch).into_iter().for_each(Result::unwrap);
+        write_together(&*device, &batch).into_iter().for_each(Result::unwrap);
         for (at, data) in &writes {
             model[*at as usize..*at as usize + data.len()].copy_from_slice(data);
         }
@@ -133,11 +135,11 @@ fn compare(pool: &Pool, volume: &VolumeId, seed: u64) {
         }
     }
     let end = SIZE_BYTES as u64;
-    let outside = device.write_batch(&[BatchWrite { offset_bytes: end, data: &[1; 4096] }]);
+    let outside = write_together(&*device, &[BatchWrite { offset_bytes: end, data: &[1; 4096] }]);
     assert!(outside[0].is_err());
     let same =
         [BatchWrite { offset_bytes: 0, data: &[1; 4096] }, BatchWrite { offset_bytes: 0, data: &[2; 4096] }];
-    device.write_batch(&same).into_iter().for_each(Result::unwrap);
+    write_together(&*device, &same).into_iter().for_each(Result::unwrap);
     let mut seen = [0; 4096];
     device.read(0, &mut seen).unwrap();
     assert!(seen == [1; 4096] || seen == [2; 4096], "one of the two, whole, with its checksum");

@@ -17,3 +17,4 @@ mod queue;
 mod real_files;
 mod reclaim;
 mod simulation;
+mod streams;

@@ -45,7 +45,7 @@ impl Session<'_> {
         Ok(any)
     }
 
-    fn handle_completion(&mut self, completion: Completion) -> Result<(), SessionError> {
+    pub(super) fn handle_completion(&mut self, completion: Completion) -> Result<(), SessionError> {
         let Completion { ticket, result } = completion;
         match ticket {
             Ticket::Flush => self.answer_flushed(result.map(|_| ())),

@@ -1,7 +1,7 @@
-//! Reads and writes that a session carries out together, for a device that prefers that.
+//! Reads and writes that a session carries out together, for a device that prefers that; see `stream` for writes.
 
 use super::{Input, Session, SessionError};
-use crate::completion::Batch;
+use crate::completion::{Batch, Work};
 
 /// How often a session looks in vain for more of a batch: some microseconds, where the medium takes a hundred.
 const LOOKS_FOR_MORE: u32 = 8;
@@ -29,11 +29,18 @@ impl Session<'_> {
 
     /// Carries out the batch of this turn. The session itself waits for the medium: to hand the batch to a worker and be woken
     /// costs more than what could be received meanwhile is worth.
-    pub(super) fn run_batch(&mut self) {
-        if !self.jobs.batch.is_empty() {
-            self.jobs.last_batch = self.jobs.batch.len();
-            let batch = Batch { jobs: std::mem::take(&mut self.jobs.batch), device: &*self.device };
-            self.completions.add(batch.run());
+    pub(super) fn run_batch(&mut self) -> Result<(), SessionError> {
+        if self.jobs.batch.is_empty() {
+            return Ok(());
         }
+        self.jobs.last_batch = self.jobs.batch.len();
+        let batch = std::mem::take(&mut self.jobs.batch);
+        let (writes, reads): (Vec<_>, Vec<_>) =
+            batch.into_iter().partition(|(_, work)| matches!(work, Work::Write { .. }));
+        let written = if writes.is_empty() { Ok(()) } else { self.stream_writes(writes) };
+        if !reads.is_empty() {
+            self.completions.add(Batch { jobs: reads, device: &*self.device }.run());
+        }
+        written
     }
 }

@@ -34,6 +34,11 @@ impl Replies {
         self.buffer.send(stream)
     }
 
+    /// Sends as much of what waits as the client takes at once.
+    pub(super) fn send_now(&mut self, stream: &mut Stream) -> io::Result<()> {
+        self.buffer.send_now(stream)
+    }
+
     /// A command without data succeeded. A simple reply is allowed under structured replies, too, and shorter.
     pub(super) fn success(&mut self, to: ReplyTo, stream: &mut Stream) -> io::Result<()> {
         if self.style.is_extended() {

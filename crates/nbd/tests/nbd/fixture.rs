@@ -13,7 +13,7 @@ use ashlar_nbd::{
 use ashlar_volume::model::ModelStore;
 use ashlar_volume::{
     Attempt, BlockDevice, ChangeExtent, ChangeQuery, ContentName, ErrorKind, Extent, ReadQueue, VolumeError,
-    VolumeId, VolumeSnapshotId, VolumeStore, ZeroMode,
+    VolumeId, VolumeSnapshotId, VolumeStore, WriteSource, ZeroMode,
 };
 use tempfile::TempDir;
 
@@ -38,6 +38,12 @@ pub struct Faults {
     pub reads_would_wait: bool,
     /// Reads and writes are wanted together; counts for sessions that begin later.
     pub prefers_batches: bool,
+    /// Writes may join others that are under way; those that have are counted as calls of `joined`.
+    pub takes_more_writes: bool,
+    /// Writes of a stream do not end until this is false again.
+    pub hold_streams: bool,
+    /// The device panics in the middle of a stream.
+    pub streams_panic: bool,
     /// Reads from here on do not succeed at once.
     pub reads_wait_from_bytes: Option<u64>,
     /// Writes from here on do not succeed at once.
@@ -193,6 +199,33 @@ impl BlockDevice for FaultyDevice {
 
     fn prefers_batches(&self) -> bool {
         self.faults.lock().unwrap().prefers_batches
+    }
+
+    fn takes_more_writes(&self) -> bool {
+        self.faults.lock().unwrap().takes_more_writes
+    }
+
+    /// Takes what comes until it may end, and ends it in the opposite order.
+    fn write_stream(&self, source: &mut dyn WriteSource) {
+        let mut taken = Vec::new();
+        loop {
+            while let Some(write) = source.next() {
+                taken.push((write.offset_bytes, write.data.to_vec()));
+                self.enter("joined", |_| false).unwrap();
+            }
+            let (is_held, panics) = {
+                let faults = self.faults.lock().unwrap();
+                (faults.hold_streams, faults.streams_panic)
+            };
+            assert!(is_held || !panics, "planted");
+            if !is_held {
+                break;
+            }
+            std::thread::yield_now();
+        }
+        for (number, (offset_bytes, data)) in taken.iter().enumerate().rev() {
+            source.ended(number, self.write(*offset_bytes, data));
+        }
     }
 
     fn write(&self, offset_bytes: u64, data: &[u8]) -> Result<(), VolumeError> {

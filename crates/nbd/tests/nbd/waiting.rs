@@ -355,3 +355,72 @@ fn batches_are_done_by_the_session_whatever_the_last_one_was() {
     drop(client);
     server.leases.wait_until_count(0);
 }
+
+/// A device on which writes join others, and a client whose first write is under way.
+fn streaming() -> (TestServer, Client) {
+    let server = TestServer::new();
+    server.device.set(|faults| {
+        faults.prefers_batches = true;
+        faults.takes_more_writes = true;
+        faults.hold_streams = true;
+    });
+    let mut client = Client::open(server.socket(), "disk", Style::Structured);
+    client.send_write(0, 1, 0, &[1; 4096]);
+    server.device.wait_until(|faults| faults.calls.get("joined") == Some(&1));
+    (server, client)
+}
+
+#[test]
+fn writes_join_those_under_way_and_other_requests_wait_for_the_end() {
+    let (server, mut client) = streaming();
+    client.send_write(0, 2, 4096, &[2; 4096]);
+    server.device.wait_until(|faults| faults.calls.get("joined") == Some(&2));
+    // A half of one, then the rest.
+    let mut third = client.request_bytes(WRITE, FUA, 3, 8192, 4096);
+    third.extend([3; 4096]);
+    client.send(&third[..100]);
+    client.send(&third[100..]);
+    server.device.wait_until(|faults| faults.calls.get("joined") == Some(&3));
+    client.send_request(READ, 0, 4, 4096, 4096);
+    client.send_write(0, 5, 12288, &[5; 4096]);
+    server.device.set(|faults| faults.hold_streams = false);
+    let mut replies: Vec<_> = (0..5).map(|_| client.next_reply()).collect();
+    replies.sort_by_key(|(cookie, _)| *cookie);
+    assert_eq!(
+        replies.iter().map(|(cookie, reply)| (*cookie, reply.error)).collect::<Vec<_>>(),
+        [(1, 0), (2, 0), (3, 0), (4, 0), (5, 0)]
+    );
+    assert_eq!(replies[3].1.bytes(), [2; 4096], "a read behind them waits for their end");
+    assert_eq!(server.device.calls("flush"), 1, "the one with FUA");
+    assert_eq!(client.call(READ, 0, 12288, 4096).bytes(), [5; 4096]);
+    drop(client);
+    server.leases.wait_until_count(0);
+}
+
+#[test]
+fn a_device_that_panics_in_a_stream_has_failed_all_of_it() {
+    let (server, mut client) = streaming();
+    client.send_write(0, 2, 4096, &[2; 4096]);
+    server.device.wait_until(|faults| faults.calls.get("joined") == Some(&2));
+    server.device.set(|faults| {
+        faults.streams_panic = true;
+        faults.hold_streams = false;
+    });
+    let mut replies: Vec<_> =
+        (0..2).map(|_| client.next_reply()).map(|(cookie, reply)| (cookie, reply.error)).collect();
+    replies.sort_unstable();
+    assert_eq!(replies, [(1, 5), (2, 5)]);
+    server.device.set(|faults| faults.streams_panic = false);
+    assert_eq!(client.write(0, 4096, &[7; 4096]), 0);
+    assert_eq!(client.call(READ, 0, 4096, 4096).bytes(), [7; 4096]);
+}
+
+#[test]
+fn a_client_that_leaves_in_the_middle_of_a_stream_ends_only_its_session() {
+    let (server, client) = streaming();
+    drop(client);
+    server.device.set(|faults| faults.hold_streams = false);
+    server.leases.wait_until_count(0);
+    let mut client = Client::open(server.socket(), "disk", Style::Structured);
+    assert_eq!(client.call(READ, 0, 0, 4096).bytes(), [1; 4096], "what was taken was written");
+}

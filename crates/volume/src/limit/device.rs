@@ -6,7 +6,9 @@ use std::sync::Arc;
 use super::queue::LimitedReads;
 use super::turns::Turns;
 use super::{Limiter, Pace};
-use crate::{Attempt, BatchRead, BatchWrite, BlockDevice, Extent, ReadQueue, VolumeError, ZeroMode};
+use crate::{
+    Attempt, BatchRead, BatchWrite, BlockDevice, Extent, ReadQueue, VolumeError, WriteSource, ZeroMode,
+};
 
 /// A device whose requests wait for their turn.
 ///
@@ -69,9 +71,8 @@ impl BlockDevice for LimitedDevice {
         self.inner.read_batch(reads)
     }
 
-    fn write_batch(&self, writes: &[BatchWrite<'_>]) -> Vec<Result<(), VolumeError>> {
-        writes.iter().for_each(|write| self.turns.take_unless_paid(write.offset_bytes, write.data.len()));
-        self.inner.write_batch(writes)
+    fn write_stream(&self, source: &mut dyn WriteSource) {
+        self.inner.write_stream(&mut Paying { source, turns: &self.turns });
     }
 
     fn write(&self, offset_bytes: u64, data: &[u8]) -> Result<(), VolumeError> {
@@ -111,5 +112,24 @@ impl BlockDevice for LimitedDevice {
         extents_max: usize,
     ) -> Result<Vec<Extent>, VolumeError> {
         self.inner.extents(offset_bytes, length_bytes, extents_max)
+    }
+}
+
+/// Writes that take their turns before they begin. A wait in a stream holds up what is under way: who streams pays beforehand
+/// ([`BlockDevice::await_turn`]).
+struct Paying<'a> {
+    source: &'a mut dyn WriteSource,
+    turns: &'a Turns,
+}
+
+impl WriteSource for Paying<'_> {
+    fn next(&mut self) -> Option<BatchWrite<'_>> {
+        let write = self.source.next()?;
+        self.turns.take_unless_paid(write.offset_bytes, write.data.len());
+        Some(write)
+    }
+
+    fn ended(&mut self, number: usize, result: Result<(), VolumeError>) {
+        self.source.ended(number, result);
     }
 }

@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::*;
 use crate::model::ModelStore;
-use crate::{Attempt, BatchRead, BatchWrite, BlockDevice, ReadQueue, VolumeError, VolumeStore as _};
+use crate::{
+    Attempt, BatchRead, BatchWrite, BlockDevice, ReadQueue, VolumeError, VolumeStore as _, write_together,
+};
 
 const MIB: u64 = 1 << 20;
 
@@ -290,7 +292,10 @@ fn what_goes_in_a_batch_takes_its_turn_before() {
         }
         let before_ns = rig.pace.now_ns();
         assert!(
-            cold.write_batch(&writes).into_iter().chain(cold.read_batch(&mut reads)).all(|done| done.is_ok())
+            write_together(&cold, &writes)
+                .into_iter()
+                .chain(cold.read_batch(&mut reads))
+                .all(|done| done.is_ok())
         );
         assert_eq!(rig.pace.now_ns(), before_ns, "the worker's thread never waits for a turn");
     }
@@ -298,7 +303,7 @@ fn what_goes_in_a_batch_takes_its_turn_before() {
     assert_near(rig.pace.now_ns() / 1_000_000, 1_000);
     // A batch that nobody announced takes its turns itself.
     let before_ns = rig.pace.now_ns();
-    cold.write_batch(&[BatchWrite { offset_bytes: 0, data: &data }]).remove(0).unwrap();
+    write_together(&cold, &[BatchWrite { offset_bytes: 0, data: &data }]).remove(0).unwrap();
     assert!(rig.pace.now_ns() > before_ns);
 }
 

@@ -1,7 +1,7 @@
 //! Any bytes as a whole session: the server neither panics nor hangs, and lets go of the disk.
 //!
 //! The first byte chooses where the bytes begin: 0 before the handshake, otherwise behind one that has chosen the disk
-//! with simple, structured or extended headers.
+//! with simple, structured or extended headers. Its bit 2 chooses a disk whose writes join others that are under way.
 #![no_main]
 
 use std::io::{Read, Write};
@@ -12,18 +12,21 @@ use std::sync::{Arc, LazyLock};
 use ashlar_nbd::{Changes, Exports, Lease, NbdLimits, OpenError, OpenErrorKind, Peer, Server, SessionHandle};
 use ashlar_volume::model::ModelStore;
 use ashlar_volume::{
-    BlockDevice, ChangeExtent, ChangeQuery, ContentName, VolumeError, VolumeId, VolumeSnapshotId, VolumeStore,
+    Attempt, BlockDevice, ChangeExtent, ChangeQuery, ContentName, Extent, VolumeError, VolumeId,
+    VolumeSnapshotId, VolumeStore, WriteSource, ZeroMode,
 };
 use libfuzzer_sys::fuzz_target;
 
 const SIZE_BYTES: u64 = 1 << 20;
 
-static SERVER: LazyLock<Server> = LazyLock::new(|| {
+static SERVERS: LazyLock<[Server; 2]> = LazyLock::new(|| [false, true].map(server));
+
+fn server(streams: bool) -> Server {
     let store = ModelStore::new();
     store.create_volume(&disk(), SIZE_BYTES).expect("a new store");
     store.create_snapshot(&disk(), &snapshot()).expect("a new volume");
-    Server::new(Arc::new(OneDisk(store)), NbdLimits::default(), None).expect("threads")
-});
+    Server::new(Arc::new(OneDisk { store, streams }), NbdLimits::default(), None).expect("threads")
+}
 
 fn disk() -> VolumeId {
     VolumeId::new("disk").expect("a name")
@@ -33,19 +36,87 @@ fn snapshot() -> VolumeSnapshotId {
     VolumeSnapshotId::new("snap").expect("a name")
 }
 
-struct OneDisk(ModelStore);
+struct OneDisk {
+    store: ModelStore,
+    streams: bool,
+}
 
 impl Exports for OneDisk {
     fn open(&self, name: &str, _: &Peer) -> Result<Box<dyn Lease>, OpenError> {
         if name != "disk" {
             return Err(OpenError::new(OpenErrorKind::NotFound, "the only export is `disk`"));
         }
-        let device = self.0.open_volume(&disk()).expect("the disk");
-        Ok(Box::new(DiskLease { device, store: self.0.clone() }))
+        let device = self.store.open_volume(&disk()).expect("the disk");
+        let device = if self.streams { Arc::new(Streaming(device)) } else { device };
+        Ok(Box::new(DiskLease { device, store: self.store.clone() }))
     }
 
     fn list(&self, _: &Peer) -> Vec<String> {
         vec!["disk".to_owned()]
+    }
+}
+
+/// A disk whose writes join others: they end in the opposite order, when no more come.
+struct Streaming(Arc<dyn BlockDevice>);
+
+impl BlockDevice for Streaming {
+    fn prefers_batches(&self) -> bool {
+        true
+    }
+
+    fn takes_more_writes(&self) -> bool {
+        true
+    }
+
+    fn write_stream(&self, source: &mut dyn WriteSource) {
+        let mut taken = Vec::new();
+        while let Some(write) = source.next() {
+            taken.push((write.offset_bytes, write.data.to_vec()));
+        }
+        for (number, (offset_bytes, data)) in taken.iter().enumerate().rev() {
+            source.ended(number, self.0.write(*offset_bytes, data));
+        }
+    }
+
+    fn size_bytes(&self) -> u64 {
+        self.0.size_bytes()
+    }
+
+    fn is_read_only(&self) -> bool {
+        self.0.is_read_only()
+    }
+
+    fn read(&self, offset_bytes: u64, buffer: &mut [u8]) -> Result<(), VolumeError> {
+        self.0.read(offset_bytes, buffer)
+    }
+
+    fn try_read(&self, _: u64, _: &mut [u8]) -> Result<Attempt, VolumeError> {
+        Ok(Attempt::WouldWait)
+    }
+
+    fn write(&self, offset_bytes: u64, data: &[u8]) -> Result<(), VolumeError> {
+        self.0.write(offset_bytes, data)
+    }
+
+    fn flush(&self) -> Result<(), VolumeError> {
+        self.0.flush()
+    }
+
+    fn discard(&self, offset_bytes: u64, length_bytes: u64) -> Result<(), VolumeError> {
+        self.0.discard(offset_bytes, length_bytes)
+    }
+
+    fn write_zeroes(&self, offset_bytes: u64, length_bytes: u64, mode: ZeroMode) -> Result<(), VolumeError> {
+        self.0.write_zeroes(offset_bytes, length_bytes, mode)
+    }
+
+    fn extents(
+        &self,
+        offset_bytes: u64,
+        length_bytes: u64,
+        extents_max: usize,
+    ) -> Result<Vec<Extent>, VolumeError> {
+        self.0.extents(offset_bytes, length_bytes, extents_max)
     }
 }
 
@@ -120,7 +191,7 @@ fn handshake(choice: u8) -> Vec<u8> {
 fuzz_target!(|bytes: &[u8]| {
     let Some((choice, rest)) = bytes.split_first() else { return };
     let (mut client, theirs) = UnixStream::pair().expect("sockets");
-    SERVER.adopt(theirs);
+    SERVERS[usize::from(choice >> 2 & 1)].adopt(theirs);
     let mut reader = client.try_clone().expect("a socket");
     let replies = std::thread::spawn(move || {
         let mut buffer = vec![0; 64 << 10];

@@ -1,5 +1,6 @@
 //! Reads and writes that a session carries out together, for a device that prefers that; see `stream` for writes.
 
+use super::stream::TakenWrite;
 use super::{Input, Session, SessionError};
 use crate::completion::{Batch, Work};
 
@@ -34,9 +35,13 @@ impl Session<'_> {
             return Ok(());
         }
         self.jobs.last_batch = self.jobs.batch.len();
-        let batch = std::mem::take(&mut self.jobs.batch);
-        let (writes, reads): (Vec<_>, Vec<_>) =
-            batch.into_iter().partition(|(_, work)| matches!(work, Work::Write { .. }));
+        let (mut writes, mut reads) = (Vec::new(), Vec::new());
+        for (ticket, work) in self.jobs.batch.drain(..) {
+            match work {
+                Work::Write { range, data } => writes.push(TakenWrite { ticket, range, data }),
+                work => reads.push((ticket, work)),
+            }
+        }
         let written = if writes.is_empty() { Ok(()) } else { self.stream_writes(writes) };
         if !reads.is_empty() {
             self.completions.add(Batch { jobs: reads, device: &*self.device }.run());

@@ -10,11 +10,18 @@ use ashlar_volume::{BatchWrite, VolumeError, WriteSource};
 
 use super::{Session, SessionError, Way, reply_to};
 use crate::codec::{Command, Request};
-use crate::completion::{Completion, Outcome, Ticket, Work, panicked};
+use crate::completion::{Completion, Outcome, Ticket, panicked};
 use crate::validate::{Operation, Range, validate};
 
 /// The longest write that joins. Longer ones keep the medium busy by themselves.
 const JOINING_BYTES_MAX: usize = 16 << 10;
+
+/// A write of the session's batch.
+pub(super) struct TakenWrite {
+    pub(super) ticket: Ticket,
+    pub(super) range: Range,
+    pub(super) data: Vec<u8>,
+}
 
 /// What a session finds at the beginning of its input.
 enum Next {
@@ -29,7 +36,7 @@ enum Next {
 /// The writes of a stream: first those of the session's batch, then what comes.
 struct Incoming<'a, 'server> {
     session: &'a mut Session<'server>,
-    batch: std::vec::IntoIter<(Ticket, Work)>,
+    batch: std::vec::IntoIter<TakenWrite>,
     /// The data of the write that was given last, if it is of the batch.
     data: Vec<u8>,
     /// The message of the write that was given last, if it lies in the input.
@@ -42,11 +49,13 @@ struct Incoming<'a, 'server> {
 
 impl Session<'_> {
     /// Carries out the writes, and such as come meanwhile. All of them are accounted for, even if the connection fails.
-    pub(super) fn stream_writes(&mut self, writes: Vec<(Ticket, Work)>) -> Result<(), SessionError> {
+    pub(super) fn stream_writes(&mut self, writes: Vec<TakenWrite>) -> Result<(), SessionError> {
         // Later nobody may wait for the client, and replies have to fit the buffer.
         let sent = self.replies.send(&mut self.stream).map_err(SessionError::from);
         let device = Arc::clone(&self.device);
-        let takes_more = sent.is_ok() && device.takes_more_writes() && self.stream.is_plain();
+        // In the middle of a long payload what comes is no request.
+        let is_between = self.payload.is_none();
+        let takes_more = sent.is_ok() && is_between && device.takes_more_writes() && self.stream.is_plain();
         let mut incoming = Incoming {
             session: self,
             batch: writes.into_iter(),
@@ -142,7 +151,7 @@ impl Incoming<'_, '_> {
             if has_panicked { panicked() } else { VolumeError::io("write", std::io::ErrorKind::Other.into()) }
         };
         if has_panicked {
-            self.tickets.extend(self.batch.by_ref().map(|(ticket, _)| Some(ticket)));
+            self.tickets.extend(self.batch.by_ref().map(|write| Some(write.ticket)));
         }
         for number in 0..self.tickets.len() {
             if self.tickets[number].is_some() {
@@ -156,8 +165,7 @@ impl Incoming<'_, '_> {
 impl WriteSource for Incoming<'_, '_> {
     fn next(&mut self) -> Option<BatchWrite<'_>> {
         self.session.input.consume(std::mem::take(&mut self.message_bytes));
-        if let Some((ticket, work)) = self.batch.next() {
-            let Work::Write { range, data } = work else { return None };
+        if let Some(TakenWrite { ticket, range, data }) = self.batch.next() {
             self.tickets.push(Some(ticket));
             self.data = data;
             return Some(BatchWrite { offset_bytes: range.offset_bytes, data: &self.data });

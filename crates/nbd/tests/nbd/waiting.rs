@@ -424,3 +424,30 @@ fn a_client_that_leaves_in_the_middle_of_a_stream_ends_only_its_session() {
     let mut client = Client::open(server.socket(), "disk", Style::Structured);
     assert_eq!(client.call(READ, 0, 0, 4096).bytes(), [1; 4096], "what was taken was written");
 }
+
+/// A payload that is taken in pieces is no row of requests, whatever it looks like.
+#[test]
+fn what_follows_a_write_is_not_taken_for_requests_in_the_middle_of_a_payload() {
+    const LENGTH: u32 = 2 << 20;
+    let server = TestServer::new();
+    server.device.set(|faults| {
+        faults.prefers_batches = true;
+        faults.takes_more_writes = true;
+    });
+    let mut client = Client::open(server.socket(), "disk", Style::Structured);
+    // 4096 bytes in all: one begins wherever a part of the payload ends.
+    let mut fake = client.request_bytes(WRITE, 0, 9, 16 << 20, 4068);
+    fake.extend([9; 4068]);
+    let payload: Vec<u8> = fake.iter().copied().cycle().take(LENGTH as usize).collect();
+    let mut bytes = client.request_bytes(WRITE, 0, 1, 0, 4096);
+    bytes.extend([1; 4096]);
+    bytes.extend(client.request_bytes(WRITE, 0, 2, 4 << 20, LENGTH));
+    // As much as goes with one call, so that both are found together.
+    bytes.extend(&payload[..100_000]);
+    client.send(&bytes);
+    assert_eq!(client.next_reply().0, 1);
+    client.send(&payload[100_000..]);
+    assert_eq!(client.next_reply().0, 2);
+    assert_eq!(client.read(16 << 20, 4096), [0; 4096]);
+    assert_eq!(client.read(4 << 20, LENGTH), payload);
+}

@@ -199,7 +199,7 @@ def test_check_finds_a_damaged_pool(servers, damage):
     disk = cloud.create_disk()
     server.stop()
     server.assert_clean()
-    (database,) = (server.data_dir / "pools" / "ap-guangzhou").glob("map*")
+    database = server.data_dir / "pools" / "ap-guangzhou" / "map.redb"
     if damage == "truncate":
         with database.open("r+b") as file:
             file.truncate(database.stat().st_size // 2)
@@ -209,6 +209,27 @@ def test_check_finds_a_damaged_pool(servers, damage):
     status, _, text = server.check()
     assert status == 1, (disk, text)
     assert "map" in text or disk in text
+
+
+@pytest.mark.parametrize("damage", ["scribble", "remove"])
+def test_a_map_whose_checksums_are_wrong_is_served_after_it_was_proven_whole(servers, damage):
+    server = servers.start()
+    disk = Cloud(server).create_disk()
+    server.stop()
+    sums = server.data_dir / "pools" / "ap-guangzhou" / "map.sums"
+    sound = sums.read_bytes()
+    assert sound.strip(b"\0"), "each page of the map has one"
+    if damage == "scribble":
+        sums.write_bytes(b"\xa5" * len(sound))
+        status, _, text = server.check()
+        assert status == 1 and "`map.sums` does not fit `map.redb`, which is whole" in text, text
+    else:
+        sums.unlink()
+        server.assert_clean()
+    server.start()
+    assert Cloud(server).disk(disk)["DiskState"] == "UNATTACHED"
+    server.stop()
+    server.assert_clean()
 
 
 @pytest.mark.parametrize("missing", ["control.db", "pools/ap-guangzhou"])

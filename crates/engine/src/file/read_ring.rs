@@ -11,16 +11,13 @@ use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 
 use io_uring::{IoUring, opcode, types};
 
-use super::ring::ALIGNMENT_BYTES;
+use super::ring::{ALIGNMENT_BYTES, enter};
 
 /// The longest read. Longer ones are rare where many small ones are under way.
 pub(crate) const SLOT_BYTES: usize = 16 << 10;
 /// The most reads at once.
 pub(crate) const SLOTS: usize = 64;
 const MEMORY_BYTES: usize = SLOTS * SLOT_BYTES;
-
-/// `io_uring_enter`: have what is ready posted, without waiting for anything (`IORING_ENTER_GETEVENTS`).
-const GET_EVENTS: u32 = 1;
 
 /// A ring of reads of one file, for the thread that made it.
 pub(crate) struct ReadRing {
@@ -121,20 +118,7 @@ impl ReadRing {
     }
 
     fn enter(&mut self, at_least: u32) -> io::Result<()> {
-        loop {
-            let queued = self.ring.submission().len() as u32;
-            // SAFETY: no argument is passed, and each entry of the queue was pushed by `begin`.
-            let entered =
-                unsafe { self.ring.submitter().enter::<libc::sigset_t>(queued, at_least, GET_EVENTS, None) };
-            match entered {
-                Ok(_) => return Ok(()),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => {
-                    self.is_broken = true;
-                    return Err(error);
-                }
-            }
-        }
+        enter(&mut self.ring, at_least).inspect_err(|_| self.is_broken = true)
     }
 
     fn take(&mut self, ended: &mut impl FnMut(u8, io::Result<&mut [u8]>)) {

@@ -171,7 +171,7 @@ impl Ring {
         mut ended: impl FnMut(usize, io::Result<usize>),
     ) -> io::Result<()> {
         while self.under_way != 0 {
-            self.enter(u32::from(waits))?;
+            enter(&mut self.ring, u32::from(waits)).inspect_err(|_| self.is_broken = true)?;
             let before = self.under_way;
             for completion in self.ring.completion() {
                 let slot = completion.user_data() as usize % TRANSFERS_MAX;
@@ -189,23 +189,6 @@ impl Ring {
             }
         }
         Ok(())
-    }
-
-    fn enter(&mut self, at_least: u32) -> io::Result<()> {
-        loop {
-            let queued = self.ring.submission().len() as u32;
-            // SAFETY: no argument is passed, and each entry of the queue was pushed by `push`.
-            let entered =
-                unsafe { self.ring.submitter().enter::<libc::sigset_t>(queued, at_least, GET_EVENTS, None) };
-            match entered {
-                Ok(_) => return Ok(()),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => {
-                    self.is_broken = true;
-                    return Err(error);
-                }
-            }
-        }
     }
 
     fn wait(&mut self, count: usize) -> io::Result<Vec<io::Result<usize>>> {
@@ -232,6 +215,20 @@ impl Ring {
             }
         }
         Ok(results)
+    }
+}
+
+/// Hands over what is queued, has what is ready posted, and waits until at least so many transfers have ended. An error: what is under
+/// way has no end any more.
+pub(super) fn enter(ring: &mut IoUring, at_least: u32) -> io::Result<()> {
+    loop {
+        let queued = ring.submission().len() as u32;
+        // SAFETY: no argument is passed, and whoever has pushed an entry onto the queue has argued for it.
+        let entered = unsafe { ring.submitter().enter::<libc::sigset_t>(queued, at_least, GET_EVENTS, None) };
+        match entered {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            entered => return entered.map(|_| ()),
+        }
     }
 }
 

@@ -71,7 +71,8 @@ fn look(directory: &dyn Directory) -> Result<Looked, VolumeError> {
     }
     let map = match open_whole_map(directory) {
         Err(error) if error.kind() == ErrorKind::Corrupt && Map::sums_are_wrong(directory)? => {
-            let context = "`map.sums` does not fit `map.redb`, which is whole: the next start or `ashlar check --repair` writes it anew";
+            let context = "`map.sums` does not fit `map.redb`, which is whole: the next start or \
+                           `ashlar check --repair` writes it anew";
             return Err(VolumeError::new(ErrorKind::Corrupt, context));
         }
         opened => opened?,
@@ -120,8 +121,8 @@ pub struct RepairReport {
 }
 
 /// Mends of the pool in a directory what follows with certainty from the rest of it: which chunks are free, counters, space that
-/// is to be given back, the checksums of a map that is whole. Journal records are made part of the map, as the next opening would. No block and no entry of a
-/// leaf is changed.
+/// is to be given back, the checksums of the pages of a map that is whole. Journal records are made part of the map, as the next
+/// opening would. No block and no entry of a leaf is changed.
 pub fn repair(directory: &Path) -> Result<RepairReport, VolumeError> {
     repair_in(&RealDirectory::open_existing(directory)?)
 }

@@ -21,8 +21,8 @@ use crate::format::{
 
 /// Doubling steps of the table of pages.
 const STEPS: usize = 48;
-/// Locks that writers in place share, by chunk, of a byte each. So many that batches past the page cache, which hold theirs until the
-/// medium has done all, seldom meet: of 256, two sessions with eight writes each shared one in two cases of ten.
+/// Locks that writers in place share, by chunk, of a byte each. So many that streams of writes past the page cache, which hold theirs
+/// until the medium is done, seldom meet: of 256, two sessions with eight writes each shared one in two cases of ten.
 const STRIPES: u64 = 8192;
 /// Working checksums out again reads the data file in pieces of this size.
 const REBUILD_STEP_BYTES: u64 = 256 * 1024;

@@ -62,10 +62,10 @@ impl DirectFile {
         let moved = ring.run(self.file.as_fd(), direction, transfers)?;
         for (transfer, moved) in transfers.iter().zip(moved) {
             match moved {
+                Ok(bytes) if direction == Direction::ToFile => all_of(bytes, transfer.memory.len())?,
                 Ok(bytes) if bytes == transfer.memory.len() => {}
-                // Past the page cache nothing but the end of the file, or of the space, cuts a transfer short.
-                Ok(_) if direction == Direction::FromFile => return Err(io::ErrorKind::UnexpectedEof.into()),
-                Ok(_) => return Err(io::ErrorKind::StorageFull.into()),
+                // Past the page cache nothing but the end of the file cuts a read short.
+                Ok(_) => return Err(io::ErrorKind::UnexpectedEof.into()),
                 Err(error) => return Err(error),
             }
         }

@@ -114,7 +114,11 @@ impl Map {
     pub(crate) fn sums_are_wrong(directory: &dyn Directory) -> Result<bool, VolumeError> {
         let compared =
             Self::open_read_only(directory, DESCRIBING_CACHE_BYTES).and_then(|mut map| map.is_intact());
-        Ok(!matches!(compared, Ok(true)) && Self::is_whole(open_file(directory, FileRole::Map)?)?)
+        match compared {
+            Ok(true) => Ok(false),
+            Err(error) if error.kind() != ErrorKind::Corrupt => Err(error),
+            Ok(false) | Err(_) => Self::is_whole(open_file(directory, FileRole::Map)?),
+        }
     }
 
     /// What the store's own checksums say of the map.

@@ -207,13 +207,18 @@ impl<'server> Session<'server> {
             // Also when the client broke the protocol: what is counted must be answered for.
             let ran = self.run_batch();
             let input = input?;
-            ran?;
+            let has_run_batch = ran?;
             self.start_flush();
             self.handle_completions()?;
             self.replies.send(&mut self.stream)?;
             let is_over = input == Input::Disconnect || self.handle.is_finishing();
             if is_over && (!input.is_held_back() || self.handle.is_aborted()) {
                 return Ok(());
+            }
+            // A batch may have received requests, or made room for one that was held back; reads that left their queue are the
+            // next batch. Nothing would come to remind the session of either.
+            if has_run_batch || !self.jobs.batch.is_empty() {
+                continue;
             }
             if !self.wait_for_input(input)? {
                 return Ok(());
@@ -231,6 +236,11 @@ impl<'server> Session<'server> {
             result = result.and(sent);
             if self.jobs.requests == 0 {
                 break;
+            }
+            let ran = self.run_batch();
+            if !matches!(ran, Ok(false)) {
+                result = result.and(ran.map(|_| ()));
+                continue;
             }
             wait(self.handle.socket(), self.handle.bell(), false)?;
         }

@@ -38,7 +38,8 @@ pub struct Faults {
     pub reads_would_wait: bool,
     /// Reads and writes are wanted together; counts for sessions that begin later.
     pub prefers_batches: bool,
-    /// Writes may join others that are under way; those that have are counted as calls of `joined`.
+    /// Writes may join others that are under way; those that have are counted as calls of `joined`, looks in vain for more as
+    /// calls of `looked`.
     pub takes_more_writes: bool,
     /// Writes of a stream do not end until this is false again.
     pub hold_streams: bool,
@@ -205,10 +206,12 @@ impl BlockDevice for FaultyDevice {
         self.faults.lock().unwrap().takes_more_writes
     }
 
-    /// Takes what comes until it may end, and ends it in the opposite order.
+    /// Takes what comes until it may end, and ends it in the opposite order. Looks some more after that: a client that waits for a
+    /// reply sends its next request then.
     fn write_stream(&self, source: &mut dyn WriteSource) {
         let mut taken = Vec::new();
-        loop {
+        let (mut ended, mut looks) = (0, 0);
+        while looks < 4 {
             while let Some(write) = source.next() {
                 taken.push((write.offset_bytes, write.data.to_vec()));
                 self.enter("joined", |_| false).unwrap();
@@ -218,13 +221,16 @@ impl BlockDevice for FaultyDevice {
                 (faults.hold_streams, faults.streams_panic)
             };
             assert!(is_held || !panics, "planted");
+            self.enter("looked", |_| false).unwrap();
             if !is_held {
-                break;
+                for number in (ended..taken.len()).rev() {
+                    let (offset_bytes, data) = &taken[number];
+                    source.ended(number, self.write(*offset_bytes, data));
+                }
+                looks = if ended < taken.len() { 0 } else { looks + 1 };
+                ended = taken.len();
             }
             std::thread::yield_now();
-        }
-        for (number, (offset_bytes, data)) in taken.iter().enumerate().rev() {
-            source.ended(number, self.write(*offset_bytes, data));
         }
     }
 

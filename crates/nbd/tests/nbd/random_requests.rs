@@ -18,9 +18,17 @@ impl Oracle {
     }
 }
 
+/// Every second seed with a device that wants requests together and has a queue. Neither client sends anything before it is answered, so
+/// whatever a session forgets stays unanswered.
 fn play(seed: u64) {
     let random = SeededRandom::new(seed);
     let server = TestServer::new();
+    let together = seed % 2 == 1;
+    server.device.set(|faults| {
+        faults.prefers_batches = together;
+        faults.takes_more_writes = together;
+        faults.has_queue = together;
+    });
     let mut clients = [
         Client::open(server.socket(), "disk", Style::Structured),
         Client::open(server.socket(), "disk", Style::Simple),
@@ -33,7 +41,11 @@ fn play(seed: u64) {
         let length_max = if random.below(20) == 0 { USED_BYTES } else { 10_000 };
         let length = 1 + random.below(length_max.min(USED_BYTES - offset)) as u32;
         let waits = random.below(4) == 0;
-        server.device.set(|faults| faults.reads_would_wait = waits);
+        let gives_up = together && random.below(2) == 0;
+        server.device.set(|faults| {
+            faults.reads_would_wait = waits;
+            faults.queues_give_up_from_bytes = gives_up.then_some(0);
+        });
         let durable = if random.below(10) == 0 { FUA } else { 0 };
         match random.below(20) {
             0..8 => {

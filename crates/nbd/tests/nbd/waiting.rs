@@ -203,6 +203,37 @@ fn what_the_queue_gives_up_is_read_by_a_worker() {
     assert_eq!(server.device.calls("read"), 4);
 }
 
+/// The session carries these reads out itself, in a batch, and nothing comes to remind it of them.
+#[test]
+fn reads_that_leave_the_queue_for_a_batch_are_answered_though_nothing_follows() {
+    let server = TestServer::new();
+    server.device.set(|faults| {
+        faults.prefers_batches = true;
+        faults.reads_would_wait = true;
+        faults.has_queue = true;
+        faults.queues_give_up_from_bytes = Some(0);
+    });
+    for says_goodbye in [false, true] {
+        let mut client = Client::open(server.socket(), "disk", Style::Structured);
+        assert_eq!(client.write(0, 4096, &[1; 4096]), 0);
+        // In one piece, so that they come in one turn of the session.
+        let mut requests: Vec<u8> =
+            (0..2).flat_map(|block| client.request_bytes(READ, 0, block, block * 4096, 4096)).collect();
+        if says_goodbye {
+            requests.extend(client.request_bytes(DISC, 0, 0, 0, 0));
+        }
+        client.send(&requests);
+        let mut replies = [client.next_reply(), client.next_reply()];
+        replies.sort_by_key(|(cookie, _)| *cookie);
+        assert_eq!(replies.map(|(_, reply)| reply.bytes()), [vec![0; 4096], vec![1; 4096]]);
+        if says_goodbye {
+            server.leases.wait_until_count(0);
+        } else {
+            drop(client);
+        }
+    }
+}
+
 #[test]
 fn a_client_that_leaves_is_outlived_by_the_reads_in_the_queue() {
     let server = TestServer::new();
@@ -395,6 +426,28 @@ fn writes_join_those_under_way_and_other_requests_wait_for_the_end() {
     assert_eq!(client.call(READ, 0, 12288, 4096).bytes(), [5; 4096]);
     drop(client);
     server.leases.wait_until_count(0);
+}
+
+/// What the session receives while it looks for more writes has to be looked at before it sleeps: the client sends nothing else.
+#[test]
+fn a_request_that_comes_in_the_middle_of_a_stream_is_answered_though_nothing_follows() {
+    let disconnect = |client: &mut Client| client.send_request(DISC, 0, 0, 0, 0);
+    let trim = |client: &mut Client| client.send_request(TRIM, 0, 2, 0, 4096);
+    let long_write = |client: &mut Client| client.send_write(0, 2, 0, &[2; 20_000]);
+    let requests: [(&dyn Fn(&mut Client), usize); 3] = [(&trim, 2), (&long_write, 2), (&disconnect, 1)];
+    for (send, replies) in requests {
+        let (server, mut client) = streaming();
+        send(&mut client);
+        let looked = server.device.calls("looked");
+        // The first of these looks may have begun before.
+        server.device.wait_until(|faults| faults.calls.get("looked") >= Some(&(looked + 2)));
+        server.device.set(|faults| faults.hold_streams = false);
+        let errors: Vec<_> = (0..replies).map(|_| client.next_reply().1.error).collect();
+        assert!(errors.iter().all(|error| *error == 0), "{errors:?}");
+        if replies == 1 {
+            server.leases.wait_until_count(0);
+        }
+    }
 }
 
 #[test]

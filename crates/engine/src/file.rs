@@ -94,8 +94,8 @@ pub trait WriteQueue {
 /// Writes that a medium without a queue has under way.
 const DEFERRED_MAX: usize = 64;
 
-/// A queue of a medium that has none: what was begun is written when it is handed over, the newest first, because no order is
-/// promised.
+/// A queue of a medium that has none: what was begun is written when it is waited for, or one by one, the newest first, because no order
+/// is promised.
 struct Deferred<'a> {
     file: &'a dyn File,
     begun: Vec<(usize, u64, Vec<u8>)>,
@@ -115,11 +115,12 @@ impl WriteQueue for Deferred<'_> {
         has_room
     }
 
-    fn turn(&mut self, _waits: bool, ended: &mut dyn FnMut(usize, io::Result<()>)) {
-        let begun = std::mem::take(&mut self.begun);
-        let written: Vec<_> = begun.iter().rev().map(|(_, at, data)| self.file.write_at(*at, data)).collect();
-        for ((number, ..), written) in begun.into_iter().zip(written.into_iter().rev()) {
-            ended(number, written);
+    fn turn(&mut self, waits: bool, ended: &mut dyn FnMut(usize, io::Result<()>)) {
+        while let Some((number, offset_bytes, data)) = self.begun.pop() {
+            ended(number, self.file.write_at(offset_bytes, &data));
+            if !waits {
+                return;
+            }
         }
     }
 }

@@ -22,7 +22,7 @@ use std::sync::Arc;
 use ashlar_volume::{Attempt, BlockDevice, VolumeError};
 
 use crate::NbdLimits;
-use crate::buffer::{PIECE_BYTES, RECEIVE_BYTES, ReceiveBuffer};
+use crate::buffer::{RECEIVE_BYTES, ReceiveBuffer};
 use crate::codec::{Command, ProtocolError, ReplyTo, Request};
 use crate::completion::{Completion, Completions, Job, Ticket, Work};
 use crate::contexts::Contexts;
@@ -38,7 +38,7 @@ use crate::workers::Workers;
 
 use company::Company;
 use payload::{PART_BYTES, Payload};
-use reads::{Reads, WaitingRead};
+use reads::{ReadManner, Reads};
 use reply::Replies;
 
 /// The most extents of one context in one reply. The client asks again for what is left.
@@ -437,68 +437,6 @@ impl<'server> Session<'server> {
         Ok(())
     }
 
-    /// Reads at once what needs no waiting, or whatever may be waited for, in pieces where the reply may have several.
-    fn read(
-        &mut self,
-        to: ReplyTo,
-        range: Range,
-        manner: ReadManner,
-        reservation: Option<Reservation>,
-    ) -> Result<(), SessionError> {
-        let ReadManner { may_fragment, may_wait } = manner;
-        if !may_fragment && range.length_bytes > PIECE_BYTES as u64 {
-            self.read_later(to, range, reservation);
-            return Ok(());
-        }
-        let mut rest = range;
-        while rest.length_bytes > 0 {
-            let piece = Range { length_bytes: rest.length_bytes.min(PIECE_BYTES as u64), ..rest };
-            let is_last = piece.length_bytes == rest.length_bytes;
-            let device = &*self.device;
-            let read = |buffer: &mut [u8]| match device.try_read(piece.offset_bytes, buffer) {
-                Ok(Attempt::WouldWait) if may_wait => {
-                    device.read(piece.offset_bytes, buffer).map(|()| Attempt::Done)
-                }
-                attempt => attempt,
-            };
-            match self.replies.data_at_once(to, piece, is_last, may_fragment, &mut self.stream, read)? {
-                Ok(Attempt::Done) => {}
-                Ok(Attempt::WouldWait) => {
-                    self.read_later(to, rest, reservation);
-                    return Ok(());
-                }
-                Err(error) => return self.fail(to, &error),
-            }
-            rest.offset_bytes += piece.length_bytes;
-            rest.length_bytes -= piece.length_bytes;
-        }
-        Ok(())
-    }
-
-    /// Reads what the medium has to be waited for: in the device's own queue, else by a worker.
-    fn read_later(&mut self, to: ReplyTo, range: Range, reservation: Option<Reservation>) {
-        let read = WaitingRead { to, range, reservation };
-        match self.reads.begin(&*self.device, &self.handle, read) {
-            Ok(()) => {
-                self.jobs.requests += 1;
-                self.jobs.data_bytes += range.length();
-            }
-            Err(read) => self.read_by_worker(read),
-        }
-    }
-
-    fn read_by_worker(&mut self, read: WaitingRead) {
-        let WaitingRead { to, range, reservation } = read;
-        let data_bytes = range.length();
-        let mut buffer = self.jobs.spare_buffers.pop().unwrap_or_default();
-        if buffer.len() < data_bytes {
-            buffer = vec![0; data_bytes];
-        }
-        let offset_bytes = range.offset_bytes;
-        let ticket = Ticket::Request { to, offset_bytes, durable: false, data_bytes, reservation };
-        self.submit(ticket, Work::Read { range, buffer });
-    }
-
     fn write(
         &mut self,
         to: ReplyTo,
@@ -584,15 +522,6 @@ enum Found {
     Input(usize),
     /// Reads have ended, and their replies lie in the buffer.
     Ended,
-}
-
-/// How a read is answered.
-#[derive(Debug, Clone, Copy)]
-struct ReadManner {
-    /// The reply may have several chunks.
-    may_fragment: bool,
-    /// The session may wait for the medium.
-    may_wait: bool,
 }
 
 /// Whether a request may be carried out now.

@@ -22,6 +22,10 @@ use crate::leaf::ResolvedLeaf;
 
 /// The most writes of one stream: whoever waits for the volume, to take a snapshot of it, waits for no more than these.
 const TAKEN_MAX: usize = 128;
+/// So many writes are begun before they are handed to the medium. Whoever hands over all that lies there at once makes the medium wait
+/// for the last of them, gets all of their ends at once, and then everybody waits for the medium: in turns on one disk, 32 requests of one
+/// connection made 62 thousand blocks a second that way, 72 by eights, 79 by twos, 81 one by one; four connections 91, 92, 96 and 97.
+const HANDED_OVER_TOGETHER: usize = 2;
 /// So often the thread looks for ends and for more writes before it waits for an end: somewhat less than a fast medium takes. Four
 /// connections of depth 8 wrote 113 thousand blocks a second with it, 101 thousand without, 116 thousand with 300 looks.
 const LOOKS_MAX: u32 = 64;
@@ -56,20 +60,26 @@ impl OpenVolume {
         let mut stream = shape.as_ref().map(|shape| Stream::new(self, shape));
         let (mut taken, mut takes_more, mut looks) = (0, true, 0);
         loop {
-            let taken_before = taken;
-            while takes_more && taken < TAKEN_MAX && rest.len() < REST_MAX {
-                let Some(BatchWrite { offset_bytes, data }) = source.next() else { break };
+            let (taken_before, mut begun, mut is_dry) = (taken, 0, false);
+            while takes_more && taken < TAKEN_MAX && begun < HANDED_OVER_TOGETHER && rest.len() < REST_MAX {
+                let Some(BatchWrite { offset_bytes, data }) = source.next() else {
+                    is_dry = true;
+                    break;
+                };
                 let number = taken;
                 taken += 1;
-                if !stream.as_mut().is_some_and(|stream| stream.begin(number, offset_bytes, data)) {
+                if stream.as_mut().is_some_and(|stream| stream.begin(number, offset_bytes, data)) {
+                    begun += 1;
+                } else {
                     rest.push(Other { number, offset_bytes, data: data.to_vec() });
                 }
             }
             let Some(stream) = stream.as_mut().filter(|stream| stream.is_under_way()) else { return rest };
             let under_way = stream.under_way.len();
             let is_well = stream.turn(!takes_more || looks == LOOKS_MAX, source);
-            // Others wait for the end, or the medium fails.
-            takes_more &= is_well && rest.is_empty() && taken < TAKEN_MAX;
+            // Others wait for the end, and all that lay there has been taken; or the medium fails.
+            let is_enough = taken == TAKEN_MAX || rest.len() == REST_MAX || (is_dry && !rest.is_empty());
+            takes_more &= is_well && !is_enough;
             if taken > taken_before || stream.under_way.len() < under_way {
                 looks = 0;
             } else {

@@ -134,8 +134,8 @@ impl WriteSource for Trickle<'_> {
     }
 }
 
-/// Fills the volume, so that writes are in place, then again with streams.
-fn write_and_verify(pool: &Pool, volume: &VolumeId, seed: u64) {
+/// Fills the volume, so that writes are in place, then again with streams; how many writes have joined others.
+fn write_and_verify(pool: &Pool, volume: &VolumeId, seed: u64) -> u64 {
     let random = SeededRandom::new(seed);
     let device = pool.open_volume(volume).unwrap();
     let mut trickle = Trickle::new(&random, None);
@@ -151,7 +151,7 @@ fn write_and_verify(pool: &Pool, volume: &VolumeId, seed: u64) {
             _ => {}
         }
     }
-    assert!(trickle.joined > 300, "{} writes joined others", trickle.joined);
+    trickle.joined
 }
 
 #[test]
@@ -162,10 +162,11 @@ fn what_joins_a_stream_is_written_like_anything_else() {
     let simulated = Pool::open_in(Arc::new(disk.clone()), direct::options(DataCache::Direct)).unwrap();
     for (seed, pool) in [(1, &real), (2, &simulated)] {
         pool.create_volume(&volume(), BLOCKS * BLOCK_BYTES).unwrap();
-        write_and_verify(pool, &volume(), seed);
         let encrypted = VolumeId::new("encrypted").unwrap();
         pool.create_encrypted_volume(&encrypted, BLOCKS * BLOCK_BYTES).unwrap();
-        write_and_verify(pool, &encrypted, seed + 10);
+        let joined = [write_and_verify(pool, &volume(), seed), write_and_verify(pool, &encrypted, seed + 10)];
+        // When a real medium ends what it was given is its own affair.
+        assert!(seed == 1 || joined.iter().all(|joined| *joined > 1000), "{joined:?} have joined others");
         pool.close().unwrap();
     }
     drop((real, simulated));
@@ -173,14 +174,11 @@ fn what_joins_a_stream_is_written_like_anything_else() {
     assert_eq!(check_in(Arc::new(disk)).unwrap().findings, [""; 0]);
 }
 
-/// Two streams over the same chunks, each with its own blocks, beside snapshots and reads.
-#[test]
-fn streams_share_chunks_with_each_other_and_with_snapshots() {
-    let directory = direct::directory();
-    let pool = direct::open(directory.path());
+/// Two streams over the same chunks, each with its own blocks, beside snapshots and reads; how many writes of each have joined others.
+fn share_chunks(pool: &Pool) -> [u64; 2] {
     pool.create_volume(&volume(), BLOCKS * BLOCK_BYTES).unwrap();
     let is_over = AtomicBool::new(false);
-    std::thread::scope(|scope| {
+    let joined = std::thread::scope(|scope| {
         let writers = [0, 1].map(|remainder| {
             let device = pool.open_volume(&volume()).unwrap();
             scope.spawn(move || {
@@ -211,13 +209,27 @@ fn streams_share_chunks_with_each_other_and_with_snapshots() {
                 while pool.run_background_step().unwrap() {}
             }
         });
-        let joined: Vec<u64> = writers.into_iter().map(|writer| writer.join().unwrap()).collect();
+        let joined = writers.map(|writer| writer.join().unwrap());
         is_over.store(true, Ordering::Relaxed);
-        assert!(joined.iter().all(|joined| *joined > 0), "{joined:?}");
+        joined
     });
     pool.close().unwrap();
+    joined
+}
+
+#[test]
+fn streams_share_chunks_with_each_other_and_with_snapshots() {
+    let directory = direct::directory();
+    let pool = direct::open(directory.path());
+    share_chunks(&pool);
     drop(pool);
     assert_eq!(ashlar_engine::check(directory.path()).unwrap().findings, [""; 0]);
+    let disk = SimulatedDisk::new(1 << 40);
+    let pool = Pool::open_in(Arc::new(disk.clone()), direct::options(DataCache::Direct)).unwrap();
+    let joined = share_chunks(&pool);
+    assert!(joined.iter().all(|joined| *joined > 0), "{joined:?} have joined others");
+    drop(pool);
+    assert_eq!(check_in(Arc::new(disk)).unwrap().findings, [""; 0]);
 }
 
 /// Streams over the same blocks: whatever comes last, each block and its checksum are of one write.
@@ -250,6 +262,44 @@ fn streams_that_write_the_same_blocks_leave_each_whole() {
             }
         }
     }
+}
+
+/// Writes that all lie there; how many were taken when the first had ended.
+struct Ready {
+    left: u64,
+    data: Vec<u8>,
+    taken: usize,
+    taken_at_first_end: Option<usize>,
+}
+
+impl WriteSource for Ready {
+    fn next(&mut self) -> Option<BatchWrite<'_>> {
+        self.left = self.left.checked_sub(1)?;
+        self.taken += 1;
+        Some(BatchWrite { offset_bytes: self.left * BLOCK_BYTES, data: &self.data })
+    }
+
+    fn ended(&mut self, _: usize, result: Result<(), VolumeError>) {
+        result.unwrap();
+        self.taken_at_first_end.get_or_insert(self.taken);
+    }
+}
+
+#[test]
+fn a_medium_does_not_wait_for_all_of_the_writes_that_lie_there() {
+    let disk = SimulatedDisk::new(1 << 40);
+    let pool = Pool::open_in(Arc::new(disk), direct::options(DataCache::Direct)).unwrap();
+    pool.create_volume(&volume(), BLOCKS * BLOCK_BYTES).unwrap();
+    let device = pool.open_volume(&volume()).unwrap();
+    // First the blocks are new, then their page is closed: both go the ordinary way, all together.
+    for taken_at_first_end in [32, 32, 2] {
+        let mut ready = Ready { left: 32, data: block(0, 7), taken: 0, taken_at_first_end: None };
+        device.write_stream(&mut ready);
+        assert_eq!((ready.taken, ready.taken_at_first_end), (32, Some(taken_at_first_end)));
+    }
+    let mut seen = vec![0; 32 * BLOCK_BYTES as usize];
+    device.read(0, &mut seen).unwrap();
+    assert!(seen == block(0, 7).repeat(32));
 }
 
 /// A write that fails is told to whom it belongs, and each block is old or new afterwards, with its checksum.

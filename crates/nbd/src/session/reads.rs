@@ -1,8 +1,11 @@
-//! Reads that wait for the medium without a worker: the device's own queue, where it has one.
+//! Reads: at once where that can be, else in the device's own queue, else by a worker.
 
-use ashlar_volume::{BlockDevice, ReadQueue};
+use ashlar_volume::{Attempt, BlockDevice, ReadQueue};
 
+use super::{Session, SessionError};
+use crate::buffer::PIECE_BYTES;
 use crate::codec::ReplyTo;
+use crate::completion::{Ticket, Work};
 use crate::memory::Reservation;
 use crate::session_handle::SessionHandle;
 use crate::validate::Range;
@@ -66,5 +69,78 @@ impl Reads {
                 }
             });
         }
+    }
+}
+
+/// How a read is answered.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ReadManner {
+    /// The reply may have several chunks.
+    pub(super) may_fragment: bool,
+    /// The session may wait for the medium.
+    pub(super) may_wait: bool,
+}
+
+impl Session<'_> {
+    /// Reads at once what needs no waiting, or whatever may be waited for, in pieces where the reply may have several.
+    pub(super) fn read(
+        &mut self,
+        to: ReplyTo,
+        range: Range,
+        manner: ReadManner,
+        reservation: Option<Reservation>,
+    ) -> Result<(), SessionError> {
+        let ReadManner { may_fragment, may_wait } = manner;
+        if !may_fragment && range.length_bytes > PIECE_BYTES as u64 {
+            self.read_later(to, range, reservation);
+            return Ok(());
+        }
+        let mut rest = range;
+        while rest.length_bytes > 0 {
+            let piece = Range { length_bytes: rest.length_bytes.min(PIECE_BYTES as u64), ..rest };
+            let is_last = piece.length_bytes == rest.length_bytes;
+            let device = &*self.device;
+            let read = |buffer: &mut [u8]| match device.try_read(piece.offset_bytes, buffer) {
+                Ok(Attempt::WouldWait) if may_wait => {
+                    device.read(piece.offset_bytes, buffer).map(|()| Attempt::Done)
+                }
+                attempt => attempt,
+            };
+            match self.replies.data_at_once(to, piece, is_last, may_fragment, &mut self.stream, read)? {
+                Ok(Attempt::Done) => {}
+                Ok(Attempt::WouldWait) => {
+                    self.read_later(to, rest, reservation);
+                    return Ok(());
+                }
+                Err(error) => return self.fail(to, &error),
+            }
+            rest.offset_bytes += piece.length_bytes;
+            rest.length_bytes -= piece.length_bytes;
+        }
+        Ok(())
+    }
+
+    /// Reads what the medium has to be waited for: in the device's own queue, else by a worker.
+    fn read_later(&mut self, to: ReplyTo, range: Range, reservation: Option<Reservation>) {
+        let read = WaitingRead { to, range, reservation };
+        match self.reads.begin(&*self.device, &self.handle, read) {
+            Ok(()) => {
+                self.jobs.requests += 1;
+                self.jobs.data_bytes += range.length();
+            }
+            Err(read) => self.read_by_worker(read),
+        }
+    }
+
+    pub(super) fn read_by_worker(&mut self, read: WaitingRead) {
+        let WaitingRead { to, range, reservation } = read;
+        let data_bytes = range.length();
+        let mut buffer = self.jobs.spare_buffers.pop().unwrap_or_default();
+        if buffer.len() < data_bytes {
+            buffer = vec![0; data_bytes];
+        }
+        let offset_bytes = range.offset_bytes;
+        let ticket = Ticket::Request { to, offset_bytes, durable: false, data_bytes, reservation };
+        self.submit(ticket, Work::Read { range, buffer });
     }
 }

@@ -211,14 +211,15 @@ impl<'server> Session<'server> {
             self.start_flush();
             self.handle_completions()?;
             self.replies.send(&mut self.stream)?;
+            // A batch may have received requests, or made room for one that was held back; reads that left their queue are the
+            // next batch. Nothing would come to remind the session of either.
+            let has_more = has_run_batch || !self.jobs.batch.is_empty();
+            if has_more && input != Input::Disconnect && !self.handle.is_aborted() {
+                continue;
+            }
             let is_over = input == Input::Disconnect || self.handle.is_finishing();
             if is_over && (!input.is_held_back() || self.handle.is_aborted()) {
                 return Ok(());
-            }
-            // A batch may have received requests, or made room for one that was held back; reads that left their queue are the
-            // next batch. Nothing would come to remind the session of either.
-            if has_run_batch || !self.jobs.batch.is_empty() {
-                continue;
             }
             if !self.wait_for_input(input)? {
                 return Ok(());

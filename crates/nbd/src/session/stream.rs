@@ -53,9 +53,9 @@ impl Session<'_> {
         // Later nobody may wait for the client, and replies have to fit the buffer.
         let sent = self.replies.send(&mut self.stream).map_err(SessionError::from);
         let device = Arc::clone(&self.device);
-        // In the middle of a long payload what comes is no request.
-        let is_between = self.payload.is_none();
-        let takes_more = sent.is_ok() && is_between && device.takes_more_writes() && self.stream.is_plain();
+        // In the middle of a long payload what comes is no request, and at the end of the session nothing new is taken.
+        let may_take = self.payload.is_none() && !self.handle.is_finishing();
+        let takes_more = sent.is_ok() && may_take && device.takes_more_writes() && self.stream.is_plain();
         let mut incoming = Incoming {
             session: self,
             batch: writes.into_iter(),

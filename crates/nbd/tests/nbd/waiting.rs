@@ -1,6 +1,6 @@
 //! Requests that wait: out of order, bounded, and in nobody's way.
 
-use ashlar_nbd::NbdLimits;
+use ashlar_nbd::{NbdLimits, SessionHandle};
 use ashlar_volume::ErrorKind;
 
 use crate::client::*;
@@ -449,6 +449,24 @@ fn a_request_that_comes_in_the_middle_of_a_stream_is_answered_though_nothing_fol
             server.leases.wait_until_count(0);
         }
     }
+}
+
+/// What has been received is answered before the session ends, what comes later is not taken.
+#[test]
+fn a_session_that_finishes_in_the_middle_of_a_stream_answers_what_it_received() {
+    let (server, mut client) = streaming();
+    client.send_request(TRIM, 0, 2, 0, 4096);
+    client.send_write(0, 3, 4096, &[3; 4096]);
+    let looked = server.device.calls("looked");
+    server.device.wait_until(|faults| faults.calls.get("looked") >= Some(&(looked + 2)));
+    server.leases.end_all(SessionHandle::finish);
+    server.device.set(|faults| faults.hold_streams = false);
+    let mut replies: Vec<_> =
+        (0..3).map(|_| client.next_reply()).map(|(cookie, reply)| (cookie, reply.error)).collect();
+    replies.sort_unstable();
+    assert_eq!(replies, [(1, 0), (2, 0), (3, 0)]);
+    client.assert_closed();
+    server.leases.wait_until_count(0);
 }
 
 #[test]

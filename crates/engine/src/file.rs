@@ -101,7 +101,7 @@ struct Deferred<'a> {
     begun: Vec<(usize, u64, Vec<u8>)>,
 }
 
-/// The medium's queue of writes, or one that writes when it hands over.
+/// The medium's queue of writes, or one for a medium that has none.
 pub(crate) fn write_queue(file: &dyn File) -> Box<dyn WriteQueue + '_> {
     file.write_queue().unwrap_or_else(|| Box::new(Deferred { file, begun: Vec::new() }))
 }

@@ -5,7 +5,7 @@
 //! for a worker. Requests that change data by a payload are carried out here; the only waiting here is that
 //! of the page cache, of a batch for a device that prefers batches, and for a client that has one request out at a time
 //! ([company]) that of its reads. While no job is out, a turn is two system calls beside those of the device and of
-//! [patience](crate::patience).
+//! [patience](crate::patience). A turn that carried out a batch waits for nothing: more may have come meanwhile.
 
 mod answers;
 mod batch;
@@ -205,15 +205,16 @@ impl<'server> Session<'server> {
             let input = self.handle_input().and_then(|input| self.gather(input));
             self.company.end_turn();
             // Also when the client broke the protocol: what is counted must be answered for.
+            let had_batch = !self.jobs.batch.is_empty();
             let ran = self.run_batch();
             let input = input?;
-            let has_run_batch = ran?;
+            ran?;
             self.start_flush();
             self.handle_completions()?;
             self.replies.send(&mut self.stream)?;
             // A batch may have received requests, or made room for one that was held back; reads that left their queue are the
             // next batch. Nothing would come to remind the session of either.
-            let has_more = has_run_batch || !self.jobs.batch.is_empty();
+            let has_more = had_batch || !self.jobs.batch.is_empty();
             if has_more && input != Input::Disconnect && !self.handle.is_aborted() {
                 continue;
             }
@@ -238,9 +239,9 @@ impl<'server> Session<'server> {
             if self.jobs.requests == 0 {
                 break;
             }
-            let ran = self.run_batch();
-            if !matches!(ran, Ok(false)) {
-                result = result.and(ran.map(|_| ()));
+            if !self.jobs.batch.is_empty() {
+                let ran = self.run_batch();
+                result = result.and(ran);
                 continue;
             }
             wait(self.handle.socket(), self.handle.bell(), false)?;

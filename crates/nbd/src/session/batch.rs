@@ -29,10 +29,10 @@ impl Session<'_> {
     }
 
     /// Carries out the batch of this turn. The session itself waits for the medium: to hand the batch to a worker and be woken
-    /// costs more than what could be received meanwhile is worth. Whether there was one: then there may be more to do at once.
-    pub(super) fn run_batch(&mut self) -> Result<bool, SessionError> {
+    /// costs more than what could be received meanwhile is worth.
+    pub(super) fn run_batch(&mut self) -> Result<(), SessionError> {
         if self.jobs.batch.is_empty() {
-            return Ok(false);
+            return Ok(());
         }
         self.jobs.last_batch = self.jobs.batch.len();
         let (mut writes, mut reads) = (Vec::new(), Vec::new());
@@ -46,6 +46,6 @@ impl Session<'_> {
         if !reads.is_empty() {
             self.completions.add(Batch { jobs: reads, device: &*self.device }.run());
         }
-        written.map(|()| true)
+        written
     }
 }
